@@ -24,10 +24,11 @@
 //! Files that never change (Parquet, archive) become second names of the same bytes where the file system can do that,
 //! else copies. Segments are always copied: the next start cuts the newest one. Every byte is read and hashed, also
 //! what is linked, and a data file must have the hash that the table log has for it: damage shows when the backup is
-//! made, not when it is needed.
+//! made, not when it is needed. What is known to be damaged beforehand is compared before anything is copied.
 //!
 //! It knows nothing of configuration: what the journal's folder holds besides the journal, the caller names.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use copy::Copier;
 use manifest::{ARCHIVE, JOURNAL, LAKE, MANIFEST};
 
 use crate::actor::live_files;
+use crate::damage::{self, Damage, DamagedFiles};
 use crate::error::LakeError;
 use crate::files::Files;
 use crate::journal::archive::ArchiveName;
@@ -114,6 +116,16 @@ pub enum BackupError {
         /// What is wrong with it.
         what: String,
     },
+    /// Live data files are known to be damaged, and are.
+    #[error("{} {damage}{}: nothing was copied; put the same file back or run `meetnet check --repair`, and make the backup then", path.display(), and_others(*others))]
+    KnownDamage {
+        /// The first of them.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: Damage,
+        /// How many others there are.
+        others: usize,
+    },
     /// A data file is not what the table log says.
     #[error("{} is not the file that was committed: run `meetnet check`", path.display())]
     Changed {
@@ -160,7 +172,7 @@ impl BackupError {
 ///
 /// # Errors
 /// Where the folder is not empty, a file cannot be read or written, or one is not what its table says. What has been
-/// written by then stays, without a manifest.
+/// written by then stays, without a manifest; nothing was where a file was known to be damaged.
 pub fn write(
     storage: &Arc<dyn LakeStorage>,
     journal: &Journal,
@@ -168,6 +180,7 @@ pub fn write(
     progress: &mut Progress<'_>,
 ) -> Result<Manifest, BackupError> {
     let (files, dir) = (options.files.as_ref(), options.dir.as_path());
+    refuse_known_damage(storage)?;
     claim(files, dir)?;
     let hold = journal.hold()?;
     let mut copier = Copier::new(files, dir);
@@ -215,6 +228,41 @@ pub fn write(
     manifest.files = copier.finish()?;
     manifest.write(files, dir)?;
     Ok(manifest)
+}
+
+/// Compares the live files that are known to be damaged: hours of copying would end at them. One that was put back is none
+/// any more, and one that is live no longer is not copied.
+fn refuse_known_damage(storage: &Arc<dyn LakeStorage>) -> Result<(), BackupError> {
+    damage::recall(&**storage)?;
+    let known = storage.damaged().map(DamagedFiles::paths);
+    let known = known.unwrap_or_default();
+    let tables: BTreeSet<&str> = known
+        .iter()
+        .filter_map(|path| path.split('/').next())
+        .collect();
+    let mut damaged = Vec::new();
+    for name in tables {
+        let folder = TableFolder::new(Arc::clone(storage), name);
+        let Some(log) = TableLog::open(&folder)? else {
+            continue;
+        };
+        for file in live_files(&log, &log.declaration()?)? {
+            if folder.damage_of(&file.path).is_some()
+                && let Some(damage) = damage::examine(&folder, &file)?
+            {
+                damaged.push((folder.shown(&file.path), damage));
+            }
+        }
+    }
+    let others = damaged.len().saturating_sub(1);
+    match damaged.into_iter().next() {
+        Some((path, damage)) => Err(BackupError::KnownDamage {
+            path,
+            damage,
+            others,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Makes the folder; it must hold nothing.
@@ -332,6 +380,15 @@ fn gone(error: BackupError, path: &Path) -> BackupError {
             }
         }
         error => error,
+    }
+}
+
+/// Says that a damaged file is not the only one.
+fn and_others(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => ", and another file is damaged".to_owned(),
+        _ => format!(", and {others} others are damaged"),
     }
 }
 

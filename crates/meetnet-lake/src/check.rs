@@ -31,6 +31,7 @@ pub(crate) use self::keys::value_text;
 pub(crate) use self::log::with_sources;
 pub use self::report::{Counts, Finding, FindingKind, Place, Report, Severity};
 pub(crate) use self::rows::key_schema;
+use crate::damage;
 use crate::error::LakeError;
 use crate::journal::{JournalError, JournalPlace};
 use crate::storage::{LakeStorage, TableFolder};
@@ -76,6 +77,7 @@ pub fn check(options: &CheckOptions) -> Result<Report, CheckError> {
         Some(place) => Some(journal::Known::read(place, &mut report)?),
         None => None,
     };
+    damage::recall(&*options.storage)?;
     let mut tables = Vec::new();
     for folder in table_folders(&options.storage)? {
         let context = log::Context {

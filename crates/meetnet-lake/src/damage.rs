@@ -1,13 +1,15 @@
 //! What is wrong with a table's file: asked before its rows go into another file, whose own hash would hide the damage,
 //! and when it could not be read.
 //!
-//! It compares with what the log says and reads nothing as Parquet. What was found is remembered in `known`.
+//! It compares with what the log says and reads nothing as Parquet. What was found is remembered in `known`, and over a
+//! restart in `notes`.
 
 use std::fmt;
 use std::io;
 
 use meetnet_model::hex::Hex;
 use parquet::file::reader::Length;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::LakeError;
@@ -15,14 +17,17 @@ use crate::snapshot::LiveFile;
 use crate::storage::{Access, FileChunks, TableFolder};
 
 mod known;
+mod notes;
 
 pub use known::DamagedFiles;
+pub(crate) use notes::{clear, forget, recall, remember};
 
 /// Bytes that are read and hashed at once.
 const CHUNK_BYTES: u64 = 1 << 20;
 
 /// What is wrong with a file of a table. Displayed as the end of a sentence that begins with the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Damage {
     /// It is not there.
     Missing,

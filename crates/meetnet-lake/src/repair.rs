@@ -27,7 +27,7 @@ pub use self::held::{HeldPart, KeyRange, SourceRange, TimeRange};
 pub use self::raw::RawFrames;
 use crate::actor::{ReplaceJob, live_files};
 use crate::check::{Depth, FindingKind, Verdict, examine, kind_of, table_folders, with_sources};
-use crate::damage::Damage;
+use crate::damage::{self, Damage};
 use crate::error::LakeError;
 use crate::journal::{FolderLock, JournalError, JournalPlace};
 use crate::known::KnownTables;
@@ -119,6 +119,7 @@ pub fn repair(options: &RepairOptions, now_ms: i64) -> Result<Repaired, RepairEr
     let place = &options.journal;
     let _lock = FolderLock::acquire(place.files.as_ref(), &place.dir)?;
     let known = KnownTables::read(place)?;
+    damage::recall(&*options.storage)?;
     let mut repaired = Repaired::default();
     for folder in table_folders(&options.storage)? {
         let known = known.as_ref();
@@ -223,7 +224,10 @@ impl InspectJob {
             }
         }
         for file in self.files.iter() {
+            let was_damaged = folder.damage_of(&file.path).is_some();
             match examine(folder, declaration, file, self.depth) {
+                // Compared with its hash, and put back since.
+                Verdict::Sound(_) if was_damaged => folder.forget_damage(&file.path),
                 Verdict::Sound(_) => {}
                 Verdict::Broken(damage) => inspected.broken.push(BrokenFile {
                     held: held::read(folder, declaration, file, damage),

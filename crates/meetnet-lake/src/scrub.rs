@@ -3,12 +3,14 @@
 //! ```text
 //! round:     newest snapshot ─▶ table by table, file by file ─┐
 //! suspected: whoever found a file broken ─────────────────────┼▶ compare ─▶ damaged: its rows are not answered any more
-//! known:     damaged files, once a minute ────────────────────┘         └▶ whole again: it is read as before
+//! known:     damaged files, once a minute ────────────────────┘    │    └▶ whole again: it is read as before
+//!              ▲                                                   ▼
+//!              └──────── at the start ◀──────────────────── a note in the lake
 //! ```
 //!
 //! A bit that changes in a page of values is decoded like any other: footers, lengths and undecodable pages show damage at
-//! once, this only the hash of the whole file. It reads a snapshot pointer and files; it writes nothing, knows no table log
-//! and repairs nothing.
+//! once, this only the hash of the whole file. It reads a snapshot pointer and files; it writes nothing but notes of what is
+//! damaged, knows no table log and repairs nothing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -23,8 +25,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::damage::{self, Damage};
 use crate::error::LakeError;
-use crate::snapshot::{LiveFile, SharedSnapshot};
-use crate::storage::TableFolder;
+use crate::snapshot::{LakeSnapshot, LiveFile, SharedSnapshot, TableSnapshot};
+use crate::storage::{Access, TableFolder};
 
 /// The first round begins this much later than the start at the latest, when less is asked of the disk.
 const FIRST_ROUND_MAX: Duration = Duration::from_secs(60);
@@ -34,6 +36,9 @@ const LOOK_PERIOD: Duration = Duration::from_secs(1);
 const RECHECK_PERIOD: Duration = Duration::from_secs(60);
 /// A look at many of them is followed by this many times its length for the round.
 const RECHECK_SHARE: u32 = 9;
+/// What a damaged file means, and what people can do about it.
+const WHAT_TO_DO: &str =
+    "its rows are not answered; put the same file back, or run `meetnet check --repair`";
 /// Files that could not be read and are tried again before the next round, and of those, how many are named in the log.
 const UNREAD_MAX: usize = 256;
 const UNREAD_NAMED_MAX: usize = 16;
@@ -157,6 +162,8 @@ type Key = (DatasetId, Arc<str>);
 struct Known {
     target: Target,
     state: State,
+    /// Whether it was said that the damage could not be noted for the next start.
+    is_unnoted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +215,8 @@ pub(crate) struct Scrubber {
     /// Before those of the round.
     due: VecDeque<Target>,
     known: BTreeMap<Key, Known>,
+    /// Whether what earlier processes have noted was taken in.
+    has_recalled: bool,
     next_recheck: Instant,
     /// When the look at the known ones began that is under way.
     rechecking: Option<Instant>,
@@ -226,6 +235,7 @@ impl Scrubber {
             round: None,
             due: VecDeque::new(),
             known: BTreeMap::new(),
+            has_recalled: false,
             next_recheck: now + RECHECK_PERIOD,
             rechecking: None,
             watch,
@@ -259,6 +269,9 @@ impl Scrubber {
 
     /// Compares the next file, if one is due.
     pub(crate) fn step(&mut self, now: Instant, go_on: &mut dyn FnMut(u64) -> bool) -> Step {
+        if !self.has_recalled {
+            self.has_recalled = self.recall();
+        }
         self.take_suspected();
         self.begin_recheck(now);
         let target = match self.due.pop_front() {
@@ -274,6 +287,44 @@ impl Scrubber {
         }
     }
 
+    /// Takes in what the notes in the lake name and is not known here: it is damaged until it has been compared again. Returns
+    /// false where there is no table yet.
+    fn recall(&mut self) -> bool {
+        let snapshot = self.snapshot.load_full();
+        // Tables of one lake share what is known of its files.
+        let Some(first) = snapshot.tables.values().next() else {
+            return false;
+        };
+        for path in first.folder.noted_damage() {
+            // Nobody reads a table here that is not declared.
+            let Some((dataset, table, of_table)) = table_of(&snapshot, &path) else {
+                continue;
+            };
+            let Some(target) = target_of(dataset, table, of_table) else {
+                forget_if_gone(&table.folder, of_table);
+                continue;
+            };
+            if self.known.contains_key(&target.key()) {
+                continue;
+            }
+            let Some(damage) = table.folder.damage_of(of_table) else {
+                // Somebody has compared it since.
+                self.due.push_back(target);
+                continue;
+            };
+            let rows = target.file.rows;
+            error!(%dataset, file = %target, %damage, rows, "a file was found damaged before this start: {WHAT_TO_DO}");
+            let known = Known {
+                target: target.clone(),
+                state: State::Damaged,
+                is_unnoted: false,
+            };
+            self.known.insert(target.key(), known);
+        }
+        self.report_damaged();
+        true
+    }
+
     /// Puts what somebody has found broken first.
     fn take_suspected(&mut self) {
         let snapshot = self.snapshot.load();
@@ -282,15 +333,8 @@ impl Scrubber {
             return;
         };
         for path in first.folder.take_suspected() {
-            let found = snapshot.tables.iter().find_map(|(id, table)| {
-                let of_table = path.strip_prefix(table.folder.name())?.strip_prefix('/')?;
-                let file = table.files.iter().find(|file| *file.path == *of_table)?;
-                Some(Target {
-                    dataset: id.clone(),
-                    folder: table.folder.clone(),
-                    file: Arc::clone(file),
-                })
-            });
+            let of_table = table_of(&snapshot, &path);
+            let found = of_table.and_then(|(id, table, of_table)| target_of(id, table, of_table));
             let new = found.filter(|target| !self.known.contains_key(&target.key()));
             self.due.extend(new);
         }
@@ -301,10 +345,12 @@ impl Scrubber {
         if now < self.next_recheck || self.rechecking.is_some() || !self.due.is_empty() {
             return;
         }
+        // Of tables that are declared since, and of files that are gone since.
+        self.recall();
         let keys: Vec<Key> = self.known.keys().cloned().collect();
         for key in keys {
             if !self.is_live(&key) {
-                self.forget(&key, "a damaged file is not of its table any more");
+                self.forget_removed(&key);
             }
         }
         let known = self.known.values();
@@ -413,7 +459,7 @@ impl Scrubber {
 
     fn found_sound(&mut self, target: &Target) {
         self.count();
-        target.folder.note_damage(&target.file.path, None);
+        target.folder.forget_damage(&target.file.path);
         self.forget(&target.key(), "a damaged file is as it was written again");
     }
 
@@ -422,10 +468,12 @@ impl Scrubber {
         let key = target.key();
         if !self.is_live(&key) {
             // Removed meanwhile, by a vacuum or an erasure.
-            self.forget(&key, "a damaged file is not of its table any more");
+            self.forget_removed(&key);
             return;
         }
-        let before = self.known.get(&key).map(|known| known.state);
+        let known = self.known.get(&key);
+        let before = known.map(|known| known.state);
+        let mut is_unnoted = known.is_some_and(|known| known.is_unnoted);
         let state = match before {
             None | Some(State::Unread) if damage == Damage::Missing => State::Absent,
             _ => State::Damaged,
@@ -433,20 +481,37 @@ impl Scrubber {
         if state == State::Damaged {
             // One that is missing cannot be opened anyway, and can as soon as its volume is there again.
             if damage != Damage::Missing {
-                target.folder.note_damage(&target.file.path, Some(damage));
+                is_unnoted = !self.remember(&target, damage, is_unnoted);
             }
             if before != Some(State::Damaged) {
-                error!(
-                    dataset = %target.dataset,
-                    file = %target,
-                    %damage,
-                    rows = target.file.rows,
-                    "a file is damaged: its rows are not answered; put the same file back, or run `meetnet check --repair`"
-                );
+                let (dataset, rows) = (&target.dataset, target.file.rows);
+                error!(%dataset, file = %target, %damage, rows, "a file is damaged: {WHAT_TO_DO}");
             }
         }
-        self.known.insert(key, Known { target, state });
+        let known = Known {
+            target,
+            state,
+            is_unnoted,
+        };
+        self.known.insert(key, known);
         self.report_damaged();
+    }
+
+    /// Notes damage for this process and the next start; returns whether it is noted for the latter. Where it is not, it is
+    /// tried again whenever the file is compared.
+    fn remember(&self, target: &Target, damage: Damage, was_said: bool) -> bool {
+        let noted = target.folder.remember_damage(&target.file.path, damage);
+        if let Err(error) = &noted
+            && !was_said
+        {
+            warn!(
+                dataset = %target.dataset,
+                file = %target,
+                error = error as &dyn std::error::Error,
+                "the damage of a file cannot be noted in the lake: after a restart its rows are answered until it is found again"
+            );
+        }
+        noted.is_ok()
     }
 
     /// The storage does not answer, or not for this file: that is no damage, and no proof that there is none.
@@ -467,8 +532,12 @@ impl Scrubber {
             debug!(%dataset, %file, error, "a file cannot be compared with its hash");
         }
         if unread < UNREAD_MAX {
-            let state = State::Unread;
-            self.known.insert(key, Known { target, state });
+            let known = Known {
+                target,
+                state: State::Unread,
+                is_unnoted: false,
+            };
+            self.known.insert(key, known);
         }
     }
 
@@ -483,6 +552,14 @@ impl Scrubber {
         self.report_damaged();
     }
 
+    /// The same of one that is not of its table any more.
+    fn forget_removed(&mut self, key: &Key) {
+        if let Some(known) = self.known.get(key) {
+            forget_if_gone(&known.target.folder, &key.1);
+        }
+        self.forget(key, "a damaged file is not of its table any more");
+    }
+
     fn report_damaged(&self) {
         let states = self.known.values().map(|known| known.state);
         let damaged = states.filter(|state| *state == State::Damaged).count() as u64;
@@ -495,5 +572,33 @@ impl Scrubber {
         let snapshot = self.snapshot.load();
         let table = snapshot.tables.get(dataset);
         table.is_some_and(|table| table.files.iter().any(|file| file.path == *path))
+    }
+}
+
+/// Finds the table of a file by its path in the lake; and the path in the table's folder.
+fn table_of<'a>(
+    snapshot: &'a LakeSnapshot,
+    path: &'a str,
+) -> Option<(&'a DatasetId, &'a TableSnapshot, &'a str)> {
+    snapshot.tables.iter().find_map(|(id, table)| {
+        let of_table = path.strip_prefix(table.folder.name())?;
+        Some((id, &**table, of_table.strip_prefix('/')?))
+    })
+}
+
+/// Finds a live file of a table.
+fn target_of(dataset: &DatasetId, table: &TableSnapshot, path: &str) -> Option<Target> {
+    let file = table.files.iter().find(|file| *file.path == *path)?;
+    Some(Target {
+        dataset: dataset.clone(),
+        folder: table.folder.clone(),
+        file: Arc::clone(file),
+    })
+}
+
+/// Forgets the damage of a file that is live no longer, where it is removed: until then downloads may ask for it.
+fn forget_if_gone(folder: &TableFolder, path: &str) {
+    if let Ok(None) = folder.open_if_there(path, Access::Pages) {
+        folder.forget_damage(path);
     }
 }

@@ -37,7 +37,7 @@ pub(crate) use folder::OpenFile;
 pub use objects::ObjectStorage;
 pub use s3::{ROLE_VARIABLES, S3Credentials, S3Limits, S3Options, S3OptionsError, S3Url};
 
-use crate::damage::{Damage, DamagedFiles};
+use crate::damage::{self, Damage, DamagedFiles};
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
 
@@ -237,11 +237,31 @@ impl TableFolder {
         self.storage.damaged().map_or(0, DamagedFiles::revision)
     }
 
-    /// Notes what is wrong with a file, or that nothing is: what is in one that has damage is given to nobody.
+    /// Notes what is wrong with a file, or that nothing is: what is in one that has damage is given to nobody. For this
+    /// process; see [`Self::remember_damage`].
     pub fn note_damage(&self, path: &str, damage: Option<Damage>) {
         if let Some(damaged) = self.storage.damaged() {
             damaged.note(&self.full(path), damage);
         }
+    }
+
+    /// Notes what is wrong with a file, for processes to come, too.
+    ///
+    /// # Errors
+    /// Where it cannot be written down: it is known to this process alone.
+    pub fn remember_damage(&self, path: &str, damage: Damage) -> Result<(), LakeError> {
+        damage::remember(&*self.storage, &self.full(path), damage)
+    }
+
+    /// Forgets what was wrong with a file that is whole, or that is not there under its name any more.
+    pub(crate) fn forget_damage(&self, path: &str) {
+        damage::forget(&*self.storage, &self.full(path));
+    }
+
+    /// Returns the files of the whole lake that a note in it names as damaged, by their path in it.
+    pub(crate) fn noted_damage(&self) -> BTreeSet<String> {
+        let damaged = self.storage.damaged();
+        damaged.map(DamagedFiles::noted).unwrap_or_default()
     }
 
     /// Notes that a file was found broken.
@@ -360,7 +380,11 @@ impl TableFolder {
         }
         self.storage
             .remove_all(&paths)
-            .map_err(self.failed("remove files of", ""))
+            .map_err(self.failed("remove files of", ""))?;
+        for path in &paths {
+            damage::forget(&*self.storage, path);
+        }
+        Ok(())
     }
 
     /// Moves a file within the folder; durable. One that is gone already is no error.
@@ -369,7 +393,10 @@ impl TableFolder {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.failed("move", from)(error))
             }
-            _ => Ok(()),
+            _ => {
+                self.forget_damage(from);
+                Ok(())
+            }
         }
     }
 

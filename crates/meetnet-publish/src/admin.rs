@@ -13,8 +13,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use meetnet_lake::scrub::{ScrubReport, ScrubWatch};
 use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
-use meetnet_model::ids::{Sequence, SourceId};
-use meetnet_model::reject::RejectReason;
+use meetnet_model::ids::Sequence;
 use meetnet_model::source::SourceKind;
 use meetnet_model::time::format_rfc3339;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -29,8 +28,14 @@ use crate::process;
 use crate::readable;
 use crate::router::around;
 
+mod status;
 #[cfg(test)]
 mod tests;
+
+pub use status::{
+    BackfillRow, DiskStatus, JournalStatus, LeftSessionRow, OperationsStatus, RejectRow,
+    RetentionRow, SourceRow, UnclaimedRow,
+};
 
 /// The state of the admin routes; cheap to clone.
 #[derive(Clone)]
@@ -47,125 +52,6 @@ pub struct AdminState {
     pub figures: FiguresCache,
     /// Says how far files have been compared with their hashes.
     pub scrub: ScrubWatch,
-}
-
-/// How the write side is.
-#[derive(Clone, Debug, Default)]
-pub struct OperationsStatus {
-    /// Every configured source.
-    pub sources: Vec<SourceRow>,
-    /// Pushes that none of them claims.
-    pub unclaimed: Vec<UnclaimedRow>,
-    /// What polled sources are asked for of their past, in the order in which they do it.
-    pub backfills: Vec<BackfillRow>,
-    /// The journal.
-    pub journal: JournalStatus,
-    /// The disks that it writes to.
-    pub disks: Vec<DiskStatus>,
-    /// Rejects since the start, by source and reason.
-    pub rejects: Vec<RejectRow>,
-}
-
-/// One source.
-#[derive(Clone, Debug)]
-pub struct SourceRow {
-    /// Its id.
-    pub id: SourceId,
-    /// How its messages arrive.
-    pub kind: SourceKind,
-    /// Whether it can deliver now; None where nothing is to be connected (a push endpoint, files).
-    pub connected: Option<bool>,
-    /// It has said nothing for longer than it may.
-    pub silent: bool,
-    /// Messages since the start.
-    pub messages_total: u64,
-    /// Messages per minute, over the last one; None where it cannot be said yet.
-    pub messages_per_minute: Option<f64>,
-    /// Messages that are taken and not yet acknowledged.
-    pub unacked: u64,
-    /// When the last one was received, µs since 1970 UTC.
-    pub last_message_at: Option<i64>,
-    /// When the newest observation that it has told of ended, µs since 1970 UTC; None before the first since the start.
-    pub newest_at: Option<i64>,
-    /// Rejects since the start.
-    pub rejects_total: u64,
-    /// The last error of the connection, without credentials.
-    pub last_error: Option<String>,
-}
-
-/// Pushes to one path that no source claims.
-#[derive(Clone, Debug)]
-pub struct UnclaimedRow {
-    /// The path, without what may be personal or secret; None: further paths together.
-    pub path: Option<String>,
-    /// How many since the start.
-    pub total: u64,
-    /// When the last one came, µs since 1970 UTC.
-    pub last_at: i64,
-    /// Why no source took it.
-    pub reason: String,
-}
-
-/// A backfill that is not at its end.
-#[derive(Clone, Debug)]
-pub struct BackfillRow {
-    /// Of which source.
-    pub source: SourceId,
-    /// The span that was asked for, as the command takes it.
-    pub span: String,
-    /// Whether it has begun; else another one of the source comes first.
-    pub begun: bool,
-    /// Windows asked for.
-    pub windows_done: u64,
-    /// Windows still to ask for.
-    pub windows_left: u64,
-    /// Rows, features or readings in the answers.
-    pub items: u64,
-    /// When it will be done, µs since 1970 UTC; None where that cannot be said.
-    pub expected_end: Option<i64>,
-    /// Why it is held up.
-    pub trouble: Option<String>,
-}
-
-/// The journal.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct JournalStatus {
-    /// Bytes of the segments that are not trimmed.
-    pub bytes: u64,
-    /// Every frame up to this sequence is on disk.
-    pub durable: Sequence,
-    /// Messages are refused for want of space.
-    pub disk_full: bool,
-    /// The clock is not to be believed.
-    pub clock_step: bool,
-}
-
-/// The disk under a folder that the daemon writes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DiskStatus {
-    /// What the folder holds: `journal` or `lake`.
-    pub folder: &'static str,
-    /// Bytes that may still be written; None where that cannot be measured.
-    pub free_bytes: Option<u64>,
-    /// Whether there is little space left.
-    pub is_low: bool,
-}
-
-/// Rejects of one source for one reason.
-#[derive(Clone, Debug)]
-pub struct RejectRow {
-    /// The source.
-    pub source: SourceId,
-    /// The reason.
-    pub reason: RejectReason,
-    /// How many since the start.
-    pub total: u64,
-    /// Sequence of the message of the example.
-    pub sequence: Sequence,
-    /// What was wrong with it.
-    pub message: String,
-    /// A redacted excerpt of it.
-    pub excerpt: String,
 }
 
 /// Returns the routes of the admin listener.
@@ -250,8 +136,10 @@ struct WriteSideText {
     journal: JournalText,
     disks: Vec<DiskText>,
     sources: Vec<SourceText>,
+    left_sessions: Vec<LeftSessionText>,
     unclaimed: Vec<UnclaimedText>,
     backfills: Vec<BackfillText>,
+    retentions: Vec<RetentionText>,
     rejects: Vec<RejectText>,
 }
 
@@ -283,6 +171,16 @@ struct SourceText {
     last_error: String,
 }
 
+struct LeftSessionText {
+    source: String,
+    client_id: String,
+    broker: String,
+    state: &'static str,
+    state_class: &'static str,
+    since: String,
+    command: Option<String>,
+}
+
 struct UnclaimedText {
     path: String,
     total: String,
@@ -298,6 +196,15 @@ struct BackfillText {
     remaining: String,
     state: String,
     state_class: &'static str,
+}
+
+struct RetentionText {
+    dataset: String,
+    kept: String,
+    rows: String,
+    rows_class: &'static str,
+    periods: String,
+    at: String,
 }
 
 struct TableText {
@@ -386,12 +293,14 @@ fn write_side_text(
             .iter()
             .map(|source| source_text(source, now))
             .collect(),
+        left_sessions: status.left_sessions.iter().map(left_session_text).collect(),
         unclaimed: status.unclaimed.iter().map(unclaimed_text).collect(),
         backfills: status
             .backfills
             .iter()
             .map(|backfill| backfill_text(backfill, now))
             .collect(),
+        retentions: status.retentions.iter().map(retention_text).collect(),
         rejects: status
             .rejects
             .iter()
@@ -455,6 +364,23 @@ fn source_text(source: &SourceRow, now: i64) -> SourceText {
     }
 }
 
+fn left_session_text(left: &LeftSessionRow) -> LeftSessionText {
+    let (state, state_class) = if left.collects {
+        ("goes on collecting", "fail")
+    } else {
+        ("no subscriptions", "suspect")
+    };
+    LeftSessionText {
+        source: left.source.to_string(),
+        client_id: left.client_id.clone(),
+        broker: left.broker.clone().unwrap_or_else(|| "–".into()),
+        state,
+        state_class,
+        since: format_rfc3339(whole_seconds(left.since)),
+        command: left.command.clone(),
+    }
+}
+
 fn unclaimed_text(pushes: &UnclaimedRow) -> UnclaimedText {
     UnclaimedText {
         path: pushes
@@ -488,6 +414,21 @@ fn backfill_text(backfill: &BackfillRow, now: i64) -> BackfillText {
         remaining: duration(remaining),
         state,
         state_class,
+    }
+}
+
+fn retention_text(waiting: &RetentionRow) -> RetentionText {
+    let (rows_class, periods) = match waiting.rows {
+        0 => ("plain", "–".to_owned()),
+        _ => ("suspect", waiting.periods.clone()),
+    };
+    RetentionText {
+        dataset: waiting.dataset.to_string(),
+        kept: waiting.kept.clone(),
+        rows: count(waiting.rows),
+        rows_class,
+        periods,
+        at: format_rfc3339(whole_seconds(waiting.at)),
     }
 }
 

@@ -145,8 +145,8 @@ pub(crate) struct Outcome {
     /// What that person should know beside the report, which may go to a file for a program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) remark: Option<String>,
-    /// Why it has failed all the same (exit code 1): everything was carried out, and nothing came of it. A script must not
-    /// take that for success.
+    /// Why it has failed all the same (exit code 1): everything was carried out, and nothing came of it, or not all that was
+    /// asked for. A script must not take that for success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) in_vain: Option<String>,
 }

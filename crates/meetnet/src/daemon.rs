@@ -55,6 +55,7 @@ mod priority;
 mod privacy_key;
 mod reload;
 mod retention;
+mod sessions;
 mod settle;
 mod signals;
 mod sources;
@@ -71,6 +72,7 @@ use answering::Answering;
 use audit::AuditLog;
 use follow::Follower;
 use opening::{Opening, Waiting, WriteSideView};
+use sessions::LeftSessions;
 use watch::ConfigWatch;
 use write_side::{Found, Writing, lake_failure, stop_journal, stop_pipeline};
 
@@ -124,6 +126,8 @@ pub(crate) struct Daemon {
     declarations: SharedDeclarations,
     storage: Arc<dyn LakeStorage>,
     statuses: Statuses,
+    /// What sources that are gone have left at brokers.
+    left_sessions: LeftSessions,
     /// Why the configuration on disk is not in force.
     refused: Option<String>,
     addresses: Addresses,
@@ -172,6 +176,7 @@ impl Daemon {
         let stop_intake = CancellationToken::new();
         let stop_serving = CancellationToken::new();
         let statuses = Statuses::default();
+        let left_sessions = LeftSessions::default();
         let brokers = if role.writes() {
             sources::brokers(&config)
         } else {
@@ -309,9 +314,9 @@ impl Daemon {
                 metrics: metrics.clone(),
                 snapshot: Arc::clone(&snapshot),
                 readiness: readiness.clone(),
-                status: role
-                    .writes()
-                    .then(|| monitor::operations(&statuses, &disks, &view, rates.clone())),
+                status: role.writes().then(|| {
+                    monitor::operations(&statuses, &disks, &view, &left_sessions, rates.clone())
+                }),
                 figures,
                 scrub: scrub.watch(),
             };
@@ -362,6 +367,7 @@ impl Daemon {
             declarations,
             storage,
             statuses,
+            left_sessions,
             refused: None,
             addresses,
             readiness,

@@ -31,6 +31,20 @@ async fn page(port: u16) -> Result<String> {
     Ok(answer.text().await?)
 }
 
+/// Waits until these texts are on the page.
+async fn on_the_page(port: u16, texts: &[&str]) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let page = page(port).await?;
+        let missing = texts.iter().find(|text| !page.contains(**text));
+        let Some(missing) = missing else {
+            return Ok(());
+        };
+        ensure!(Instant::now() < deadline, "{missing:?} is not on {page}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn pushes_that_no_source_claims_are_on_the_operations_page() -> Result<()> {
     const PASSKEY: &str = "0123456789ABCDEF0123456789ABCDEF";
@@ -79,7 +93,7 @@ map = [{ dataset = "heat", property = "air_temperature", field = "t", unit = "Ce
 /// before somebody could read of it, and after that it does.
 #[tokio::test]
 async fn a_shorter_retention_drops_nothing_before_its_wait_is_over() -> Result<()> {
-    let installation = Installation::new("", FILES)?;
+    let (installation, port) = with_admin(FILES)?;
     let file = installation.folder().join("history.csv");
     // September and October 2020.
     let table = "id,at,t\na,1600000000,20\na,1600000060,21\na,1602592000,22\n";
@@ -110,10 +124,21 @@ async fn a_shorter_retention_drops_nothing_before_its_wait_is_over() -> Result<(
     for part in ["heat", "rows=3", "2020-09 to 2020-10", "30d", " at="] {
         ensure!(said.contains(part), "no {part:?} in {said}");
     }
+    on_the_page(
+        port,
+        &[
+            "Retentions that wait",
+            ">3</span>",
+            ">2020-09 to 2020-10<",
+            ">30d<",
+        ],
+    )
+    .await?;
     daemon.stop()?;
     // A start looks for old periods at once.
     let daemon = installation.start().await?;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
+    on_the_page(port, &["Retentions that wait", ">2020-09 to 2020-10<"]).await?;
     ensure!(installation.cell(count).await? == 3, "they went early");
     daemon.stop()?;
 
@@ -124,6 +149,11 @@ async fn a_shorter_retention_drops_nothing_before_its_wait_is_over() -> Result<(
     let deadline = Instant::now() + PATIENCE;
     while installation.cell(count).await? != 0 {
         ensure!(Instant::now() < deadline, "{}", installation.log_tail());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while page(port).await?.contains("Retentions that wait") {
+        ensure!(Instant::now() < deadline, "nothing waits any more");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     daemon.stop()

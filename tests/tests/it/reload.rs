@@ -4,7 +4,7 @@
 //! `MEETNET_SEED=s` sets the moments.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meetnet_testkit::mosquitto::{Mosquitto, TUNED};
 use meetnet_tests::daemon::Installation;
@@ -26,6 +26,56 @@ fn source(port: u16, changes: usize) -> String {
          attribution = \"change {changes}\"\nbackoff_max = \"100ms\"\ninflight_max = {inflight_max}\n\
          map = [{{ dataset = \"air\", property = \"co2\", pointer = \"/n\", unit = \"[ppm]\" }}]\n"
     )
+}
+
+/// A source gets another id, and later goes while its broker is away: what is left at the broker is said, with what to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_a_renamed_source_leaves_is_said() {
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
+        return;
+    };
+    let city = source(broker.port, 0);
+    let installation = Installation::new("", &city).unwrap();
+    let file = installation.folder().join("meetnet.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let daemon = installation.start().await.unwrap();
+    let said = async |what: &[&str]| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let log = installation.log();
+            let says_it = |line: &&str| what.iter().all(|part| line.contains(part));
+            if let Some(line) = log.lines().find(says_it) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < deadline, "{what:?} is not said: {log}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    said(&["mqtt connected", "source=city"]).await;
+    let town = city.replace("id = \"city\"", "id = \"town\"");
+    assert_ne!(town, city);
+    fs::write(&file, text.replace(&city, &town)).unwrap();
+    daemon.ask_to_reload().unwrap();
+    let quiet = "its session at the broker has no subscriptions any more";
+    let port = format!("-p {}", broker.port);
+    let to_do = "give a source this `client_id`";
+    said(&[
+        quiet,
+        "source=city",
+        "-city",
+        "mosquitto_sub",
+        port.as_str(),
+        to_do,
+    ])
+    .await;
+
+    said(&["mqtt connected", "source=town"]).await;
+    drop(broker);
+    said(&["mqtt connection ended", "source=town"]).await;
+    fs::write(&file, text.replace(&city, "")).unwrap();
+    daemon.ask_to_reload().unwrap();
+    said(&["goes on collecting", "source=town", to_do]).await;
+    daemon.stop().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

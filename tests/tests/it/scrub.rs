@@ -1,5 +1,5 @@
 //! The scrub of the real binary: a byte that changes in a file under a running process is found by the hash, and from then on
-//! no part of it answers what is in the file. Every process that answers finds it, after a restart as well.
+//! no part of it answers what is in the file. Every process that answers finds it, and what one has found the next one knows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,20 @@ fn file_of_january(installation: &Installation) -> Result<PathBuf> {
     }
     ensure!(files.len() == 1, "{files:?}");
     files.pop().context("a file")
+}
+
+/// The files in a folder and those below it.
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }
 
 /// Waits until the file is refused; until then its rows are answered as before.
@@ -84,16 +98,41 @@ async fn scrubbed() -> Result<()> {
     fs::write(&beside, &content)?;
     fs::rename(&beside, &path)?;
     refused(&installation, &file).await?;
+    // It is said once it is noted for the next start.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !installation.log().contains("a file is damaged") {
+        ensure!(Instant::now() < deadline, "{}", installation.log_tail());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let log = installation.log();
-    ensure!(
-        log.contains("a file is damaged") && log.contains("meetnet check --repair"),
-        "{log}"
-    );
+    ensure!(log.contains("meetnet check --repair"), "{log}");
     daemon.kill()?;
 
-    // After a restart, and in a process that only reads.
+    // Nobody runs who could find it: it is known from the lake.
+    let said = installation
+        .sql_on_files(OF_JANUARY)
+        .map_err(|error| error.to_string());
+    let is_refused = |said: &str| said.contains("has other bytes than were written");
+    ensure!(
+        said.as_ref().is_err_and(|said| is_refused(said)),
+        "{said:?}"
+    );
+    let other = installation.sql_on_files(OF_FEBRUARY)?;
+    ensure!(other[0][0] == 22.5, "{other:?}");
+    let backup = installation.folder().join("backup");
+    let made = installation.run(&["backup", &backup.to_string_lossy()])?;
+    let said = String::from_utf8_lossy(&made.stderr);
+    let names_it = said.contains(&*file.to_string_lossy());
+    ensure!(
+        made.status.code() == Some(1) && names_it && is_refused(&said) && !backup.exists(),
+        "{made:?}"
+    );
+
+    // After a restart, and in a process that only reads: with the first answer.
     for role in ["run", "serve"] {
         let daemon = installation.start_as(role).await?;
+        let first = installation.sql(OF_JANUARY).await;
+        ensure!(first.is_err(), "{role}: {first:?}");
         refused(&installation, &file).await?;
         daemon.kill()?;
     }
@@ -105,6 +144,8 @@ async fn scrubbed() -> Result<()> {
     ensure!(rows[0][0].is_null(), "{rows:?}");
     let other = installation.cell(OF_FEBRUARY).await?;
     ensure!(other == 22.5, "{other}");
+    let left = files_below(&installation.lake().join("_meetnet"))?;
+    ensure!(left.is_empty(), "noted, though it was repaired: {left:?}");
     daemon.kill()
 }
 

@@ -75,6 +75,14 @@ pub struct EraseReport {
     pub frames: ErasedFrames,
     /// Raw messages among them that also held rows of others: those rows stay, but cannot be decoded again.
     pub mixed_frames: u64,
+    /// What was asked for and is nowhere; where nobody waited for the end, nobody is told.
+    pub missing: EraseRequest,
+}
+
+/// Who waits for an erasure, and what for: the frame names nobody.
+pub(super) struct Waiting {
+    request: EraseRequest,
+    reply: Sender<Result<EraseReport, PipelineError>>,
 }
 
 impl EraseReport {
@@ -121,7 +129,11 @@ impl Runner {
                 Ok(self.journal.append_erase(&journalled.to_bytes())?)
             });
         match appended {
-            Ok(appended) => drop(self.erasing.insert(appended.sequence, reply)),
+            Ok(appended) => {
+                let request = request.clone();
+                let waiting = Waiting { request, reply };
+                self.erasing.insert(appended.sequence, waiting);
+            }
             Err(error) => drop(reply.send(Err(error))),
         }
     }
@@ -157,7 +169,7 @@ impl Runner {
         let result = self.erase(frame, &mut wanted);
         let waiting = self.erasing.remove(&sequence);
         match result {
-            Ok(report) => {
+            Ok(mut report) => {
                 let EraseReport {
                     tables: ErasedRows { rows, files, .. },
                     frames,
@@ -176,7 +188,8 @@ impl Runner {
                 self.erase_retry_at = None;
                 self.journal.end_erasure(sequence);
                 if let Some(waiting) = waiting {
-                    let _ = waiting.send(Ok(report));
+                    report.missing = wanted.missing(&waiting.request, self.decoder.decoders());
+                    let _ = waiting.reply.send(Ok(report));
                 }
                 Ok(true)
             }
@@ -192,11 +205,12 @@ impl Runner {
                 );
                 metrics::counter!("meetnet_erasure_failures_total").increment(1);
                 if let Some(waiting) = waiting {
-                    let _ = waiting.send(Err(failed));
+                    let _ = waiting.reply.send(Err(failed));
                 }
                 for (sequence, waiting) in std::mem::take(&mut self.erasing) {
                     let source = Box::new(LakeError::Usage(EARLIER.to_owned()).into());
-                    let _ = waiting.send(Err(PipelineError::Erase { sequence, source }));
+                    let failed = PipelineError::Erase { sequence, source };
+                    let _ = waiting.reply.send(Err(failed));
                 }
                 self.erase_retry_at = Some(Instant::now() + RETRY_PAUSE.max(started.elapsed()));
                 Ok(false)
@@ -233,6 +247,12 @@ impl Runner {
                 .find_rows(&declaration.id, &[column.as_str()], select)?;
             for rows in self.lake.read_found(&found, &ORIGIN_COLUMNS)? {
                 note_origins(&rows, &mut origins);
+            }
+            if goes_whole
+                && found.count() > 0
+                && let Some(subject) = reference_of(&declaration)
+            {
+                wanted.meets(subject);
             }
             found_rows.push((declaration.id.clone(), column, goes_whole, found));
         }
@@ -307,11 +327,14 @@ impl Runner {
 /// Returns whether the rows of a dataset say how far they are from one that is to be erased: value and difference of any of them
 /// would give it away.
 fn is_compared(declaration: &DatasetDeclaration, wanted: &mut Wanted) -> bool {
-    let derivation = declaration.derive.as_ref();
-    match derivation.and_then(|derivation| derivation.reference.as_ref()) {
-        Some(ConditionValue::Text(sensor)) => wanted.holds(Subject::Sensor(sensor)),
-        Some(ConditionValue::Int(segment)) => wanted.holds(Subject::Segment(*segment)),
-        None => false,
+    reference_of(declaration).is_some_and(|subject| wanted.holds(subject))
+}
+
+/// Returns who the rows of a dataset are compared with.
+fn reference_of(declaration: &DatasetDeclaration) -> Option<Subject<'_>> {
+    match declaration.derive.as_ref()?.reference.as_ref()? {
+        ConditionValue::Text(sensor) => Some(Subject::Sensor(sensor)),
+        ConditionValue::Int(segment) => Some(Subject::Segment(*segment)),
     }
 }
 

@@ -24,7 +24,7 @@ use super::group::{GroupDecoder, RejectCounts, TOLD_EARLY_ROWS, Taken, count_app
 use super::newest::NewestTimes;
 use super::uncommitted::UncommittedRows;
 use super::waiting::{DecodedRows, WaitingRows};
-use super::{Command, EraseReport, PipelineError, PipelineOptions, UpkeepReport, Wake};
+use super::{Command, PipelineError, PipelineOptions, UpkeepReport, Wake, erase};
 use crate::dup_window::DupWindows;
 use crate::outcomes::OutcomeRegistry;
 
@@ -74,7 +74,7 @@ pub struct Runner {
     /// Who waits for the repair.
     repairing: Vec<Sender<Repaired>>,
     /// Who waits for an erasure, by its frame.
-    pub(super) erasing: BTreeMap<Sequence, Sender<Result<EraseReport, PipelineError>>>,
+    pub(super) erasing: BTreeMap<Sequence, erase::Waiting>,
     /// When the erase frame that comes next is tried again, after it failed.
     pub(super) erase_retry_at: Option<Instant>,
     /// Erasures that have been carried out since the start.

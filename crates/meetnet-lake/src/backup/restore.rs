@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::copy::{open, pass, write};
 use super::manifest::{ARCHIVE, JOURNAL, LAKE, Manifest, ManifestFile};
 use super::{BackupError, Progress, amount};
+use crate::damage;
 use crate::files::{Files, sync_parents};
 use crate::journal::FolderLock;
 use crate::journal::opening::{LOCK, RESTORING};
@@ -77,6 +78,8 @@ pub fn restore(
         sync_parents(files, folder).map_err(BackupError::io("sync the parents of", folder))?;
     }
     storage::disclaim(storage, &manifest.journal_id)?;
+    // Of files that had the names of those that come, and are none of them.
+    damage::clear(storage)?;
     restore_lake(storage, files, dir, &manifest)?;
     progress("restored the lake".to_owned());
     for (part, to) in [(ARCHIVE, archive_dir), (JOURNAL, journal_dir)] {

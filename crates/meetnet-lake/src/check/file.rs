@@ -40,18 +40,19 @@ impl From<LakeError> for Verdict {
 }
 
 /// Finds out whether a file is what was written. Its content is hashed in a full check, and in a quick one where its
-/// footer contradicts the log.
+/// footer contradicts the log, or where it was known to be damaged.
 pub(crate) fn examine(
     folder: &TableFolder,
     declaration: &DatasetDeclaration,
     file: &LiveFile,
     depth: Depth,
 ) -> Verdict {
+    let was_damaged = folder.damage_of(&file.path).is_some();
     let footer = match read_footer(folder, file, depth) {
         Ok(footer) => footer,
         Err(error) => return error.into(),
     };
-    let is_doubtful = !contradictions(&footer, declaration, file).is_empty();
+    let is_doubtful = was_damaged || !contradictions(&footer, declaration, file).is_empty();
     if depth == Depth::Quick
         && is_doubtful
         && let Err(error) = damage::verify(folder, file)

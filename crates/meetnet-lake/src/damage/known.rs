@@ -10,13 +10,14 @@
 //! Commits and merges compare what they copy themselves. Look-ups of keys do not ask: one damaged file must not keep new rows
 //! out of its dataset. Nor is a file noted that is missing: who opens it notices, and who puts it back waits for nothing.
 //!
-//! In memory alone: after a restart the first round of the scrub finds them again.
+//! What the scrub has found is also noted in the lake (`notes`), so that the next process knows it before it answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Damage;
+use crate::error::LakeError;
 
 /// Files that wait to be examined; those beyond are found by whoever reads them next, or by the next round.
 const SUSPECTED_MAX: usize = 256;
@@ -26,12 +27,16 @@ const SUSPECTED_MAX: usize = 256;
 pub struct DamagedFiles {
     files: Mutex<Files>,
     revision: AtomicU64,
+    /// Whether the notes of earlier processes have been read; held meanwhile, so that nobody answers without them.
+    is_recalled: Mutex<bool>,
 }
 
 #[derive(Debug, Default)]
 struct Files {
     damaged: BTreeMap<String, Damage>,
     suspected: BTreeSet<String>,
+    /// Those that a note in the lake names.
+    noted: BTreeSet<String>,
 }
 
 impl DamagedFiles {
@@ -74,5 +79,52 @@ impl DamagedFiles {
     /// Returns the files that somebody has found broken, each once.
     pub(crate) fn take_suspected(&self) -> BTreeSet<String> {
         std::mem::take(&mut self.files().suspected)
+    }
+
+    /// Takes what `read` finds noted in the lake, once for all readers of this process.
+    ///
+    /// # Errors
+    /// Those of `read`: the next call tries again.
+    pub(crate) fn recall(
+        &self,
+        read: impl FnOnce() -> Result<Vec<(String, Damage)>, LakeError>,
+    ) -> Result<(), LakeError> {
+        let is_recalled = self.is_recalled.lock();
+        let mut is_recalled = is_recalled.unwrap_or_else(PoisonError::into_inner);
+        if *is_recalled {
+            return Ok(());
+        }
+        for (path, damage) in read()? {
+            self.note(&path, Some(damage));
+            self.files().noted.insert(path);
+        }
+        *is_recalled = true;
+        Ok(())
+    }
+
+    /// Returns the files that are known to be damaged.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.files().damaged.keys().cloned().collect()
+    }
+
+    /// Returns the files that a note in the lake names.
+    pub(crate) fn noted(&self) -> BTreeSet<String> {
+        self.files().noted.clone()
+    }
+
+    /// Returns whether a note in the lake names a file, and how many do.
+    pub(crate) fn is_noted(&self, path: &str) -> (bool, usize) {
+        let files = self.files();
+        (files.noted.contains(path), files.noted.len())
+    }
+
+    /// Says that a note in the lake names a file.
+    pub(crate) fn note_written(&self, path: &str) {
+        self.files().noted.insert(path.to_owned());
+    }
+
+    /// Says that none does any more; returns whether one did.
+    pub(crate) fn note_removed(&self, path: &str) -> bool {
+        self.files().noted.remove(path)
     }
 }

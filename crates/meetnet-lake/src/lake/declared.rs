@@ -10,6 +10,7 @@ use meetnet_model::ids::{LicenceId, Sequence};
 use meetnet_model::licence::StoredLicences;
 
 use super::reader::snapshot_of;
+use crate::damage;
 use crate::error::LakeError;
 use crate::known::KnownTables;
 use crate::snapshot::{LakeSnapshot, LiveFile, StatisticsValue, TableSnapshot, licences_of};
@@ -58,7 +59,7 @@ pub struct DeclaredTables {
 
 impl DeclaredTables {
     /// Reads the log of every declared dataset in `storage`, and checks the declaration and the units of its properties
-    /// against the table; nothing is written.
+    /// against the table; nothing is written. What is noted in the lake of damaged files is known from then on.
     ///
     /// It belongs before [`Journal::open`](crate::journal::Journal::open), which records the declarations: a refused
     /// one would stay there as the last word on how envelopes are decoded.
@@ -69,6 +70,7 @@ impl DeclaredTables {
         storage: Arc<dyn LakeStorage>,
         declarations: Arc<Declarations>,
     ) -> Result<Self, LakeError> {
+        damage::recall(&*storage)?;
         let tables = declarations.datasets.iter().map(|(id, declaration)| {
             let folder = TableFolder::new(Arc::clone(&storage), id.as_str());
             DeclaredTable::read(folder, Arc::clone(declaration), declarations.units_of(id))

@@ -8,8 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use meetnet_lake::backup::{self, BackupError, BackupOptions, Manifest};
+use meetnet_lake::damage::Damage;
 use meetnet_lake::files::{DiskFiles, FileHandle, Files, ListedFile, LockGuard};
 use meetnet_lake::journal::{Journal, JournalError};
+use meetnet_lake::lake::LakeReader;
+use meetnet_lake::storage::TableFolder;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
 use meetnet_testkit::garden;
 
@@ -256,6 +259,67 @@ fn a_data_file_that_is_not_what_was_committed_stops_the_backup() {
         &remove,
         "is not there, though its table names it: run the backup again, and `meetnet check` if it is still missing",
     );
+}
+
+#[test]
+fn a_file_that_is_known_to_be_damaged_stops_the_backup_before_anything_is_copied() {
+    let base = filled(2);
+    let files = base.restart(Crash::Kill);
+    let scene = Scene::open(&shared(&files), "/data");
+    let snapshot = scene.lake.shared().load_full();
+    let table = &snapshot.tables[&garden::heat()];
+    let path = table.folder.shown(&table.files[0].path);
+    let whole = files.content(&path).unwrap();
+    for file in table.files.iter().take(2) {
+        let noted = table
+            .folder
+            .remember_damage(&file.path, Damage::WrongChecksum);
+        noted.unwrap();
+    }
+    let mut content = whole.clone();
+    content[100] ^= 1;
+    files.put(&path, content);
+    let error = scene.write("/backup").unwrap_err().to_string();
+    let expect = format!(
+        "{} has other bytes than were written: nothing was copied; put the same file back or run `meetnet check --repair`, \
+         and make the backup then",
+        path.display()
+    );
+    assert_eq!(error, expect, "the other one is whole");
+    let written = files.paths();
+    assert!(!written.iter().any(|path| path.starts_with("/backup")));
+    // What was put back is copied, and notes are not.
+    files.put(&path, whole);
+    let manifest = scene.write("/backup").unwrap();
+    let mut copied = manifest.files.iter().map(|file| file.path.as_str());
+    assert!(!copied.any(|path| path.contains("_meetnet")));
+}
+
+/// The files of a backup have the names that they had, and are whole.
+#[test]
+fn what_is_noted_as_damaged_where_a_backup_is_restored_to_is_forgotten() {
+    let files = filled(2);
+    let scene = Scene::open(&shared(&files), "/data");
+    let manifest = scene.write("/backup").unwrap();
+    drop(scene);
+    let files = shared(&files);
+    let mut copied = manifest.files.iter();
+    let path = copied.find_map(|file| {
+        let path = file.path.strip_prefix("lake/heat/")?;
+        path.ends_with(".parquet").then_some(path)
+    });
+    let path = path.unwrap();
+    let before = storage(&files, Path::new("/new"));
+    let noted = TableFolder::new(before, "heat").remember_damage(path, Damage::WrongChecksum);
+    noted.unwrap();
+    let damage = || {
+        let now = storage(&files, Path::new("/new"));
+        LakeReader::open(Arc::clone(&now)).unwrap();
+        TableFolder::new(now, "heat").damage_of(path)
+    };
+    assert_eq!(damage(), Some(Damage::WrongChecksum));
+    restore(&files, "/backup", "/new").unwrap();
+    assert_eq!(damage(), None);
 }
 
 #[test]

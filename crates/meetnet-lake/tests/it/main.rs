@@ -8,6 +8,7 @@
 mod backup;
 mod city;
 mod copied_journal;
+mod damage_notes;
 mod flag_faults;
 mod journal_damage;
 mod journal_disk;

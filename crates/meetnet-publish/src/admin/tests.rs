@@ -1,4 +1,6 @@
 use axum::http::StatusCode;
+use meetnet_model::ids::{DatasetId, SourceId};
+use meetnet_model::reject::RejectReason;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::*;
@@ -87,6 +89,24 @@ fn status() -> OperationsStatus {
                 last_error: None,
             },
         ],
+        left_sessions: vec![
+            LeftSessionRow {
+                source: SourceId::new("old-name"),
+                client_id: "meetnet-<1>-old-name".into(),
+                broker: Some("mqtt://broker.example:1883".into()),
+                collects: true,
+                since: NOW,
+                command: Some("mosquitto_sub -i '<1>'".into()),
+            },
+            LeftSessionRow {
+                source: SourceId::new("quiet"),
+                client_id: "meetnet-1-quiet".into(),
+                broker: None,
+                collects: false,
+                since: NOW,
+                command: None,
+            },
+        ],
         unclaimed: vec![
             UnclaimedRow {
                 path: Some("/data/<report>".into()),
@@ -122,6 +142,22 @@ fn status() -> OperationsStatus {
                 items: 0,
                 expected_end: None,
                 trouble: None,
+            },
+        ],
+        retentions: vec![
+            RetentionRow {
+                dataset: DatasetId::new("heat"),
+                kept: "30d".into(),
+                rows: 8_765_432,
+                periods: "2020-09 to 2021-02".into(),
+                at: NOW,
+            },
+            RetentionRow {
+                dataset: DatasetId::new("noise"),
+                kept: "400d".into(),
+                rows: 0,
+                periods: String::new(),
+                at: NOW,
             },
         ],
         journal: JournalStatus {
@@ -204,6 +240,18 @@ async fn the_page_says_how_the_daemon_is() {
         ">0 s<",
         "the API failed:",
         "waits for the one before",
+        "Sessions left at brokers",
+        "meetnet-1-quiet",
+        "mqtt://broker.example:1883",
+        ">goes on collecting<",
+        ">no subscriptions<",
+        "<code>mosquitto_sub -i ",
+        "Retentions that wait",
+        ">30d<",
+        "<span class=\"quality suspect\">8,765,432</span>",
+        ">2020-09 to 2021-02<",
+        ">400d<",
+        "<span class=\"quality plain\">0</span>",
         "Pushes that no source claims",
         ">5,432<",
         "no source has the format",
@@ -223,11 +271,20 @@ async fn the_page_says_how_the_daemon_is() {
     // Most days nobody asks for the past, and every push has its source.
     let quiet = OperationsStatus {
         backfills: Vec::new(),
+        left_sessions: Vec::new(),
+        retentions: Vec::new(),
         unclaimed: Vec::new(),
         ..status()
     };
     let answer = fixture::get(router(Some(quiet)), "/").await;
-    assert!(!answer.body.contains("Backfills") && !answer.body.contains("no source claims"));
+    for absent in [
+        "Backfills",
+        "no source claims",
+        "left at brokers",
+        "that wait",
+    ] {
+        assert!(!answer.body.contains(absent), "the page says {absent:?}");
+    }
 }
 
 #[tokio::test]

@@ -78,6 +78,33 @@ impl Named {
         )
     }
 
+    /// Says for each what became of it.
+    fn became(&self, missing: &EraseRequest) -> String {
+        let line = |subject: String, is_missing: bool| {
+            let what = if is_missing {
+                "not found: compare the id with those in the tables; where it was erased before, nothing is left to do"
+            } else {
+                "erased"
+            };
+            format!("{subject}: {what}")
+        };
+        let sensors = self.sensors.iter().map(|id| {
+            let is_missing = missing.sensor_ids.contains(id);
+            line(format!("sensor {id}"), is_missing)
+        });
+        let segments = self.segments.iter().map(|id| {
+            let is_missing = missing.segment_ids.contains(id);
+            line(format!("segment {id}"), is_missing)
+        });
+        let devices = self.hardware_ids.iter().map(|id| {
+            let mut devices = missing.devices.iter();
+            let is_missing = devices.any(|(_, name)| name == id);
+            line(format!("device {id}"), is_missing)
+        });
+        let lines: Vec<String> = sensors.chain(segments).chain(devices).collect();
+        lines.join("\n")
+    }
+
     fn request(&self) -> Result<EraseRequest, Failure> {
         let mut request = EraseRequest {
             sensor_ids: self.sensors.iter().cloned().collect(),
@@ -109,13 +136,26 @@ pub(super) fn erase(
             error @ PipelineError::UnknownSource { .. } => Failure::usage(error),
             error => Failure::work(error),
         })?;
-    let mut outcome = Outcome::of(describe(&report));
-    if !found_anything(&report) {
+    Ok(outcome(named, &report))
+}
+
+/// Says what came of it. Names stand in what is for who named them alone.
+fn outcome(named: &Named, report: &EraseReport) -> Outcome {
+    let mut outcome = Outcome::of(describe(report));
+    let missing = &report.missing;
+    let missing_count =
+        missing.sensor_ids.len() + missing.segment_ids.len() + missing.devices.len();
+    if !found_anything(report) {
         let why = "nothing was erased: neither tables nor journal hold what was named; where it was erased before, nothing \
                    is left to do";
         outcome.in_vain = Some(why.to_owned());
+    } else if missing_count > 0 {
+        outcome.remark = Some(named.became(missing));
+        outcome.in_vain = Some(format!(
+            "not all of it was there: neither tables nor journal hold {missing_count} of what was named; the rest is erased"
+        ));
     }
-    Ok(outcome)
+    outcome
 }
 
 fn found_anything(report: &EraseReport) -> bool {

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::opening::WriteSideView;
+use super::sessions::LeftSessions;
 use super::space::Measured;
 
 /// How often the parts are looked at.
@@ -222,10 +223,11 @@ pub(super) fn operations(
     statuses: &Statuses,
     disks: &Measured,
     write_side: &WriteSideView,
+    left_sessions: &LeftSessions,
     rates: Rates,
 ) -> Arc<dyn Fn() -> OperationsStatus + Send + Sync> {
     let (statuses, disks) = (statuses.clone(), disks.clone());
-    let write_side = write_side.clone();
+    let (write_side, left_sessions) = (write_side.clone(), left_sessions.clone());
     Arc::new(move || {
         let tallies = write_side.rejects().map(RejectCounts::read);
         let tallies = tallies.unwrap_or_default();
@@ -273,8 +275,10 @@ pub(super) fn operations(
         let backfills = backfills.unwrap_or_default().into_iter();
         OperationsStatus {
             sources,
+            left_sessions: left_sessions.rows(),
             unclaimed: unclaimed.map(unclaimed_row).collect(),
             backfills: backfills.map(backfill_row).collect(),
+            retentions: write_side.retentions(),
             journal: journal.unwrap_or_default(),
             disks: disks.read(),
             rejects: rejects

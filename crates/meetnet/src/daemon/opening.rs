@@ -19,11 +19,14 @@ use meetnet_ingest::http::EarlyPush;
 use meetnet_ingest::pipeline::{NewestTimes, PipelineError, RejectCounts, ReplayWatch};
 use meetnet_ingest::poll::Backfills;
 use meetnet_lake::journal::Journal;
+use meetnet_lake::snapshot::SharedSnapshot;
+use meetnet_publish::RetentionRow;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info};
 
+use super::retention::Retention;
 use super::space::{self, Measured};
 use super::write_side::{Found, Opened};
 use super::{Daemon, StopSignal, retention, settle, stopped_by_itself};
@@ -71,6 +74,8 @@ impl Daemon {
         let config = self.config.load_full();
         let context = Context::new(Arc::clone(&self.config), &opened);
         let push_listener = waiting.hand_over(&opened).await?;
+        let now = jiff::Timestamp::now().as_microsecond();
+        self.left_sessions.known(opened.left_sessions.clone(), now);
         let writing = opened.start_sources(
             &config,
             &self.secrets,
@@ -103,6 +108,8 @@ struct Shown {
     rejects: RejectCounts,
     newest: NewestTimes,
     backfills: Backfills,
+    retention: Retention,
+    snapshot: SharedSnapshot,
 }
 
 impl WriteSideView {
@@ -122,12 +129,21 @@ impl WriteSideView {
         self.0.get().map(|shown| &shown.backfills)
     }
 
+    /// Returns the retentions that wait, with what is stored now.
+    pub(super) fn retentions(&self) -> Vec<RetentionRow> {
+        let shown = self.0.get();
+        let rows = shown.map(|shown| shown.retention.rows(&shown.snapshot.load()));
+        rows.unwrap_or_default()
+    }
+
     fn show(&self, opened: &Opened) {
         let shown = Shown {
             journal: opened.journal.clone(),
             rejects: opened.pipeline.rejects(),
             newest: opened.pipeline.newest(),
             backfills: opened.parts.backfills.clone(),
+            retention: opened.retention.clone(),
+            snapshot: opened.pipeline.shared(),
         };
         // A process opens its write side once.
         let _ = self.0.set(shown);

@@ -34,7 +34,7 @@ use tracing::{debug, error, info, warn};
 use super::changes::{Changes, Facts};
 use super::watch::{Cause, ConfigWatch};
 use super::write_side::{Writing, declared_tables, tell_of_devices};
-use super::{Daemon, Role, licences, sources};
+use super::{Daemon, Role, licences, sessions, sources};
 use crate::config::{Config, Environment, Secrets};
 
 /// How long the news of a new configuration waits until what is declared is in the answers, where the pipeline is behind.
@@ -199,7 +199,12 @@ impl Daemon {
                     storage: &self.storage,
                     declarations,
                 };
+                let (had, has) = (sessions::of(&old), sessions::of(&new));
+                // A source that is connected now ends its subscriptions when it goes.
+                let statuses = self.statuses.read();
                 exchange.carry_out(writing, old, new).await?;
+                let now = jiff::Timestamp::now().as_microsecond();
+                self.left_sessions.exchanged(&had, &has, &statuses, now);
                 Changes::between(&old_facts, &new_facts)
             }
             None => {

@@ -4,7 +4,7 @@
 //! ```text
 //! declared ─┐
 //! noted ────┴▶ decide ─┬▶ noted again, in the journal's folder ─▶ what the lake drops by
-//!                      └▶ what waits ─▶ log, metric: which rows, and when
+//!                      └▶ what waits ─▶ log, metric, operations page: which rows, and when
 //! ```
 //!
 //! A longer time counts at once. What waits is noted on disk, so that a restart neither ends the wait nor begins it anew.
@@ -26,6 +26,7 @@ use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot};
 use meetnet_model::ids::DatasetId;
 use meetnet_model::quantity::DurationText;
 use meetnet_model::time::format_rfc3339;
+use meetnet_publish::RetentionRow;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -74,7 +75,11 @@ struct Waiting {
 
 /// How long datasets are kept, and what waits; cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Retention(Arc<Mutex<Held>>);
+pub(crate) struct Retention {
+    held: Arc<Mutex<Held>>,
+    /// What waited at the last look, for a page that must not wait itself: the other lock may be held for long.
+    shown: Arc<Mutex<Vec<Waiting>>>,
+}
 
 #[derive(Debug)]
 struct Held {
@@ -106,7 +111,10 @@ impl Retention {
             is_written: now == noted,
             noted: now,
         };
-        Self(Arc::new(Mutex::new(held)))
+        Self {
+            held: Arc::new(Mutex::new(held)),
+            shown: Arc::default(),
+        }
     }
 
     /// Returns what the lake drops by.
@@ -141,8 +149,29 @@ impl Retention {
         waiting(&held.noted, held.grace)
     }
 
+    /// Returns what the operations page says of what waits; nothing before the first look.
+    pub(super) fn rows(&self, snapshot: &LakeSnapshot) -> Vec<RetentionRow> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = shown.iter().map(|wait| {
+            let (rows, periods) = what_goes(snapshot, wait);
+            RetentionRow {
+                dataset: wait.dataset.clone(),
+                kept: DurationText(wait.kept).to_string(),
+                rows,
+                periods,
+                at: wait.until_us,
+            }
+        });
+        rows.collect()
+    }
+
+    fn show(&self, waiting: &[Waiting]) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = waiting.to_vec();
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -254,6 +283,7 @@ pub(super) fn start(
                 return;
             };
             if waiting != told {
+                retention.show(&waiting);
                 tell(&told, &waiting, &shared.load(), now_us());
                 told = waiting;
             }

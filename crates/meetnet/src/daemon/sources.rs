@@ -68,11 +68,16 @@ pub(super) fn tell_where_unheard(config: &Config) {
 }
 
 /// Warns of sessions at a broker that no configured source asks for any more, though a source did before this start:
-/// what such a session holds is not fetched. `before` are the declarations that were in force.
-pub(super) fn warn_of_left_sessions(config: &Config, before: &[u8], journal_id: &str) {
+/// what such a session holds is not fetched. `before` are the declarations that were in force. Returns them: source and
+/// client id, as [`left_sessions`] does. Those that a change leaves while the daemon runs are told by `sessions`.
+pub(super) fn warn_of_left_sessions(
+    config: &Config,
+    before: &[u8],
+    journal_id: &str,
+) -> Vec<(SourceId, String)> {
     // Those of a new journal are empty; of others the pipeline says what is wrong.
     let Ok(before) = Declarations::from_bytes(before) else {
-        return;
+        return Vec::new();
     };
     let brokers = config.sources.iter().filter_map(|source| {
         let Transport::Mqtt(mqtt) = &source.transport else {
@@ -80,7 +85,8 @@ pub(super) fn warn_of_left_sessions(config: &Config, before: &[u8], journal_id: 
         };
         Some((&source.declaration.id, mqtt.options.client_id.as_str()))
     });
-    for (source, client_id) in left_sessions(&before, &brokers.collect(), journal_id) {
+    let left = left_sessions(&before, &brokers.collect(), journal_id);
+    for (source, client_id) in &left {
         warn!(
             %source,
             %client_id,
@@ -89,6 +95,7 @@ pub(super) fn warn_of_left_sessions(config: &Config, before: &[u8], journal_id: 
              gone for good, end the session at the broker"
         );
     }
+    left
 }
 
 /// Returns the sources with a broker's session that are not among `brokers` (client ids by source, empty where none is

@@ -55,6 +55,8 @@ pub(crate) struct Opened {
     pub(super) retention: Retention,
     /// The declarations as they are in the journal.
     pub(super) declarations: Arc<Declarations>,
+    /// Sessions at brokers that no source asks for any more: the source that did, and the client id.
+    pub(super) left_sessions: Vec<(SourceId, String)>,
 }
 
 /// The running write side.
@@ -158,6 +160,7 @@ impl Opened {
             parts,
             retention,
             declarations,
+            left_sessions: _,
         } = self;
         let sources = sources::all(config, secrets, &parts, statuses);
         let push = config
@@ -253,7 +256,8 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
     journal::report(&recovery);
     let kept = config.lake.retention.clone();
     let retention = Retention::open(&config.journal.dir, kept, config.lake.retention_grace);
-    sources::warn_of_left_sessions(config, &recovery.declarations, &journal.id().to_string());
+    let journal_id = journal.id().to_string();
+    let left_sessions = sources::warn_of_left_sessions(config, &recovery.declarations, &journal_id);
     let lake = LakeOptions {
         openings: Some(journal.openings()),
         limits: config.lake.limits,
@@ -304,6 +308,7 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
         parts,
         retention,
         declarations,
+        left_sessions,
     })
 }
 

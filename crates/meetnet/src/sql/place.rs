@@ -168,7 +168,10 @@ pub(crate) async fn committed(
     let location = storage.location();
     let lake = location.name();
     let snapshot = tokio::task::spawn_blocking(move || {
-        LakeReader::open(storage).and_then(|mut reader| reader.refresh())
+        LakeReader::open(storage).and_then(|mut reader| {
+            reader.compare_damaged();
+            reader.refresh()
+        })
     })
     .await
     .context("a thread ended abnormally")

@@ -169,7 +169,7 @@ impl<'a> FrameJudge<'a> {
             .chain([frame.topic.as_bytes(), frame.payload])
             .collect();
         let wanted = &mut *self.wanted;
-        let is_meant = &mut |subject: Subject<'_>| wanted.holds(subject);
+        let is_meant = &mut |subject: Subject<'_>| wanted.meets(subject);
         decoders.mention(frame.source, topic, &texts, is_meant)
     }
 }
@@ -270,7 +270,7 @@ impl RejectJudge<'_> {
             let topic = topics.map_or("", |topics| topics.value(row));
             let excerpt = excerpts.map_or("", |excerpts| excerpts.value(row));
             let wanted = &mut *self.wanted;
-            let is_meant = &mut |subject: Subject<'_>| wanted.holds(subject);
+            let is_meant = &mut |subject: Subject<'_>| wanted.meets(subject);
             self.decoders
                 .mention(source, topic, &[excerpt.as_bytes()], is_meant)
         };

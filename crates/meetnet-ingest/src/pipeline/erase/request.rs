@@ -82,6 +82,9 @@ pub(crate) struct Wanted {
     /// What has been asked: a subject costs one HMAC and not one per row.
     sensors: HashMap<Box<str>, bool>,
     segments: HashMap<i64, bool>,
+    /// Of what is wanted: those that rows, messages or rejects were found of.
+    met_sensors: BTreeSet<String>,
+    met_segments: BTreeSet<i64>,
 }
 
 impl Wanted {
@@ -97,6 +100,8 @@ impl Wanted {
             key: key.clone(),
             sensors: HashMap::new(),
             segments: HashMap::new(),
+            met_sensors: BTreeSet::new(),
+            met_segments: BTreeSet::new(),
         }))
     }
 
@@ -129,6 +134,39 @@ impl Wanted {
         }
     }
 
+    /// The same of something that goes because of it: then something of the subject was there.
+    pub(crate) fn meets(&mut self, subject: Subject<'_>) -> bool {
+        let holds = self.holds(subject);
+        match subject {
+            Subject::Sensor(id) if holds && !self.met_sensors.contains(id) => {
+                self.met_sensors.insert(id.to_owned());
+            }
+            Subject::Segment(id) if holds => {
+                self.met_segments.insert(id);
+            }
+            _ => {}
+        }
+        holds
+    }
+
+    /// Returns what of a request nothing was found of, as it was named: the journal itself knows no names.
+    pub(crate) fn missing(&self, request: &EraseRequest, decoders: &Decoders) -> EraseRequest {
+        let is_missing = |id: &String| !self.met_sensors.contains(id);
+        let sensors = request.sensor_ids.iter().filter(|id| is_missing(id));
+        let segments = request.segment_ids.iter();
+        let segments = segments.filter(|&id| !self.met_segments.contains(id));
+        // Each may have any of several ids.
+        let devices = request.devices.iter().filter(|(source, name)| {
+            let ids = decoders.sensor_ids(source.as_str(), name);
+            ids.iter().all(is_missing)
+        });
+        EraseRequest {
+            sensor_ids: sensors.cloned().collect(),
+            segment_ids: segments.copied().collect(),
+            devices: devices.cloned().collect(),
+        }
+    }
+
     /// Says per row whether its subject, which stands in `column`, is to be erased.
     pub(crate) fn rows(&mut self, rows: &RecordBatch, column: &str) -> Vec<bool> {
         let none = || vec![false; rows.num_rows()];
@@ -143,7 +181,7 @@ impl Wanted {
                     let id = ids.value(row);
                     // Rows of a sensor stand together in a file.
                     if last != Some(id) {
-                        (last, holds) = (Some(id), self.holds(Subject::Sensor(id)));
+                        (last, holds) = (Some(id), self.meets(Subject::Sensor(id)));
                     }
                     holds && !ids.is_null(row)
                 };
@@ -152,7 +190,7 @@ impl Wanted {
             DataType::Int64 => {
                 let ids = array.as_primitive::<Int64Type>();
                 let ids = ids.iter();
-                ids.map(|id| id.is_some_and(|id| self.holds(Subject::Segment(id))))
+                ids.map(|id| id.is_some_and(|id| self.meets(Subject::Segment(id))))
                     .collect()
             }
             _ => none(),

@@ -116,9 +116,9 @@ fn a_changed_bit_is_found_within_a_round_and_what_is_put_back_is_read_again() {
     assert_eq!(applied.revised, 20);
 }
 
-/// A restart forgets what was found, and its first round finds it again.
+/// What nobody has found before a restart is found by its first round.
 #[test]
-fn damage_is_found_again_after_a_restart() {
+fn damage_is_found_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let (lake, files) = two_files(folder.path());
     flip_a_value(&folder.path().join("heat").join(&*files[1].path));
@@ -132,6 +132,116 @@ fn damage_is_found_again_after_a_restart() {
     let damage = Some(Damage::WrongChecksum);
     assert_eq!(table.folder.damage_of(&files[1].path), damage);
     assert_eq!(table.folder.damage_of(&files[0].path), None);
+}
+
+#[test]
+fn what_was_found_is_known_after_a_restart_before_anything_is_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, files) = two_files(folder.path());
+    let path = folder.path().join("heat").join(&*files[1].path);
+    let whole = std::fs::read(&path).unwrap();
+    flip_a_value(&path);
+    let start = Instant::now();
+    let mut scrubber = Scrubber::new(lake.shared(), Some(HOUR), start);
+    assert_eq!(scrub(&mut scrubber, start + MINUTE_LONG), 2);
+    drop(lake);
+
+    let damage = Some(Damage::WrongChecksum);
+    let refuses = |table: &TableSnapshot| {
+        assert_eq!(table.folder.damage_of(&files[1].path), damage);
+        assert!(table.data_file(&files[1].path).is_err() && read_all(table).is_err());
+        assert!(table.data_file(&files[0].path).is_ok());
+    };
+    let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+    let table = heat(&mut lake);
+    refuses(&table);
+    let mut scrubber = Scrubber::new(lake.shared(), None, start);
+    let watch = scrubber.watch();
+    assert_eq!(scrub(&mut scrubber, start), 0);
+    assert_eq!(watch.read().damaged, 1, "people are told at once");
+    // It is still damaged when it is looked at again.
+    assert_eq!(scrub(&mut scrubber, start + MINUTE_LONG), 1);
+    refuses(&table);
+    drop(lake);
+
+    // Who only reads knows it, too, and has nobody who looks again.
+    let storage: Arc<dyn LakeStorage> = Arc::new(FolderStorage::new(folder.path()));
+    let read = |storage: &Arc<dyn LakeStorage>| {
+        let mut reader = LakeReader::open(Arc::clone(storage)).unwrap();
+        reader.compare_damaged();
+        let snapshot = reader.refresh().unwrap();
+        Arc::clone(&snapshot.tables[&DatasetId::new("heat")])
+    };
+    refuses(&read(&storage));
+    std::fs::write(&path, &whole).unwrap();
+    read_all(&read(&storage)).unwrap();
+
+    // Put back while nobody ran: refused until it has been compared, and then forgotten for good.
+    let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+    let table = heat(&mut lake);
+    refuses(&table);
+    let mut scrubber = Scrubber::new(lake.shared(), None, start);
+    assert_eq!(scrub(&mut scrubber, start + MINUTE_LONG), 1);
+    assert_eq!(scrubber.watch().read().damaged, 0);
+    read_all(&table).unwrap();
+    drop(lake);
+    let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+    read_all(&heat(&mut lake)).unwrap();
+}
+
+/// A note that a crash has left behind says nothing of a file that is not there; one of a file that may still be downloaded
+/// does.
+#[test]
+fn a_note_outlives_its_file_until_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut lake, files) = two_files(folder.path());
+    let table = heat(&mut lake);
+    compact(&mut lake);
+    for file in &files {
+        let noted = table
+            .folder
+            .remember_damage(&file.path, Damage::WrongChecksum);
+        noted.unwrap();
+    }
+    drop(lake);
+    std::fs::remove_file(folder.path().join("heat").join(&*files[0].path)).unwrap();
+    let mut lake = open(folder.path(), |options| options.limits.compaction = false);
+    let table = heat(&mut lake);
+    let start = Instant::now();
+    let mut scrubber = Scrubber::new(lake.shared(), None, start);
+    assert_eq!(scrub(&mut scrubber, start), 0);
+    assert_eq!(scrubber.watch().read().damaged, 0);
+    assert!(matches!(
+        table.data_file(&files[0].path),
+        Ok(DataFile::Gone)
+    ));
+    assert!(table.data_file(&files[1].path).is_err());
+    let noted = table.folder.noted_damage();
+    assert_eq!(Vec::from_iter(noted), [format!("heat/{}", files[1].path)]);
+}
+
+/// A dataset that is declared while the daemon runs has its notes, too.
+#[test]
+fn a_note_of_a_table_that_comes_later_is_compared_within_a_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut lake, files) = two_files(folder.path());
+    let table = heat(&mut lake);
+    let path = &files[0].path;
+    let noted = table.folder.remember_damage(path, Damage::WrongChecksum);
+    noted.unwrap();
+    let all = lake.shared().load_full();
+    let mut without = LakeSnapshot::clone(&all);
+    without.tables.remove(&DatasetId::new("heat")).unwrap();
+    assert!(!without.tables.is_empty());
+    let shared = Arc::new(ArcSwap::from_pointee(without));
+    let start = Instant::now();
+    let mut scrubber = Scrubber::new(Arc::clone(&shared), None, start);
+    assert_eq!(scrub(&mut scrubber, start), 0);
+    shared.store(all);
+    assert!(table.data_file(path).is_err());
+    assert_eq!(scrub(&mut scrubber, start + MINUTE_LONG), 1);
+    assert!(table.data_file(path).is_ok());
+    assert!(table.folder.noted_damage().is_empty());
 }
 
 #[test]
@@ -259,7 +369,14 @@ fn objects_of_a_bucket_are_compared_and_a_bucket_that_is_away_is_no_damage() {
     assert_eq!(watch.read().damaged, 1);
     let damage = Some(Damage::WrongChecksum);
     assert_eq!(table.folder.damage_of(&file.path), damage);
+    // Another process knows it from the bucket.
+    let later = city.storage();
+    LakeReader::open(Arc::clone(&later)).unwrap();
+    let later = crate::storage::TableFolder::new(later, "heat");
+    assert_eq!(later.damage_of(&file.path), damage);
     storage.replace(&name, &whole).unwrap();
     assert_eq!(scrub(&mut scrubber, start + 10 * MINUTE_LONG + HOUR), 1);
     assert_eq!(watch.read().damaged, 0);
+    let noted = city.storage().list("_meetnet/damaged").unwrap();
+    assert!(noted.is_empty(), "{noted:?}");
 }

@@ -33,6 +33,39 @@ fn who_asks_is_told_what_will_go() {
 }
 
 #[test]
+fn of_several_each_is_told_and_one_that_is_nowhere_is_no_success() {
+    let named = named(&["4711"], Some("boxes"));
+    let mut report = EraseReport::default();
+    let told = |report: &EraseReport| {
+        let outcome = outcome(&named, report);
+        (outcome.remark, outcome.in_vain)
+    };
+    (report.tables.rows, report.frames.frames) = (3, 1);
+    assert_eq!(told(&report), (None, None), "all of it was there");
+    report.missing.segment_ids = [9_000_001_463].into();
+    report.missing.devices = [("boxes".into(), "4711".to_owned())].into();
+    let (remark, in_vain) = told(&report);
+    let remark = remark.unwrap();
+    let lines: Vec<&str> = remark.lines().collect();
+    assert_eq!(lines[0], "sensor garden-porch: erased");
+    assert!(
+        lines[1].starts_with("segment 9000001463: not found"),
+        "{remark}"
+    );
+    assert!(lines[2].starts_with("device 4711: not found"), "{remark}");
+    let in_vain = in_vain.unwrap();
+    assert!(in_vain.contains("hold 2 of what was named"), "{in_vain}");
+    // The log gets what is reported, and no name.
+    let logged = outcome(&named, &report).report;
+    assert!(!logged.contains("garden-porch") && !logged.contains("4711"));
+    // None of them: as ever.
+    (report.tables.rows, report.frames.frames) = (0, 0);
+    let (remark, in_vain) = told(&report);
+    assert_eq!(remark, None);
+    assert!(in_vain.unwrap().starts_with("nothing was erased"));
+}
+
+#[test]
 fn a_report_says_what_went_and_names_nobody() {
     let nothing = describe(&EraseReport::default());
     assert!(nothing.starts_with("nothing was found"), "{nothing}");

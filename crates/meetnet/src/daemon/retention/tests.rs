@@ -102,3 +102,27 @@ fn a_clock_that_was_ahead_does_not_make_a_wait_longer() {
     let waits = waiting(&held.noted, GRACE);
     assert_eq!(waits[0].until_us, end_of(now, GRACE));
 }
+
+#[test]
+fn the_page_says_what_waits_and_which_rows_go_by_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let retention = Retention::open(dir.path(), declared(Some(3)), GRACE);
+    let empty = LakeSnapshot::default();
+    assert!(retention.rows(&empty).is_empty(), "nobody has looked yet");
+    let waits = {
+        let mut held = retention.held();
+        held.look(now_us());
+        waiting(&held.noted, held.grace)
+    };
+    retention.show(&waits);
+    // The page is asked while the other lock is held, as where a pipeline is behind.
+    let held = retention.held();
+    let rows = retention.rows(&empty);
+    drop(held);
+    assert_eq!(rows.len(), 1);
+    let row = &rows[0];
+    assert_eq!((row.dataset.as_str(), row.kept.as_str()), ("heat", "3d"));
+    assert_eq!((row.at, row.rows), (waits[0].until_us, 0));
+    retention.show(&[]);
+    assert!(retention.rows(&empty).is_empty());
+}

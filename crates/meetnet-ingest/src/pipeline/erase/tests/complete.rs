@@ -41,8 +41,10 @@ fn nothing_of_what_is_erased_is_in_any_file_and_everything_else_stays() {
             assert!(daemon.files.content(&folder.join(&*file.path)).is_some());
         }
     }
+    assert_eq!(report.missing, EraseRequest::default());
     // Once more changes nothing.
     let again = daemon.pipeline.commands().erase(request()).unwrap();
+    assert_eq!(again.missing, request());
     assert_eq!(
         (again.tables.rows, again.frames),
         (0, ErasedFrames::default()),
@@ -65,6 +67,40 @@ fn nothing_of_what_is_erased_is_in_any_file_and_everything_else_stays() {
     let daemon = Daemon::start(&files, now).unwrap();
     assert_eq!(rows(&daemon).len(), expect.len() + 2);
     assert_eq!(others(rows(&daemon), &BTreeSet::new()), expect);
+    daemon.stop();
+}
+
+/// A slip in one of several ids must neither keep the others from being erased nor go unnoticed.
+#[test]
+fn what_is_nowhere_is_told_and_the_rest_is_erased() {
+    let daemon = Daemon::start(&FaultyFiles::new(), NOW).unwrap();
+    daemon.grow(
+        "porch",
+        1,
+        &format!("{{\"ts\": {}, \"t\": 15}}", NOW / 1_000),
+    );
+    daemon.measure(OTHER_CHIP, "12.5", "18.5");
+    let commands = daemon.pipeline.commands();
+    let report = commands.erase(request()).unwrap();
+    assert_eq!((report.tables.rows, report.frames.frames), (1, 1));
+    let missing = EraseRequest {
+        sensor_ids: BTreeSet::new(),
+        ..request()
+    };
+    assert_eq!(report.missing, missing);
+    // A message that became no row is something of its device, too.
+    daemon.push(
+        "boxes",
+        &[],
+        &format!("{{\"esp8266id\": \"{CHIP}\", \"sensord"),
+    );
+    let report = commands.erase(request()).unwrap();
+    assert_eq!(report.frames.frames, 1, "{report:?}");
+    let missing = EraseRequest {
+        devices: BTreeSet::new(),
+        ..request()
+    };
+    assert_eq!(report.missing, missing);
     daemon.stop();
 }
 
