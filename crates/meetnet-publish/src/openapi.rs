@@ -49,6 +49,8 @@ enum Answers {
     Json(&'static str),
     /// This document.
     Description,
+    /// The catalogue of all datasets.
+    Catalogue,
     /// Text.
     Text,
     /// A Parquet file.
@@ -306,7 +308,9 @@ impl Operation {
                 ProblemKind::SnapshotExpired,
             ],
             Answers::File => vec![ProblemKind::Gone, ProblemKind::RangeNotSatisfiable],
-            Answers::Json(_) | Answers::Description | Answers::Text => Vec::new(),
+            Answers::Json(_) | Answers::Description | Answers::Catalogue | Answers::Text => {
+                Vec::new()
+            }
         };
         if self.is_of_api() {
             let any = [
@@ -353,6 +357,9 @@ impl Answers {
             Self::Description => {
                 json!({ "application/vnd.oai.openapi+json": { "schema": { "type": "object" } } })
             }
+            Self::Catalogue => {
+                json!({ "application/ld+json": { "schema": { "type": "object" } } })
+            }
             Self::Text => json!({ "text/plain": {} }),
             Self::File => json!({ "application/vnd.apache.parquet": {} }),
         }
@@ -393,6 +400,7 @@ impl Answers {
                 ("Link", false),
                 ("Content-Disposition", true),
             ],
+            Self::Catalogue => &[("ETag", true)],
             Self::Json(_) | Self::Description | Self::Text => &[],
         }
     }

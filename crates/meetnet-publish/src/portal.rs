@@ -10,7 +10,9 @@ mod texts;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, LINK, VARY,
+};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
@@ -25,6 +27,7 @@ use self::texts::PageTexts;
 use crate::arrivals::{Arrival, Reading};
 use crate::assets;
 use crate::coding::Coding;
+use crate::dcat;
 use crate::links;
 use crate::negotiate::Language;
 use crate::overview::{DatasetOverview, Overview};
@@ -95,6 +98,7 @@ fn html(
         (CACHE_CONTROL, "no-cache"),
     ];
     let mut response = (headers, body).into_response();
+    response.headers_mut().insert(LINK, dcat::LINK_TO_IT);
     if coding != Coding::Identity {
         let coding = HeaderValue::from_static(coding.as_str());
         response.headers_mut().insert(CONTENT_ENCODING, coding);

@@ -30,6 +30,7 @@ use crate::options::{QueryRequest, SessionKind};
 use crate::service::QueryService;
 use crate::table::schema::{UNIT_KEY, public_schema};
 
+pub use area::{PlaceBounds, bounds_of};
 pub use buckets::{BucketAggregate, Every, PageBuckets};
 pub use condition::{PageCondition, PageTest, PageValue};
 pub use place::{PageArea, places_of};

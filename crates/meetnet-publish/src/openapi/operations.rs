@@ -300,6 +300,14 @@ pub(super) const ALL: &[Operation] = &[
     },
     Operation {
         method: "get",
+        path: "/api/v1/dcat.jsonld",
+        id: "catalogue",
+        summary: "Describes all datasets for portals of open data: DCAT-AP 3 in JSON-LD.",
+        answers: Answers::Catalogue,
+        parameters: &[IF_NONE_MATCH],
+    },
+    Operation {
+        method: "get",
         path: "/files/{id}/{path}",
         id: "file",
         summary: "Answers the bytes of a file, or a range of them.",
