@@ -51,6 +51,8 @@ enum Answers {
     Description,
     /// The catalogue of all datasets.
     Catalogue,
+    /// What a type of problem means.
+    Explanation,
     /// Text.
     Text,
     /// A Parquet file.
@@ -308,9 +310,11 @@ impl Operation {
                 ProblemKind::SnapshotExpired,
             ],
             Answers::File => vec![ProblemKind::Gone, ProblemKind::RangeNotSatisfiable],
-            Answers::Json(_) | Answers::Description | Answers::Catalogue | Answers::Text => {
-                Vec::new()
-            }
+            Answers::Json(_)
+            | Answers::Description
+            | Answers::Catalogue
+            | Answers::Explanation
+            | Answers::Text => Vec::new(),
         };
         if self.is_of_api() {
             let any = [
@@ -360,6 +364,11 @@ impl Answers {
             Self::Catalogue => {
                 json!({ "application/ld+json": { "schema": { "type": "object" } } })
             }
+            Self::Explanation => json!({
+                "text/plain": {},
+                "text/html": {},
+                "application/json": { "schema": reference("schemas", "Explanation") },
+            }),
             Self::Text => json!({ "text/plain": {} }),
             Self::File => json!({ "application/vnd.apache.parquet": {} }),
         }
@@ -401,7 +410,7 @@ impl Answers {
                 ("Content-Disposition", true),
             ],
             Self::Catalogue => &[("ETag", true)],
-            Self::Json(_) | Self::Description | Self::Text => &[],
+            Self::Json(_) | Self::Description | Self::Explanation | Self::Text => &[],
         }
     }
 }

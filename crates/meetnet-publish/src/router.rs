@@ -62,7 +62,7 @@ pub fn public_router(state: PublishState) -> Router {
         .route("/datasets/", get(portal::all_datasets))
         .route("/datasets/{id}/", get(portal::dataset::without_slash))
         .route("/assets/{name}", get(assets::serve))
-        .route("/problems/{name}", get(problem::explain))
+        .route("/problems/{name}", get(problem::explain::get))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .with_state(state);

@@ -327,7 +327,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/problems/{name}",
         id: "problem",
         summary: "Explains a type of problem.",
-        answers: Answers::Text,
+        answers: Answers::Explanation,
         parameters: &[PROBLEM],
     },
     Operation {
