@@ -117,7 +117,7 @@ const FIELDS: Parameter = query(
 const LATEST_FIELDS: Parameter = query(
     "fields",
     Kind::Pattern("^[^,]+(,[^,]+)*$", &["time"]),
-    "Columns of the answer, with commas between them.",
+    "Columns of the answer, with commas between them. Where stations or segments say where rows are, lon and lat, too.",
 );
 const ORDER: Parameter = query(
     "order",
