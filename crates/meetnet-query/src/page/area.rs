@@ -1,7 +1,7 @@
 //! Whether an area was asked for with latitude and longitude exchanged: nothing lies there, and the answer is empty without a
 //! word.
 //!
-//! PlaceBounds of all places, from the statistics of files and from hot rows, are enough to know: where one file has none, nothing is
+//! Bounds of all places, from the statistics of files and from hot rows, are enough to know: where one file has none, nothing is
 //! said.
 
 use std::sync::Arc;
