@@ -358,7 +358,7 @@ fn measured<'a>(
     let of_properties = properties.map(|property| Measured {
         name: &property.name,
         iri: &property.iri,
-        unit: Some(&property.unit),
+        unit: Some(property.unit.as_str()),
         title: Some(&property.title),
     });
     of_columns.chain(of_properties).collect()
