@@ -58,6 +58,9 @@ with flight.connect(address, db_kwargs=options, autocommit=True) as connection, 
     cursor.execute("SELECT ? AS word", pyarrow.record_batch([word], names=["0"]))
     table = cursor.fetch_arrow_table()
     found["dictionary"] = [str(table.schema.field("word").type), table["word"].to_pylist()]
+    cursor.execute("SELECT value FROM noise WHERE property = 'laeqq'")
+    hint = cursor.fetch_arrow_table().schema.metadata.get(b"meetnet.hints", b"").decode()
+    found["hint"] = hint.startswith("`noise` knows no property `laeqq`; did you mean `laeq`?")
     cursor.execute("SELECT value FROM generate_series(1, 300000)")
     found["many"] = cursor.fetch_arrow_table().num_rows
 

@@ -26,6 +26,8 @@ use crate::login::Principal;
 /// Messages of one answer.
 pub(crate) type FlightStream = BoxStream<'static, Result<FlightData, Status>>;
 
+/// What metadata of schemas is called that tells whoever asked for what no row can be: sentences, each on a line of its own.
+const HINTS: &str = "meetnet.hints";
 /// What metadata of schemas is called that says how far an answer reaches, as in Parquet answers.
 const THROUGH: &str = "meetnet.through";
 const STABLE_TIME: &str = "meetnet.stable_time";
@@ -54,6 +56,7 @@ impl Offer {
         let told = with_rights(&schema, &described.rights);
         let (through, stable_time) = (described.through.0, described.stable_time);
         let told = reaching(told, through, stable_time, request.as_of);
+        let told = with_hints(told, &described.hints);
         let offer = Self {
             owner,
             request,
@@ -94,7 +97,8 @@ impl Offer {
         }
         let schema = with_rights(&self.schema, &answer.rights);
         let (through, stable_time) = (answer.through.0, answer.stable_time);
-        let schema = Arc::new(reaching(schema, through, stable_time, answer.as_of));
+        let schema = reaching(schema, through, stable_time, answer.as_of);
+        let schema = Arc::new(with_hints(schema, &answer.hints));
         let tally = answer.tally();
         let rows = Rows {
             answer,
@@ -149,6 +153,13 @@ fn reaching(mut schema: Schema, through: u64, stable_time: i64, as_of: Option<i6
         .into_iter()
         .filter_map(|(key, text)| Some((key.to_owned(), text?)));
     schema.metadata.extend(stated);
+    schema
+}
+
+fn with_hints(mut schema: Schema, hints: &[String]) -> Schema {
+    if !hints.is_empty() {
+        schema.metadata.insert(HINTS.to_owned(), hints.join("\n"));
+    }
     schema
 }
 

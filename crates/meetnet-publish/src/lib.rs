@@ -4,6 +4,7 @@
 //! client -> serve (limits) -> public_router -> sql ------> meetnet-query -> body (stream)
 //!                                           -> rows -----> meetnet-query -> page, link to the next
 //!                                           -> datasets -> overview -> lake snapshot
+//!                                           -> dcat -----> overview, as a catalogue for harvesters
 //!                                           -> figures --> committed rows of the dataset that judges others
 //!                                           -> portal ---> overview; of one dataset with its newest rows
 //! operator -> serve -> admin_router -> /metrics, operations page
@@ -15,6 +16,7 @@ mod router;
 mod state;
 
 mod datasets;
+mod dcat;
 mod figures;
 mod files;
 mod queries;

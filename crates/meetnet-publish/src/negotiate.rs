@@ -63,7 +63,7 @@ pub(crate) fn format_by_accept(headers: &HeaderMap) -> Option<Format> {
 }
 
 /// The weight of one media type: that of the most specific entry that covers it.
-fn media_weight(entries: &[(String, u16)], media_type: &str) -> u16 {
+pub(crate) fn media_weight(entries: &[(String, u16)], media_type: &str) -> u16 {
     let group = media_type.split('/').next().unwrap_or_default();
     entries
         .iter()

@@ -49,6 +49,10 @@ enum Answers {
     Json(&'static str),
     /// This document.
     Description,
+    /// The catalogue of all datasets.
+    Catalogue,
+    /// What a type of problem means.
+    Explanation,
     /// Text.
     Text,
     /// A Parquet file.
@@ -306,7 +310,11 @@ impl Operation {
                 ProblemKind::SnapshotExpired,
             ],
             Answers::File => vec![ProblemKind::Gone, ProblemKind::RangeNotSatisfiable],
-            Answers::Json(_) | Answers::Description | Answers::Text => Vec::new(),
+            Answers::Json(_)
+            | Answers::Description
+            | Answers::Catalogue
+            | Answers::Explanation
+            | Answers::Text => Vec::new(),
         };
         if self.is_of_api() {
             let any = [
@@ -353,6 +361,14 @@ impl Answers {
             Self::Description => {
                 json!({ "application/vnd.oai.openapi+json": { "schema": { "type": "object" } } })
             }
+            Self::Catalogue => {
+                json!({ "application/ld+json": { "schema": { "type": "object" } } })
+            }
+            Self::Explanation => json!({
+                "text/plain": {},
+                "text/html": {},
+                "application/json": { "schema": reference("schemas", "Explanation") },
+            }),
             Self::Text => json!({ "text/plain": {} }),
             Self::File => json!({ "application/vnd.apache.parquet": {} }),
         }
@@ -393,7 +409,8 @@ impl Answers {
                 ("Link", false),
                 ("Content-Disposition", true),
             ],
-            Self::Json(_) | Self::Description | Self::Text => &[],
+            Self::Catalogue => &[("ETag", true)],
+            Self::Json(_) | Self::Description | Self::Explanation | Self::Text => &[],
         }
     }
 }

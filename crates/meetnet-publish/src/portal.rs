@@ -8,9 +8,13 @@ pub(crate) mod dataset;
 mod examples;
 mod texts;
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, LINK, VARY,
+};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
@@ -25,6 +29,7 @@ use self::texts::PageTexts;
 use crate::arrivals::{Arrival, Reading};
 use crate::assets;
 use crate::coding::Coding;
+use crate::dcat;
 use crate::links;
 use crate::negotiate::Language;
 use crate::overview::{DatasetOverview, Overview};
@@ -95,6 +100,7 @@ fn html(
         (CACHE_CONTROL, "no-cache"),
     ];
     let mut response = (headers, body).into_response();
+    response.headers_mut().insert(LINK, dcat::LINK_TO_IT);
     if coding != Coding::Identity {
         let coding = HeaderValue::from_static(coding.as_str());
         response.headers_mut().insert(CONTENT_ENCODING, coding);
@@ -271,6 +277,7 @@ impl<'a> Page<'a> {
         let newest = observed().filter_map(|dataset| dataset.time_range);
         let newest = newest.map(|(_, newest)| newest).max();
         let rows_total: u64 = observed().map(|dataset| dataset.rows).sum();
+        let decimals = decimals_of(arrivals);
         Self {
             t,
             city: &reader.settings.city,
@@ -292,7 +299,7 @@ impl<'a> Page<'a> {
             },
             arrivals: arrivals
                 .iter()
-                .map(|arrival| arrival_row(arrival, declarations, reader, t))
+                .map(|arrival| arrival_row(arrival, declarations, &decimals, reader, t))
                 .collect(),
             datasets: overview
                 .datasets
@@ -337,9 +344,30 @@ fn connections(settings: &PublishSettings, base: &str) -> Vec<ConnectionText> {
     pg.into_iter().chain(flight).collect()
 }
 
+/// How many decimals the readings of each property or column of a dataset have.
+type Decimals<'a> = BTreeMap<(&'a str, &'a str), usize>;
+
+/// As many as the one of them that has most: `10` below `10.4` would look like another device's.
+fn decimals_of(arrivals: &[Arrival]) -> Decimals<'_> {
+    let mut decimals = Decimals::new();
+    for arrival in arrivals {
+        let dataset = arrival.declaration.id.as_str();
+        for reading in arrival.readings.iter().take(READINGS_SHOWN) {
+            if let Some(value) = reading.value {
+                let most = decimals
+                    .entry((dataset, reading.name.as_str()))
+                    .or_default();
+                *most = readable::decimals(value).max(*most);
+            }
+        }
+    }
+    decimals
+}
+
 fn arrival_row(
     arrival: &Arrival,
     declarations: &Declarations,
+    decimals: &Decimals<'_>,
     reader: &Reader<'_>,
     t: &PageTexts,
 ) -> ArrivalRow {
@@ -354,7 +382,11 @@ fn arrival_row(
             .readings
             .iter()
             .take(READINGS_SHOWN)
-            .map(|reading| reading_text(reading, arrival, declarations, language, t))
+            .map(|reading| {
+                let of = (arrival.declaration.id.as_str(), reading.name.as_str());
+                let decimals = decimals.get(&of).copied();
+                reading_text(reading, arrival, declarations, decimals, language, t)
+            })
             .collect(),
         more: arrival.readings.len().saturating_sub(READINGS_SHOWN),
         quality: quality_text(arrival.quality, t),
@@ -379,6 +411,7 @@ fn reading_text(
     reading: &Reading,
     arrival: &Arrival,
     declarations: &Declarations,
+    decimals: Option<usize>,
     language: Language,
     t: &PageTexts,
 ) -> ReadingText {
@@ -401,7 +434,10 @@ fn reading_text(
             .map_or(reading.name.as_str(), |title| title.get(language.tag()))
             .to_owned(),
         value: match reading.value {
-            Some(value) => readable::value(value, language),
+            Some(value) => {
+                let decimals = decimals.unwrap_or_else(|| readable::decimals(value));
+                readable::fixed(value, decimals, language)
+            }
             None => t.no_value.to_owned(),
         },
         unit: unit

@@ -10,8 +10,7 @@ use axum::response::{IntoResponse, Response};
 use meetnet_query::{QueryError, QueryErrorKind, SharedLimit};
 use serde::Serialize;
 
-use crate::parameters::InPath;
-
+pub(crate) mod explain;
 pub(crate) mod page;
 #[cfg(test)]
 mod tests;
@@ -231,7 +230,7 @@ impl ProblemKind {
         self.row().2
     }
 
-    /// Returns what to do, for the page behind `type`.
+    /// Returns what to do, for who asks what `type` means.
     fn advice(self) -> &'static str {
         match self {
             Self::BadRequest => "Correct the request as the detail says.",
@@ -435,20 +434,6 @@ impl From<QueryError> for Problem {
             retry_after_s: error.retry_after_s(),
             ..Self::new(kind, error.message)
         }
-    }
-}
-
-/// Answers `/problems/{name}`: what a problem `type` means and what to do about it.
-pub(crate) async fn explain(InPath(name): InPath<String>) -> Response {
-    match ProblemKind::ALL
-        .into_iter()
-        .find(|kind| kind.row().1 == name)
-    {
-        Some(kind) => {
-            let (status, _, title) = kind.row();
-            format!("{} {title}\n\n{}\n", status.as_u16(), kind.advice()).into_response()
-        }
-        None => unknown_address().await.into_response(),
     }
 }
 

@@ -34,17 +34,28 @@ fn grouped(digits: &str, mark: char) -> String {
     out
 }
 
-/// Returns a measured value with as many decimals as sensors of this kind mean: none for whole numbers, two below 1,
-/// else one.
-pub(crate) fn value(value: f64, language: Language) -> String {
-    let text = if value.fract() == 0.0 {
-        format!("{value:.0}")
+/// Returns with how many decimals a measured value says what sensors of this kind mean: none for whole numbers, two below 1, else
+/// one.
+pub(crate) fn decimals(value: f64) -> usize {
+    if value.fract() == 0.0 {
+        0
     } else if value.abs() < 1.0 {
-        format!("{value:.2}")
+        2
     } else {
-        format!("{value:.1}")
+        1
+    }
+}
+
+/// Returns a value with exactly so many decimals.
+pub(crate) fn fixed(value: f64, decimals: usize, language: Language) -> String {
+    let text = format!("{value:.decimals$}");
+    // What is rounded to nothing has no sign.
+    let is_nothing = text.bytes().all(|b| b"-0.".contains(&b));
+    let text = match is_nothing {
+        true => text.trim_start_matches('-'),
+        false => text.as_str(),
     };
-    localised(&text, language)
+    localised(text, language)
 }
 
 /// Returns a value with so many decimals at most.

@@ -17,7 +17,7 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
 use crate::{
-    assets, client, datasets, figures, files, head, health, limits, openapi, portal, proof,
+    assets, client, datasets, dcat, figures, files, head, health, limits, openapi, portal, proof,
     queries, rows, security, sql, telemetry,
 };
 
@@ -37,6 +37,7 @@ pub fn public_router(state: PublishState) -> Router {
         .route("/api/v1/datasets/{id}/latest", get(rows::latest::get))
         .route("/api/v1/datasets/{id}/files", get(files::list))
         .route("/api/v1/datasets/{id}/quality", get(figures::get))
+        .route("/api/v1/dcat.jsonld", get(dcat::get))
         .route("/files/{id}/{*path}", get(files::download))
         // Before the layer: a fallback that is added after it would answer preflight requests in its place.
         .method_not_allowed_fallback(problem::unknown_method)
@@ -61,7 +62,7 @@ pub fn public_router(state: PublishState) -> Router {
         .route("/datasets/", get(portal::all_datasets))
         .route("/datasets/{id}/", get(portal::dataset::without_slash))
         .route("/assets/{name}", get(assets::serve))
-        .route("/problems/{name}", get(problem::explain))
+        .route("/problems/{name}", get(problem::explain::get))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .with_state(state);

@@ -45,6 +45,10 @@ pub struct OtherListener {
 pub struct PublishSettings {
     /// Name of the city on the portal.
     pub city: String,
+    /// Who publishes the data, for catalogues. None: the city.
+    pub publisher: Option<String>,
+    /// Whom to ask about it, for catalogues: an IRI, `mailto:…` or `https://…`.
+    pub contact: Option<String>,
     /// Zone of the times that people read; data carries UTC.
     pub zone: TimeZone,
     /// Address under which the service is reached from outside, without a slash at its end
@@ -74,6 +78,8 @@ impl Default for PublishSettings {
     fn default() -> Self {
         Self {
             city: "Leuven".into(),
+            publisher: None,
+            contact: None,
             zone: TimeZone::get("Europe/Brussels").unwrap_or(TimeZone::UTC),
             public_url: None,
             clients: ClientSettings::default(),

@@ -35,13 +35,14 @@ use crate::catalog::HISTORY_SUFFIX;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::licences::add_rights;
 use crate::options::QueryRequest;
-use crate::page::{Page, PageCondition, PageTest, PageValue};
+use crate::page::{Page, PageCondition, PageTest, PageValue, is_told, licences_asked};
 use crate::service::QueryService;
 use crate::state::AnswerState;
 use crate::table::schema::{UNIT_KEY, public_schema};
 use crate::table::view::{View, recorded_or_received};
 
 mod newest;
+mod places;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ mod tests;
 pub(crate) use slot::LatestCache;
 
 use self::newest::newest;
+use self::places::Places;
 
 /// Commits that may come between before the caller is told to ask again.
 const ATTEMPTS: usize = 3;
@@ -102,7 +104,7 @@ impl Kept {
 
 impl QueryService {
     /// Answers the newest row of every series of a dataset that meets the conditions, which are of equality only;
-    /// `columns` are those of the answer, all where none is named.
+    /// `columns` are those of the answer, all of the dataset where none is named; `lon` and `lat` as in [`crate::PageRequest`].
     ///
     /// # Errors
     /// `NotFound` for a dataset that is not there or not public, `BadRequest` for other conditions, too many values, and
@@ -130,7 +132,13 @@ impl QueryService {
                 Ok(Some(rows)) => {
                     held.succeeded();
                     drop(held);
-                    return page(&table, &rows, columns, conditions);
+                    let declaration = &table.declaration;
+                    let places = if columns.iter().any(|name| is_told(name, declaration)) {
+                        Some(self.read_places(&snapshot, declaration, conditions).await?)
+                    } else {
+                        None
+                    };
+                    return page(&table, &rows, columns, conditions, places.as_ref());
                 }
                 Ok(None) => {}
                 Err(error) if is_of_the_moment(error.kind) => return Err(error),
@@ -454,11 +462,15 @@ fn page(
     rows: &RecordBatch,
     columns: &[String],
     conditions: &[PageCondition],
+    places: Option<&Places>,
 ) -> Result<Page, QueryError> {
     let mut rows = rows.clone();
     for condition in conditions {
         let met = meets(&rows, condition)?;
         rows = filter_record_batch(&rows, &met).map_err(merging)?;
+    }
+    if let Some(places) = places {
+        rows = places.add_to(&rows, &table.declaration).map_err(merging)?;
     }
     if !columns.is_empty() {
         let positions = columns.iter().map(|name| position(&rows, name));
@@ -472,13 +484,23 @@ fn page(
         .collect();
     let mut rights = Rights::default();
     add_rights(&mut rights, table, None);
+    let (mut through, mut stable_time) = (table.through, table.stable_time);
+    if let Some(places) = places {
+        let only = licences_asked(conditions);
+        for table in &places.tables {
+            add_rights(&mut rights, table, only.as_ref());
+        }
+        through = places.through.map_or(through, |least| least.min(through));
+        let least = places.stable_time;
+        stable_time = least.map_or(stable_time, |least| least.min(stable_time));
+    }
     Ok(Page {
         schema,
         units,
         batches: vec![rows],
-        through: table.through,
-        stable_time: table.stable_time,
-        as_of: table.stable_time,
+        through,
+        stable_time,
+        as_of: stable_time,
         rights,
         hints: Vec::new(),
         next: None,

@@ -75,7 +75,7 @@ pub use licences::licences;
 pub use options::{Dialect, QueryOptions, QueryRequest, SessionKind};
 pub use page::{
     BucketAggregate, Every, Page, PageArea, PageBuckets, PageCondition, PageRequest, PageTest,
-    PageValue, places_of,
+    PageValue, PlaceBounds, bounds_of, places_of,
 };
 pub use parameters::{ParameterValue, Parameters, positional};
 pub use planning::StatementDescription;

@@ -30,8 +30,10 @@ use crate::options::{QueryRequest, SessionKind};
 use crate::service::QueryService;
 use crate::table::schema::{UNIT_KEY, public_schema};
 
+pub use area::{PlaceBounds, bounds_of};
 pub use buckets::{BucketAggregate, Every, PageBuckets};
 pub use condition::{PageCondition, PageTest, PageValue};
+pub(crate) use place::{LAT, LON, is_told, nowhere};
 pub use place::{PageArea, places_of};
 use statement::Statement;
 
@@ -105,7 +107,7 @@ impl QueryService {
         let declaration = &*table.declaration;
         let schema = public_schema(declaration);
         check(&request, declaration, &schema)?;
-        let licences = licences_asked(&request);
+        let licences = licences_asked(&request.conditions);
         self.check_licences(SessionKind::Public, licences.iter().flatten())?;
         let statement = Statement::of(&request, table, &snapshot, licences.as_ref())?;
         let mut answer = self
@@ -161,8 +163,8 @@ impl QueryService {
 }
 
 /// Returns the licences that the conditions ask for; None: any.
-fn licences_asked(request: &PageRequest) -> Option<BTreeSet<LicenceId>> {
-    let mut asked = request.conditions.iter().filter_map(|condition| {
+pub(crate) fn licences_asked(conditions: &[PageCondition]) -> Option<BTreeSet<LicenceId>> {
+    let mut asked = conditions.iter().filter_map(|condition| {
         let PageTest::AnyOf(values) = &condition.test else {
             return None;
         };

@@ -17,6 +17,7 @@ use meetnet_model::licence::Rights;
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::guard;
+use crate::hints;
 use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::{self, Parameters};
 use crate::parse;
@@ -241,6 +242,8 @@ pub struct StatementDescription {
     pub stable_time: i64,
     /// Licences and attributions of the tables it reads.
     pub rights: Rights,
+    /// As in [`crate::QueryAnswer`], as far as the statement and the values of the request tell.
+    pub hints: Vec<String>,
 }
 
 /// Describes a statement. `known` are the types that the client has named; None: it leaves them to us.
@@ -252,6 +255,12 @@ pub(crate) async fn described(
     known: &[Option<DataType>],
 ) -> Result<StatementDescription> {
     let planned = planned(session, request, tables, options).await?;
+    // Values that do not fit are told of when it runs.
+    let bound = match request.parameters.is_empty() {
+        true => None,
+        false => parameters::bind(planned.plan.clone(), &request.parameters).ok(),
+    };
+    let hints = hints::of_plan(bound.as_ref().unwrap_or(&planned.plan), tables);
     let found = planned.plan.get_parameter_types()?;
     let mut parameters: Vec<Option<DataType>> = known.to_vec();
     for (name, data_type) in found {
@@ -289,6 +298,7 @@ pub(crate) async fn described(
         through: reach.through,
         stable_time: reach.stable_time,
         rights: reach.rights,
+        hints,
     })
 }
 

@@ -270,7 +270,7 @@ impl<'a> Export<'a> {
             )));
         }
         let (from, to) = span(target, options).await?;
-        let selection = Selection {
+        let mut selection = Selection {
             from,
             to,
             properties: options.property.clone(),
@@ -282,6 +282,11 @@ impl<'a> Export<'a> {
             .check()
             .map_err(|message| Failure::Usage(anyhow!(message)))?;
         check_properties(target, options).await?;
+        if let Some(places) = selection.told_by().filter(|_| format == Format::Geojson) {
+            // A lake of few datasets may have none; then the format says what it needs.
+            let all = target.whole(&Question::new(selection::TABLES)).await?;
+            selection.places = all.texts(0).any(|table| table == places).then_some(places);
+        }
         // What is settled in everything that the export reads, and what may be done with it.
         let nothing = Question {
             as_of: options.as_of,

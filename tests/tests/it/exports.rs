@@ -50,6 +50,40 @@ async fn exported_files_are_read_by_duckdb_polars_and_pyarrow() {
     }
 }
 
+/// What segments count has no place of its own: `segments` says where each is.
+#[tokio::test]
+async fn counts_are_exported_as_a_map() {
+    let installation = Installation::new("", SOURCES).unwrap();
+    let daemon = installation.start().await.unwrap();
+    push_traffic(&installation, 1.0).await;
+    let street = json!({ "features": [{
+        "type": "Feature",
+        "geometry": { "type": "MultiLineString", "coordinates": [[[4.7001, 50.8801], [4.7101, 50.8801]]] },
+        "properties": { "oidn": 2, "first_data_package": "2024-05-05T11:45:18.061Z" },
+    }] });
+    let body = street.to_string().into_bytes();
+    let answer = installation.push("telraam", body, &[]).await.unwrap();
+    assert_eq!(answer.0, 204, "{answer:?}");
+    daemon.stop().unwrap();
+    let file = installation.folder().join("traffic.geojson");
+    let name = file.display().to_string();
+    installation
+        .succeed(&["export", "traffic", "-o", &name])
+        .unwrap();
+    let map: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let features = map["features"].as_array().unwrap();
+    assert_eq!(features.len(), 72);
+    for feature in features {
+        let expect = match feature["properties"]["segment_id"].as_i64() {
+            Some(2) => json!({ "type": "Point", "coordinates": [4.7055, 50.88] }),
+            _ => Value::Null,
+        };
+        assert_eq!(feature["geometry"], expect, "{feature}");
+        assert!(feature["properties"].get("lon").is_none(), "{feature}");
+    }
+    assert_eq!(map["licences"], json!(["CC-BY-NC-4.0"]));
+}
+
 /// Runs curl; None where it is not installed.
 fn curl(arguments: &[&str]) -> Option<Output> {
     let mut command = Command::new("curl");

@@ -43,6 +43,16 @@ async fn after_a_restart() -> Result<()> {
         ensure!(Instant::now() < deadline, "{page}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    // Harvesters of other portals are told of them with the licence of their source.
+    let catalogue = installation.get("/api/v1/dcat.jsonld", &[]).await?;
+    let catalogue = catalogue.text().await?;
+    for said in [
+        "resource/authority/licence/ODC_BL\"",
+        "\"Boxes of the street\"",
+        "/api/v1/datasets/air/rows?licence=ODbL-1.0&format=csv\"",
+    ] {
+        ensure!(catalogue.contains(said), "{said}: {catalogue}");
+    }
     daemon.stop()
 }
 

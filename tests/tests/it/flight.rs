@@ -53,6 +53,7 @@ fn expected() -> Value {
         "same": true,
         "types": ["timestamp[us, tz=UTC]", "decimal128(3, 2)", "null", "bool", "string", "int64"],
         "dictionary": ["dictionary<values=string, indices=int32, ordered=0>", ["word"]],
+        "hint": true,
         "many": 300_000,
         "catalogs": ["meetnet"],
         "tables": {"traffic": "TABLE", "traffic_history": "VIEW"},

@@ -202,6 +202,52 @@ async fn licences_and_reach_are_told_before_and_with_the_rows() {
     }
 }
 
+/// ADBC shows the schema of the plan, other clients that of the rows.
+#[tokio::test]
+async fn who_asks_for_what_no_row_can_be_is_told_before_and_with_the_rows() {
+    let declarations = schemas::builtin().into_declarations([]);
+    let options = QueryOptions {
+        declarations: Some(Arc::new(ArcSwap::from_pointee(declarations))),
+        ..QueryOptions::default()
+    };
+    let mut client = client(server_of(service(options), FlightOptions::default()).await).await;
+    let hint =
+        "`heat` knows no property `air_temprature`; did you mean `air_temperature`? There are ";
+    for (sql, expect) in [
+        (
+            "SELECT value FROM heat WHERE property = 'air_temprature'",
+            Some(hint),
+        ),
+        (
+            "SELECT value FROM heat WHERE property = 'air_temperature'",
+            None,
+        ),
+    ] {
+        let info = client.execute(sql.to_owned(), None).await.expect(sql);
+        let planned = info.try_decode_schema().expect("a schema");
+        let run = Schema::try_from(&messages(&mut client, sql).await[0]).expect("a schema");
+        for schema in [planned, run] {
+            let told = schema.metadata.get("meetnet.hints").map(String::as_str);
+            assert_eq!(told.is_some(), expect.is_some(), "{sql}: {told:?}");
+            assert!(
+                told.unwrap_or_default()
+                    .starts_with(expect.unwrap_or_default()),
+                "{told:?}"
+            );
+        }
+    }
+    // What is bound tells as much as what is written.
+    let sql = "SELECT value FROM heat WHERE property = ?";
+    let mut prepared = client.prepare(sql.to_owned(), None).await.expect(sql);
+    let word: ArrayRef = Arc::new(StringArray::from(vec!["air_temprature"]));
+    let values = RecordBatch::try_from_iter([("0", word)]).expect("one value");
+    prepared.set_parameters(values).expect("values");
+    let info = prepared.execute().await.expect("a plan");
+    let planned = info.try_decode_schema().expect("a schema");
+    let told = planned.metadata.get("meetnet.hints").expect("a hint");
+    assert!(told.starts_with(hint), "{told}");
+}
+
 #[tokio::test]
 async fn headers_say_as_of_when_and_under_which_licences() {
     let address = server(FlightOptions::default()).await;

@@ -117,7 +117,7 @@ const FIELDS: Parameter = query(
 const LATEST_FIELDS: Parameter = query(
     "fields",
     Kind::Pattern("^[^,]+(,[^,]+)*$", &["time"]),
-    "Columns of the answer, with commas between them.",
+    "Columns of the answer, with commas between them. Where stations or segments say where rows are, lon and lat, too.",
 );
 const ORDER: Parameter = query(
     "order",
@@ -300,6 +300,14 @@ pub(super) const ALL: &[Operation] = &[
     },
     Operation {
         method: "get",
+        path: "/api/v1/dcat.jsonld",
+        id: "catalogue",
+        summary: "Describes all datasets for portals of open data: DCAT-AP 3 in JSON-LD.",
+        answers: Answers::Catalogue,
+        parameters: &[IF_NONE_MATCH],
+    },
+    Operation {
+        method: "get",
         path: "/files/{id}/{path}",
         id: "file",
         summary: "Answers the bytes of a file, or a range of them.",
@@ -319,7 +327,7 @@ pub(super) const ALL: &[Operation] = &[
         path: "/problems/{name}",
         id: "problem",
         summary: "Explains a type of problem.",
-        answers: Answers::Text,
+        answers: Answers::Explanation,
         parameters: &[PROBLEM],
     },
     Operation {

@@ -14,6 +14,7 @@ pub(super) fn all() -> Value {
         "Answer": answer(),
         "Dataset": dataset(),
         "DatasetList": dataset_list(),
+        "Explanation": explanation(),
         "Features": features(),
         "Figures": figures(),
         "FileList": file_list(),
@@ -169,6 +170,20 @@ fn problem() -> Value {
             "formats": texts(),
         }),
         &["formats"],
+    )
+}
+
+/// What a type of problem means.
+fn explanation() -> Value {
+    object(
+        json!({
+            "type": { "type": "string", "enum": types() },
+            "title": text(),
+            "status": { "type": "integer", "enum": statuses() },
+            "reason": text(),
+            "advice": text(),
+        }),
+        &[],
     )
 }
 

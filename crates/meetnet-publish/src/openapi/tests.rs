@@ -172,6 +172,10 @@ async fn every_member_of_an_answer_is_described() {
         let found = undescribed(&reference("schemas", schema), &answer.json(), "");
         assert!(found.is_empty(), "{path}: {found:?}");
     }
+    let as_json = [("accept", "application/json")];
+    let answer = fixture::get_with(fixture::router(), "/problems/busy", &as_json).await;
+    let found = undescribed(&reference("schemas", "Explanation"), &answer.json(), "");
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[tokio::test]

@@ -187,6 +187,30 @@ async fn a_row_without_values_says_so() {
 }
 
 #[tokio::test]
+async fn values_of_one_property_have_as_many_decimals() {
+    let declarations = fixture::declarations();
+    let mut lake = fixture::lake(&declarations);
+    let heat = declarations.dataset("heat").expect("a built-in dataset");
+    let readings = [
+        ("a", "air_temperature", fixture::NOW, 10.0),
+        ("b", "air_temperature", fixture::NOW, 10.46),
+        ("a", "relative_humidity", fixture::NOW, 81.0),
+        ("b", "relative_humidity", fixture::NOW, 79.0),
+    ];
+    let rows = fixture::long_rows(heat, &readings);
+    let table = fixture::table(heat, Some((rows, vec![fixture::NOW; readings.len()])), 1);
+    lake.tables.insert(heat.id.clone(), Arc::new(table));
+    let snapshot = Arc::new(ArcSwap::from_pointee(lake));
+    let router = crate::public_router(fixture::state_over(snapshot));
+    let body = fixture::get(router, "/?lang=en").await.body;
+    for value in ["10.0", "10.5", "81", "79"] {
+        let value = format!("<b>{value}</b>");
+        assert!(body.contains(&value), "{value}: {body}");
+    }
+    assert!(!body.contains("<b>10</b>"), "{body}");
+}
+
+#[tokio::test]
 async fn an_empty_lake_has_a_page_too() {
     let router = crate::public_router(fixture::state_over(Arc::default()));
     let answer = fixture::get(router, "/?lang=en").await;

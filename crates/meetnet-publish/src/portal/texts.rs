@@ -64,6 +64,7 @@ pub(super) struct PageTexts {
     pub(super) api_datasets: &'static str,
     pub(super) api_sql: &'static str,
     pub(super) api_openapi: &'static str,
+    pub(super) api_catalogue: &'static str,
     pub(super) api_status: &'static str,
 }
 
@@ -139,6 +140,7 @@ static NL: PageTexts = PageTexts {
     api_datasets: "lijst van datasets",
     api_sql: "SQL over HTTP",
     api_openapi: "elk adres, met parameters",
+    api_catalogue: "catalogus voor dataportalen (DCAT-AP)",
     api_status: "toestand van de dienst",
 };
 
@@ -203,6 +205,7 @@ static EN: PageTexts = PageTexts {
     api_datasets: "list of datasets",
     api_sql: "SQL over HTTP",
     api_openapi: "every address, with its parameters",
+    api_catalogue: "catalogue for data portals (DCAT-AP)",
     api_status: "state of the service",
 };
 
@@ -267,5 +270,6 @@ static FR: PageTexts = PageTexts {
     api_datasets: "liste des jeux de données",
     api_sql: "SQL par HTTP",
     api_openapi: "chaque adresse, avec ses paramètres",
+    api_catalogue: "catalogue pour portails de données (DCAT-AP)",
     api_status: "état du service",
 };

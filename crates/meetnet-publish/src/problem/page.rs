@@ -51,7 +51,7 @@ pub(crate) async fn for_readers(
 }
 
 /// Browsers name HTML first; `*/*`, which programs send, means anything.
-fn likes_pages(headers: &HeaderMap) -> bool {
+pub(super) fn likes_pages(headers: &HeaderMap) -> bool {
     let entries = weighted(headers, &ACCEPT);
     let weight = |names: &[&str]| {
         let named = entries
@@ -65,7 +65,7 @@ fn likes_pages(headers: &HeaderMap) -> bool {
 
 #[derive(Template)]
 #[template(path = "problem.html")]
-struct Page<'a> {
+pub(super) struct Page<'a> {
     lang: &'static str,
     site: &'a str,
     heading: &'static str,
@@ -75,6 +75,8 @@ struct Page<'a> {
     /// Language of title and advice.
     said_lang: &'static str,
     title: &'static str,
+    /// Why requests end so; empty where one has, and its detail says it.
+    reason: &'static str,
     detail: Vec<Part<'a>>,
     advice: Vec<Part<'static>>,
     style_path: String,
@@ -102,8 +104,30 @@ impl<'a> Page<'a> {
             status: kind.status().as_u16(),
             said_lang,
             title,
+            reason: "",
             detail: parts(&problem.detail),
             advice: parts(advice),
+            style_path: assets::STYLE.path(),
+            icon_path: assets::ICON.path(),
+        }
+    }
+
+    /// Returns the page of a kind of problem, which its type leads to.
+    pub(super) fn explaining(kind: ProblemKind, site: &'a str, language: Language) -> Self {
+        let t = Texts::of(language);
+        Self {
+            lang: language.tag(),
+            site,
+            heading: t.explained,
+            go_on: t.go_on,
+            first_page: t.first_page,
+            status: kind.status().as_u16(),
+            // Types are for those who write programs: there are more of them than readers meet.
+            said_lang: Language::En.tag(),
+            title: kind.title(),
+            reason: kind.reason(),
+            detail: Vec::new(),
+            advice: parts(kind.advice()),
             style_path: assets::STYLE.path(),
             icon_path: assets::ICON.path(),
         }
@@ -144,6 +168,7 @@ fn parts(text: &str) -> Vec<Part<'_>> {
 struct Texts {
     not_there: &'static str,
     did_not_work: &'static str,
+    explained: &'static str,
     go_back: &'static str,
     go_on: &'static str,
     first_page: &'static str,
@@ -155,6 +180,7 @@ impl Texts {
             Language::Nl => &Self {
                 not_there: "Dit is hier niet te vinden",
                 did_not_work: "Dat lukte niet",
+                explained: "Wat deze melding betekent",
                 go_back: "Ga terug en verbeter wat hieronder staat, of begin opnieuw:",
                 go_on: "Alles wat er is, begint hier:",
                 first_page: "naar de eerste pagina",
@@ -162,6 +188,7 @@ impl Texts {
             Language::En => &Self {
                 not_there: "This is not to be found here",
                 did_not_work: "That did not work",
+                explained: "What this message means",
                 go_back: "Go back and correct what is said below, or start again:",
                 go_on: "All that there is begins here:",
                 first_page: "to the first page",
@@ -169,6 +196,7 @@ impl Texts {
             Language::Fr => &Self {
                 not_there: "Ceci ne se trouve pas ici",
                 did_not_work: "Cela n’a pas fonctionné",
+                explained: "Ce que ce message signifie",
                 go_back: "Revenez en arrière et corrigez ce qui est dit ci-dessous, ou recommencez :",
                 go_on: "Tout ce qu’il y a commence ici :",
                 first_page: "vers la première page",

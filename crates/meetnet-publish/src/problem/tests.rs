@@ -1,6 +1,7 @@
 use axum::body::to_bytes;
 
 use super::*;
+use crate::fixture;
 
 #[tokio::test]
 async fn every_kind_is_problem_json_with_its_status() {
@@ -15,15 +16,8 @@ async fn every_kind_is_problem_json_with_its_status() {
         assert_eq!(body["status"], kind.status().as_u16(), "{kind:?}");
         assert_eq!(body["detail"], "what was wrong");
         let kind_uri = body["type"].as_str().expect("a type");
-        let name = kind_uri
-            .strip_prefix("/problems/")
-            .expect("a path of our own");
-        let explained = explain(InPath(name.to_owned())).await;
-        assert_eq!(
-            explained.status(),
-            StatusCode::OK,
-            "{kind_uri} is explained"
-        );
+        let explained = fixture::get(fixture::router(), kind_uri).await;
+        assert_eq!(explained.status, StatusCode::OK, "{kind_uri} is explained");
     }
 }
 

@@ -23,8 +23,8 @@ fn counts_have_thousands_marks() {
 #[test]
 fn values_have_few_decimals() {
     fn check(value: f64, nl: &str, en: &str) {
-        assert_eq!(super::value(value, Language::Nl), nl);
-        assert_eq!(super::value(value, Language::En), en);
+        assert_eq!(fixed(value, decimals(value), Language::Nl), nl);
+        assert_eq!(fixed(value, decimals(value), Language::En), en);
     }
     check(12.0, "12", "12");
     check(-3.25, "\u{2212}3,2", "\u{2212}3.2");
@@ -33,6 +33,10 @@ fn values_have_few_decimals() {
     check(1_234.0, "1234", "1234");
     check(70_500.0, "70.500", "70,500");
     check(-1_234_567.9, "\u{2212}1.234.567,9", "\u{2212}1,234,567.9");
+    check(-0.0, "0", "0");
+    check(-0.001, "0,00", "0.00");
+    assert_eq!(fixed(10.0, 1, Language::Nl), "10,0");
+    assert_eq!(fixed(-10.0, 2, Language::En), "\u{2212}10.00");
 }
 
 #[test]

@@ -1,10 +1,12 @@
-//! `/api/v1/datasets/{id}/latest`: the newest row of every series, all in one answer, from memory.
+//! `/api/v1/datasets/{id}/latest`: the newest row of every series, all in one answer, from memory. As GeoJSON it is a map of all
+//! sensors.
 
 use axum::extract::RawQuery;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use meetnet_query::Format;
 
-use super::{RowsParameters, bad, public_table, send};
+use super::{RowsParameters, add_place, bad, public_table, send};
 use crate::client::OfClient;
 use crate::parameters::{InPath, choose_format};
 use crate::problem::Problem;
@@ -30,7 +32,10 @@ pub(crate) async fn get(
     let parameters = RowsParameters::read(&query, &table.declaration, &state.declarations())?;
     let format = choose_format(parameters.format.as_deref(), &headers)?;
     let dataset = &table.declaration.id;
-    let columns = parameters.columns()?;
+    let mut columns = parameters.columns()?;
+    if format == Format::Geojson {
+        add_place(&mut columns, &table.declaration, &snapshot);
+    }
     let page = state
         .query
         .latest(dataset, &columns, &parameters.conditions)

@@ -570,9 +570,8 @@ fn lake_with_places() -> meetnet_lake::snapshot::SharedSnapshot {
     snapshot
 }
 
-/// Rows of sensors are features where these stood at their times, and say whose that is.
-#[tokio::test]
-async fn a_map_of_values_needs_no_join() {
+/// A router over a lake where balcony moved, and these readings are all that there are of heat. Others say where sensors are.
+fn router_of_a_map(readings: &[(&str, &str, i64, f64)]) -> axum::Router {
     use std::collections::BTreeMap;
 
     use meetnet_lake::snapshot::TableSnapshot;
@@ -580,13 +579,7 @@ async fn a_map_of_values_needs_no_join() {
     let snapshot = lake_with_places();
     let mut lake = LakeSnapshot::clone(&snapshot.load());
     let heat = Arc::clone(&lake.tables[&"heat".into()].declaration);
-    let readings = [
-        ("z2m-balcony", "air_temperature", NOW - 60 * SECOND, 1.5),
-        ("z2m-balcony", "air_temperature", NOW - SECOND, 2.5),
-        ("z2m-balcony", "air_temperature", NOW, 3.5),
-        ("z2m-nowhere", "air_temperature", NOW, 4.5),
-    ];
-    let rows = fixture::long_rows(&heat, &readings);
+    let rows = fixture::long_rows(&heat, readings);
     let rows = Some((rows, vec![NOW - 30 * SECOND; readings.len()]));
     let table = fixture::table(&heat, rows, 1);
     lake.tables.insert("heat".into(), Arc::new(table));
@@ -595,8 +588,18 @@ async fn a_map_of_values_needs_no_join() {
     Arc::make_mut(&mut stations.declaration).source_licences = of_places;
     lake.tables.insert("stations".into(), Arc::new(stations));
     snapshot.store(Arc::new(lake));
-    let router = crate::public_router(fixture::state_over(snapshot));
+    crate::public_router(fixture::state_over(snapshot))
+}
 
+/// Rows of sensors are features where these stood at their times, and say whose that is.
+#[tokio::test]
+async fn a_map_of_values_needs_no_join() {
+    let router = router_of_a_map(&[
+        ("z2m-balcony", "air_temperature", NOW - 60 * SECOND, 1.5),
+        ("z2m-balcony", "air_temperature", NOW - SECOND, 2.5),
+        ("z2m-balcony", "air_temperature", NOW, 3.5),
+        ("z2m-nowhere", "air_temperature", NOW, 4.5),
+    ]);
     let map = fixture::get(
         router.clone(),
         &format!("{HEAT}?format=geojson&fields=value"),
@@ -655,6 +658,68 @@ async fn a_map_of_values_needs_no_join() {
             "no column `lon`",
         ),
     ] {
+        let answer = fixture::get(router.clone(), &path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.body.contains(detail), "{path}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_rows_are_a_map_as_well() {
+    const LATEST: &str = "/api/v1/datasets/heat/latest";
+    let router = router_of_a_map(&[
+        ("z2m-balcony", "air_temperature", NOW - SECOND, 2.5),
+        ("z2m-balcony", "air_temperature", NOW, 3.5),
+        // It stood elsewhere when it last said this.
+        ("z2m-balcony", "relative_humidity", NOW - SECOND, 80.0),
+        ("z2m-nowhere", "air_temperature", NOW, 4.5),
+    ]);
+    let map = fixture::get(
+        router.clone(),
+        &format!("{LATEST}?format=geojson&fields=value"),
+    )
+    .await;
+    assert_eq!(map.status, StatusCode::OK, "{}", map.body);
+    assert_eq!(map.header("content-type"), "application/geo+json");
+    let json = map.json();
+    let features = json["features"].as_array().expect("features").iter();
+    let shown: Vec<serde_json::Value> = features
+        .map(|of| serde_json::json!([of["geometry"]["coordinates"], of["properties"]]))
+        .collect();
+    let expect = serde_json::json!([
+        [[4.35, 50.85], { "value": 3.5 }],
+        [[4.7005, 50.8798], { "value": 80.0 }],
+        [null, { "value": 4.5 }],
+    ]);
+    assert_eq!(serde_json::Value::from(shown), expect);
+    assert_eq!(map.header("meetnet-licence"), "CC-BY-4.0, ODbL-1.0");
+    assert_eq!(
+        map.header("meetnet-attribution"),
+        "100 %25 caf%C3%A9; Places"
+    );
+    let path = format!("{LATEST}?format=geojson&sensor_id=z2m-nowhere&licence=CC-BY-4.0");
+    let all_columns = fixture::get(router.clone(), &path).await;
+    let feature = &all_columns.json()["features"][0];
+    assert_eq!(feature["properties"]["quality"], 1);
+    assert_eq!(feature["geometry"], serde_json::Value::Null);
+    assert_eq!(all_columns.header("meetnet-licence"), "CC-BY-4.0");
+    // The columns are there for every format, in the order asked for.
+    let path = format!("{LATEST}?fields=lat,value,lon&property=air_temperature");
+    let answer = fixture::get(router.clone(), &path).await;
+    let expect = serde_json::json!([[50.85, 3.5, 4.35], [null, 4.5, null]]);
+    assert_eq!(answer.json()["rows"], expect, "{}", answer.body);
+    // Who asks for no place is told nothing of places; what has its own is as it was.
+    let plain = fixture::get(router.clone(), LATEST).await;
+    assert_eq!(plain.header("meetnet-licence"), "CC-BY-4.0");
+    assert!(!plain.body.contains("4.35"), "{}", plain.body);
+    let path = "/api/v1/datasets/stations/latest?format=geojson";
+    let place = &fixture::get(router.clone(), path).await.json()["features"][0]["geometry"];
+    assert_eq!(place["coordinates"], serde_json::json!([4.35, 50.85]));
+    for (query, detail) in [
+        ("format=geojson", "geojson needs"),
+        ("fields=lon", "no column `lon`"),
+    ] {
+        let path = format!("/api/v1/datasets/neighbourhood_hourly/latest?{query}");
         let answer = fixture::get(router.clone(), &path).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
         assert!(answer.body.contains(detail), "{path}: {}", answer.body);

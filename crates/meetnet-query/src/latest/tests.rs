@@ -245,6 +245,40 @@ async fn the_rows_are_read_at_the_place_of_who_asks() {
     running.abort();
 }
 
+/// Where rows are is read anew for who asks for it, also where the rows are known.
+#[tokio::test(flavor = "multi_thread")]
+async fn places_are_read_at_the_place_of_who_asks() {
+    let database = Database::new();
+    let declarations = meetnet_model::schemas::builtin().into_declarations([]);
+    let segments = declarations.dataset("segments");
+    let segments = database.lake.table(segments.expect("a built-in dataset"));
+    database.lake.publish(segments);
+    let options = QueryOptions {
+        running_max: 4,
+        client_running_max: 1,
+        client_queued_max: 0,
+        ..QueryOptions::default()
+    };
+    let greedy = service_at(&database, options, "192.0.2.1");
+    let other = greedy.for_client(at("198.51.100.1"));
+    let dataset = DatasetId::new("counts");
+    let columns = ["segment_id", "lon", "lat"].map(str::to_owned);
+    let page = other.latest(&dataset, &columns, &[]).await;
+    assert_eq!(page.expect("a page").batches[0].num_rows(), 5);
+    let endless = QueryRequest::public("SELECT count(*) FROM generate_series(1, 1000000000000)");
+    let asking = greedy.clone();
+    let running = tokio::spawn(async move { asking.query(endless).await.map(|_| ()) });
+    while greedy.places().left > 0 {
+        tokio::task::yield_now().await;
+    }
+    let page = greedy.latest(&dataset, &[], &[]).await;
+    assert_eq!(page.expect("a page").batches[0].num_rows(), 5);
+    let error = greedy.latest(&dataset, &columns, &[]).await;
+    let error = error.expect_err("it has all places that it may have");
+    assert_eq!(error.kind, QueryErrorKind::OverShare, "{error}");
+    running.abort();
+}
+
 /// What is known needs no query where it becomes files; what is only there does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_of_rows_that_are_known_takes_no_place() {

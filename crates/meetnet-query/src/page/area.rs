@@ -17,12 +17,14 @@ use super::place::{DEGREE_M, LAT, LON, PageArea, has_place, places_of};
 
 /// From west to east and from south to north, degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Bounds {
-    lon: (f64, f64),
-    lat: (f64, f64),
+pub struct PlaceBounds {
+    /// The least and the greatest longitude.
+    pub lon: (f64, f64),
+    /// The least and the greatest latitude.
+    pub lat: (f64, f64),
 }
 
-impl Bounds {
+impl PlaceBounds {
     /// Returns bounds of an area, no less than it; None where it goes over a pole or the date line.
     fn of(area: &PageArea) -> Option<Self> {
         let (lon, lat) = match *area {
@@ -82,12 +84,8 @@ pub(super) fn hint(
     snapshot: &LakeSnapshot,
 ) -> Option<String> {
     let area = request.area.as_ref()?;
-    let (asked, meant) = (Bounds::of(area)?, Bounds::of(&exchanged(area))?);
-    let tables = match has_place(declaration) {
-        true => vec![Arc::clone(snapshot.tables.get(&request.dataset)?)],
-        false => places_of(snapshot, declaration),
-    };
-    let known = bounds(&tables)?;
+    let (asked, meant) = (PlaceBounds::of(area)?, PlaceBounds::of(&exchanged(area))?);
+    let known = bounds_of(snapshot, declaration)?;
     if asked.meets(&known) || !meant.meets(&known) {
         return None;
     }
@@ -95,7 +93,7 @@ pub(super) fn hint(
         PageArea::Box { .. } => "bbox takes west,south,east,north",
         PageArea::Around { .. } => "near takes longitude,latitude",
     };
-    let Bounds { lon, lat } = known;
+    let PlaceBounds { lon, lat } = known;
     Some(format!(
         "nothing of `{}` lies there; {parameter}, the longitude first: what there is lies between {:.3} and {:.3} in longitude, \
          {:.3} and {:.3} in latitude",
@@ -103,8 +101,18 @@ pub(super) fn hint(
     ))
 }
 
+/// Returns bounds of where the rows of a dataset can be, no less than what they say themselves, or the places that tell it; None
+/// where nothing tells it, or not all is known.
+pub fn bounds_of(snapshot: &LakeSnapshot, declaration: &DatasetDeclaration) -> Option<PlaceBounds> {
+    let tables = match has_place(declaration) {
+        true => vec![Arc::clone(snapshot.tables.get(&declaration.id)?)],
+        false => places_of(snapshot, declaration),
+    };
+    bounds(&tables)
+}
+
 /// Returns bounds of all places in tables; None where there are none, or not all are known.
-fn bounds(tables: &[Arc<TableSnapshot>]) -> Option<Bounds> {
+fn bounds(tables: &[Arc<TableSnapshot>]) -> Option<PlaceBounds> {
     let of = |column: &str| {
         let ranges = tables.iter().flat_map(move |table| {
             let files = table.files.iter().map(move |file| {
@@ -130,7 +138,7 @@ fn bounds(tables: &[Arc<TableSnapshot>]) -> Option<Bounds> {
             .flatten()
             .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     };
-    Some(Bounds {
+    Some(PlaceBounds {
         lon: of(LON)?,
         lat: of(LAT)?,
     })

@@ -16,8 +16,8 @@ use super::statement::quoted;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::table::schema::public_schema;
 
-pub(super) const LON: &str = "lon";
-pub(super) const LAT: &str = "lat";
+pub(crate) const LON: &str = "lon";
+pub(crate) const LAT: &str = "lat";
 /// Metres of a degree of latitude, rounded down: a box by it holds the circle.
 pub(super) const DEGREE_M: f64 = 111_000.0;
 
@@ -116,7 +116,7 @@ pub fn places_of(
 }
 
 /// Returns true for a column that rows of a dataset do not have, and datasets of places can tell: `lon` and `lat`.
-pub(super) fn is_told(column: &str, declaration: &DatasetDeclaration) -> bool {
+pub(crate) fn is_told(column: &str, declaration: &DatasetDeclaration) -> bool {
     [LON, LAT].contains(&column)
         && declaration.subject_column().is_some()
         && public_schema(declaration).field_with_name(column).is_err()
@@ -175,7 +175,7 @@ pub(super) fn told(
     ))
 }
 
-fn nowhere(declaration: &DatasetDeclaration) -> QueryError {
+pub(crate) fn nowhere(declaration: &DatasetDeclaration) -> QueryError {
     QueryError::new(
         QueryErrorKind::BadRequest,
         format!("nothing says where the rows of `{}` are", declaration.id),

@@ -37,6 +37,25 @@ pub(super) fn saved_queries(document: &mut Document<'_>) -> Vec<SavedQuery> {
     queries
 }
 
+/// Returns the IRI of a mail address or of a page; None for what is neither.
+fn contact_iri(text: &str) -> Option<String> {
+    let is_plain = text
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b"<>\"{}|\\^`".contains(&b));
+    if !is_plain {
+        return None;
+    }
+    let page = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    if let Some(page) = page {
+        return (!page.is_empty()).then(|| text.to_owned());
+    }
+    let (name, host) = text.split_once('@')?;
+    let is_mail = !name.is_empty() && !name.contains([':', '/']) && host.contains('.');
+    is_mail.then(|| format!("mailto:{text}"))
+}
+
 /// Reads the section; None where it has no address.
 pub(super) fn read(
     document: &mut Document<'_>,
@@ -69,8 +88,21 @@ pub(super) fn read(
         }
         is_plain.then_some(text)
     });
+    let contact = portal.contact.and_then(|contact| {
+        let iri = contact_iri(contact.get_ref());
+        if iri.is_none() {
+            let message = format!(
+                "`{}` is no address to write to; write a mail address such as data@example.org, or that of a page, https://…",
+                contact.get_ref()
+            );
+            document.problem(contact.span(), message);
+        }
+        iri
+    });
     let settings = PublishSettings {
         city: portal.city.unwrap_or(defaults.city),
+        publisher: portal.publisher,
+        contact,
         zone,
         public_url,
         clients: clients::settings(

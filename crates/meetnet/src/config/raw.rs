@@ -96,6 +96,8 @@ pub(super) struct Http {
 #[serde(deny_unknown_fields)]
 pub(super) struct Portal {
     pub(super) city: Option<String>,
+    pub(super) publisher: Option<String>,
+    pub(super) contact: Option<Spanned<String>>,
     pub(super) zone: Option<Spanned<String>>,
     pub(super) figures_age_max: Option<DurationText>,
 }

@@ -290,3 +290,24 @@ fn one_namespace_for_two_sources_needs_a_precedence() {
         &[],
     );
 }
+
+#[test]
+fn catalogues_are_told_who_publishes_and_whom_to_ask() {
+    let check = |portal: &str, publisher: Option<&str>, contact: Option<&str>| {
+        let text = format!("[portal]\n{portal}\n[http]\nlisten = \"127.0.0.1:80\"\n");
+        let settings = right(&text, &[]).http.unwrap().settings;
+        assert_eq!(settings.publisher.as_deref(), publisher, "{portal}");
+        assert_eq!(settings.contact.as_deref(), contact, "{portal}");
+    };
+    check("", None, None);
+    check("publisher = \"Stad Leuven\"", Some("Stad Leuven"), None);
+    for (contact, iri) in [
+        ("data@example.org", "mailto:data@example.org"),
+        (
+            "https://data.example.org/contact",
+            "https://data.example.org/contact",
+        ),
+    ] {
+        check(&format!("contact = \"{contact}\""), None, Some(iri));
+    }
+}

@@ -83,6 +83,8 @@ pub(super) struct Selection {
     pub(super) properties: Vec<String>,
     pub(super) subjects: Vec<String>,
     pub(super) area: Option<Area>,
+    /// The table of places whose `lon` and `lat` each row gets; None: rows are as they are.
+    pub(super) places: Option<&'static str>,
 }
 
 impl Selection {
@@ -192,17 +194,27 @@ impl Selection {
         format!(" WHERE {}", conditions.join(" AND "))
     }
 
+    fn has_position(&self) -> bool {
+        self.column(&["lon"]).is_some() && self.column(&["lat"]).is_some()
+    }
+
+    /// Returns the table that says where rows are which do not say it themselves; None where no table does.
+    pub(super) fn told_by(&self) -> Option<&'static str> {
+        if self.has_position() || self.column(&["geometry"]).is_some() {
+            return None;
+        }
+        self.column(&["time"])?;
+        let (subject, _) = self.column(&["sensor_id", "segment_id"])?;
+        Some(places_of(subject))
+    }
+
     /// Places have their own position, other rows that of their subject at any time.
     fn within(&self, area: Area, subject: &str) -> String {
         let condition = area.condition();
-        if self.column(&["lon"]).is_some() && self.column(&["lat"]).is_some() {
+        if self.has_position() {
             return format!("({condition})");
         }
-        let places = if subject == "segment_id" {
-            "segments"
-        } else {
-            "stations"
-        };
+        let places = places_of(subject);
         format!("{subject} IN (SELECT id FROM {places} WHERE {condition})")
     }
 
@@ -216,7 +228,11 @@ impl Selection {
 
     /// Returns a question for no rows of everything that an export reads.
     pub(super) fn nothing(&self) -> String {
-        format!("SELECT 1 {} LIMIT 0", self.source(&Window::default()))
+        let all = Window::default();
+        match self.places {
+            None => format!("SELECT 1 {} LIMIT 0", self.source(&all)),
+            Some(_) => format!("SELECT 1 FROM ({}) AS selected LIMIT 0", self.rows(&all)),
+        }
     }
 
     /// Returns the question for the number of rows per subject; none where rows are about nothing.
@@ -247,12 +263,39 @@ impl Selection {
     pub(super) fn rows(&self, window: &Window) -> String {
         let parts = [&SUBJECTS[..], &[PROPERTY], &TIMES, &[INTERVAL_S]];
         let order = parts.iter().filter_map(|names| self.column(names));
-        let order: Vec<&str> = order.map(|(name, _)| name).collect();
+        let mut order: Vec<String> = order.map(|(name, _)| name.to_owned()).collect();
         let mut statement = format!("SELECT * {}", self.source(window));
+        if let Some((places, (subject, _))) = self.places.zip(self.column(&SUBJECTS)) {
+            let columns = self.columns.iter();
+            let columns: Vec<String> = columns
+                .map(|(name, _)| format!("held.{}", identifier(name)))
+                .collect();
+            // As the rows API tells it: the first period of a place holds from the beginning, each until the next.
+            statement = format!(
+                "SELECT {}, place.lon, place.lat FROM ({statement}) AS held LEFT JOIN (SELECT id, lon, lat, valid_from, valid_to, \
+                 lag(valid_from) OVER (PARTITION BY id ORDER BY valid_from) AS earlier, \
+                 lead(valid_from) OVER (PARTITION BY id ORDER BY valid_from) AS later FROM {places}) AS place \
+                 ON place.id = held.{subject} AND (place.earlier IS NULL OR place.valid_from <= held.time) \
+                 AND (place.valid_to IS NULL OR place.valid_to > held.time) \
+                 AND (place.later IS NULL OR place.later > held.time)",
+                columns.join(", ")
+            );
+            for name in &mut order {
+                name.insert_str(0, "held.");
+            }
+        }
         if !order.is_empty() {
             statement.push_str(&format!(" ORDER BY {}", order.join(", ")));
         }
         statement
+    }
+}
+
+/// Returns the table that says where a subject is.
+fn places_of(subject: &str) -> &'static str {
+    match subject {
+        "segment_id" => "segments",
+        _ => "stations",
     }
 }
 

@@ -263,6 +263,10 @@ fn values_are_checked() {
         "city/meetnet.toml:2: `Leuven` is no time zone; write an IANA name such as Europe/Brussels",
     );
     check(
+        "[portal]\ncontact = \"the data team\"\n[http]\nlisten = \"127.0.0.1:80\"\n",
+        "city/meetnet.toml:2: `the data team` is no address to write to; write a mail address such as data@example.org, or that of a page, https://…",
+    );
+    check(
         "[http]\nlisten = \"127.0.0.1:80\"\n[admin]\nlisten = \"127.0.0.1:80\"\n",
         "city/meetnet.toml: [http] and [admin] both listen on 127.0.0.1:80; give one another port",
     );

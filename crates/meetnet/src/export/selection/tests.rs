@@ -129,6 +129,40 @@ fn selections_become_statements() {
 }
 
 #[test]
+fn rows_on_a_map_are_where_their_subject_was() {
+    for (of, expect) in [
+        (air(), Some("stations")),
+        (traffic(), Some("segments")),
+        (stations(), None),
+        (dataset("notes", &[("text", "text")]), None),
+    ] {
+        assert_eq!(of.told_by(), expect, "{}", of.dataset);
+    }
+    let selection = Selection {
+        places: traffic().told_by(),
+        subjects: texts(&["7"]),
+        ..traffic()
+    };
+    let rows = selection.rows(&Window::default());
+    let begin = "SELECT held.\"segment_id\", held.\"time\", held.\"car\", place.lon, place.lat FROM (SELECT * FROM \"traffic\" \
+                 WHERE segment_id IN (7)) AS held LEFT JOIN (SELECT id, lon, lat, ";
+    assert!(rows.starts_with(begin), "{rows}");
+    let end = " FROM segments) AS place ON place.id = held.segment_id \
+               AND (place.earlier IS NULL OR place.valid_from <= held.time) \
+               AND (place.valid_to IS NULL OR place.valid_to > held.time) \
+               AND (place.later IS NULL OR place.later > held.time) ORDER BY held.segment_id, held.time";
+    assert!(rows.ends_with(end), "{rows}");
+    // Rights and the settled time are those of the places, too.
+    assert_eq!(
+        selection.nothing(),
+        format!("SELECT 1 FROM ({rows}) AS selected LIMIT 0")
+    );
+    // Rows are counted without them.
+    let counts = selection.counts(&Window::default(), Step::Day);
+    assert!(!counts.contains("place"), "{counts}");
+}
+
+#[test]
 fn what_a_dataset_does_not_have_is_said() {
     let check = |selection: Selection, expect: Option<&str>| match (selection.check(), expect) {
         (Ok(()), None) => {}
