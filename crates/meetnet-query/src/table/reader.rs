@@ -2,7 +2,8 @@
 //! is known to be damaged is not opened.
 //!
 //! Files are immutable and their paths unique, so a cached footer is valid for ever; the cache is bounded in bytes, and
-//! loses the footers of files that are live no longer (`prepared`).
+//! loses the footers of files that are live no longer (`prepared`). With the footer it keeps the index of the file's pages,
+//! where a scan has filters: DataFusion asks for the footer alone, and would read and parse the index in each query.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -26,7 +27,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 /// Files that are examined after a query could not read one: as many as may have been open at once, and a few more.
 const OPENED_MAX: usize = 16;
@@ -101,15 +102,15 @@ impl WatchedReaderFactory {
         let path = whole.strip_prefix(self.folder.name())?;
         self.folder.damage_of(path.strip_prefix('/')?)
     }
-}
 
-impl ParquetFileReaderFactory for WatchedReaderFactory {
-    fn create_reader(
+    /// `has_pages`: with the footer comes the index of the pages.
+    fn reader(
         &self,
         partition_index: usize,
         file: PartitionedFile,
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
+        has_pages: bool,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let location = file.object_meta.location.clone();
         if let Some(damage) = self.damage_of(&location) {
@@ -126,7 +127,37 @@ impl ParquetFileReaderFactory for WatchedReaderFactory {
             location,
             store: Arc::clone(&self.store),
             noticed: Arc::clone(&self.noticed),
+            has_pages,
         }))
+    }
+}
+
+impl ParquetFileReaderFactory for WatchedReaderFactory {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        self.reader(partition_index, file, metadata_size_hint, metrics, false)
+    }
+}
+
+/// Makes the same readers for scans that skip pages by their index.
+#[derive(Debug)]
+pub(crate) struct PageReaderFactory(pub(crate) Arc<WatchedReaderFactory>);
+
+impl ParquetFileReaderFactory for PageReaderFactory {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        self.0
+            .reader(partition_index, file, metadata_size_hint, metrics, true)
     }
 }
 
@@ -135,6 +166,7 @@ struct WatchedReader {
     location: Path,
     store: Arc<dyn ObjectStore>,
     noticed: Arc<NoticedFiles>,
+    has_pages: bool,
 }
 
 /// Asks the store after a failure: the errors on the way do not keep their kind.
@@ -190,11 +222,14 @@ impl AsyncFileReader for WatchedReader {
         &'a mut self,
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
-        Self::watch(
-            self.inner.get_metadata(options),
-            &self.store,
-            &self.location,
-            &self.noticed,
-        )
+        let inner = &mut self.inner;
+        let read = if self.has_pages {
+            let options = options.cloned().unwrap_or_default();
+            let options = options.with_page_index_policy(PageIndexPolicy::Optional);
+            async move { inner.get_metadata(Some(&options)).await }.boxed()
+        } else {
+            inner.get_metadata(options)
+        };
+        Self::watch(read, &self.store, &self.location, &self.noticed)
     }
 }

@@ -8,7 +8,7 @@ use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
+    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
@@ -29,6 +29,7 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use super::MeetnetTable;
 use super::masked::{MaskedColumns, MaskedFile, MaskedRowsExec, masked_rows};
 use super::prepared::PreparedFile;
+use super::reader::PageReaderFactory;
 use super::statistics::{FileBounds, Shown, time_statistics};
 use super::view::{FileRows, View};
 
@@ -226,7 +227,8 @@ impl MeetnetTable {
                 .with_extension(ParquetRowSelection::new(selection));
             let statistics = with_masked_rows(&file.statistics, superseded_at.len());
             let groups = vec![FileGroup::new(vec![selected])];
-            let config = self.parquet_config(&columns.read, groups, statistics, false)?;
+            let config =
+                self.parquet_config(request, &columns.read, groups, statistics, false)?;
             masked.push(MaskedFile {
                 scan: DataSourceExec::from_data_source(config.build()),
                 superseded_at,
@@ -288,7 +290,7 @@ impl MeetnetTable {
         }
         let is_selective = selects_keys(&self.prepared.declaration, request.filters);
         let config = self
-            .parquet_config(projection, groups, statistics, is_selective)?
+            .parquet_config(request, projection, groups, statistics, is_selective)?
             .with_output_ordering(ordering.into_iter().collect())
             .with_limit(limit)
             .build();
@@ -298,14 +300,22 @@ impl MeetnetTable {
     /// `is_selective` has filters applied while files are decoded, so that only what remains is.
     fn parquet_config(
         &self,
+        request: &ScanRequest<'_>,
         projection: &[usize],
         groups: Vec<FileGroup>,
         statistics: Statistics,
         is_selective: bool,
     ) -> Result<FileScanConfigBuilder> {
+        let readers: Arc<dyn ParquetFileReaderFactory> = if request.filters.is_empty() {
+            Arc::clone(&self.readers) as _
+        } else {
+            Arc::new(PageReaderFactory(Arc::clone(&self.readers)))
+        };
         let source = ParquetSource::new(self.prepared.scan_schema.clone())
             .with_pushdown_filters(is_selective)
-            .with_parquet_file_reader_factory(Arc::clone(&self.readers) as _);
+            // Files have none, and to look for them opens each a second time.
+            .with_bloom_filter_on_read(false)
+            .with_parquet_file_reader_factory(readers);
         FileScanConfigBuilder::new(self.prepared.store_url.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)
