@@ -50,6 +50,7 @@ mod stop;
 mod stopping;
 mod summary;
 mod table;
+mod times_first;
 mod unread;
 mod wall_clock;
 mod wide_rows;

@@ -24,6 +24,7 @@ use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
+use crate::times_first::TimesFirst;
 use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
@@ -57,6 +58,7 @@ impl Sessions {
             .with_default_features()
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
+            .with_physical_optimizer_rule(Arc::new(TimesFirst))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();

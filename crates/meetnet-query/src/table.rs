@@ -16,6 +16,7 @@ pub(crate) mod reader;
 mod scan;
 pub(crate) mod schema;
 pub(crate) mod statistics;
+mod time_range;
 pub(crate) mod view;
 
 use std::future::ready;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
@@ -31,7 +32,14 @@ use super::masked::{MaskedColumns, MaskedFile, MaskedRowsExec, masked_rows};
 use super::prepared::PreparedFile;
 use super::reader::PageReaderFactory;
 use super::statistics::{FileBounds, Shown, time_statistics};
+use super::time_range::TimeRange;
 use super::view::{FileRows, View};
+
+/// Up to this share of the rows of its files, a range of times is asked while they are decoded: a page holds more rows of a
+/// series than the range does, and of the others nothing else need be decoded. Where most rows are left, that saves little.
+const TIMES_SHARE_MAX: f64 = 0.5;
+/// Comparisons that are asked while files are decoded.
+const COMPARISONS_MAX: usize = 32;
 
 /// What one scan asks of the table.
 pub(super) struct ScanRequest<'a> {
@@ -227,8 +235,7 @@ impl MeetnetTable {
                 .with_extension(ParquetRowSelection::new(selection));
             let statistics = with_masked_rows(&file.statistics, superseded_at.len());
             let groups = vec![FileGroup::new(vec![selected])];
-            let config =
-                self.parquet_config(request, &columns.read, groups, statistics, false)?;
+            let config = self.parquet_config(request, &columns.read, groups, statistics, false)?;
             masked.push(MaskedFile {
                 scan: DataSourceExec::from_data_source(config.build()),
                 superseded_at,
@@ -267,6 +274,8 @@ impl MeetnetTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let statistics = self.scan_statistics(rows, &files)?;
+        let is_selective = selects_keys(&self.prepared.declaration, request.filters)
+            || self.selects_times(request.filters, &files);
         let partitions = request.session.config().target_partitions().max(1);
         let mut ordering = None;
         let mut groups = Vec::new();
@@ -288,13 +297,37 @@ impl MeetnetTable {
         if ordering.is_none() {
             groups = groups_of_equal_size(files, partitions);
         }
-        let is_selective = selects_keys(&self.prepared.declaration, request.filters);
         let config = self
             .parquet_config(request, projection, groups, statistics, is_selective)?
             .with_output_ordering(ordering.into_iter().collect())
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// Returns true where filters leave the smaller part of `files` by its times: the rows of a series lie in their order, so
+    /// that those that remain lie side by side. Filters that are asked while a file is decoded are asked of a whole row group
+    /// at a time, which nobody can stop: what does more than compare a little is asked of what comes out.
+    fn selects_times(&self, filters: &[Expr], files: &[PartitionedFile]) -> bool {
+        let time = self.prepared.declaration.time_column();
+        let schema = self.prepared.scan_schema.table_schema();
+        let (Some(range), Ok(column)) = (TimeRange::of(filters, time), schema.index_of(time))
+        else {
+            return false;
+        };
+        if !compare_little(filters) {
+            return false;
+        }
+        let (mut wanted, mut all) = (0.0, 0.0);
+        for file in files {
+            let Some(statistics) = &file.statistics else {
+                return false;
+            };
+            let rows = statistics.num_rows.get_value().copied().unwrap_or(0) as f64;
+            wanted += rows * range.share(statistics, column);
+            all += rows;
+        }
+        wanted <= all * TIMES_SHARE_MAX
     }
 
     /// `is_selective` has filters applied while files are decoded, so that only what remains is.
@@ -349,6 +382,42 @@ fn selects_keys(declaration: &DatasetDeclaration, filters: &[Expr]) -> bool {
         Expr::InList(InList { expr, negated, .. }) => !negated && is_key(expr),
         _ => false,
     })
+}
+
+/// Returns true for filters that are some comparisons and nothing else: no call, no pattern. A list behind IN is one, since its
+/// values are looked up.
+fn compare_little(filters: &[Expr]) -> bool {
+    let mut comparisons = 0_usize;
+    let mut does_more = |expr: &Expr| {
+        Ok(match expr {
+            Expr::BinaryExpr(BinaryExpr { op, .. }) => {
+                comparisons += 1;
+                !matches!(
+                    op,
+                    Operator::And
+                        | Operator::Or
+                        | Operator::Eq
+                        | Operator::NotEq
+                        | Operator::Lt
+                        | Operator::LtEq
+                        | Operator::Gt
+                        | Operator::GtEq
+                )
+            }
+            Expr::Column(_)
+            | Expr::Literal(..)
+            | Expr::Not(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::InList(_) => false,
+            _ => true,
+        })
+    };
+    // The closure never fails, so neither do the walks.
+    let does_any = filters
+        .iter()
+        .any(|filter| filter.exists(&mut does_more).unwrap_or(true));
+    !does_any && comparisons <= COMPARISONS_MAX
 }
 
 /// Returns the rows of a file that the view does not know to be replaced, in file order; None where these are all.
