@@ -42,6 +42,7 @@ mod reach;
 mod rewrite;
 mod room;
 mod runs;
+mod serial;
 mod service;
 mod session;
 mod spill;

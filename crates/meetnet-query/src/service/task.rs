@@ -33,6 +33,7 @@ use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
 use crate::room::QueryRoom;
+use crate::serial::reads_little;
 use crate::stop::StopFlag;
 use crate::table::order::WantedOrder;
 use crate::table::reader::NoticedFiles;
@@ -193,8 +194,15 @@ impl Task {
             limit_batches(&mut session, rows);
         }
 
-        let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
-        let physical = physical.map_err(classify)?;
+        let optimized = self.clock.run(async { session.optimize(&plan) }).await?;
+        let plan = optimized.map_err(classify)?;
+        if reads_little(&plan, shared.options.serial_rows_max) {
+            let options = session.config_mut().options_mut();
+            options.execution.target_partitions = 1;
+        }
+        let planner = Arc::clone(session.query_planner());
+        let physical = planner.create_physical_plan(&plan, &session);
+        let physical = self.clock.run(physical).await?.map_err(classify)?;
         let planned_rows = session.config().batch_size();
         let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
         let rows = batch_rows(&physical, rows).map_err(classify)?;
