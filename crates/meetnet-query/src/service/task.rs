@@ -173,7 +173,7 @@ impl Task {
 
         let mut session = shared
             .sessions
-            .session(Arc::clone(&tables), &self.room, &self.stop)
+            .session(Arc::clone(&tables), &self.stop)
             .map_err(classify)?;
         let planned = planned(&session, &self.request, &tables, &shared.options);
         let planned = self.clock.run(planned).await?;
@@ -232,7 +232,9 @@ impl Task {
             reach,
             hints,
         };
-        let mut stream = execute_stream(physical, session.task_ctx()).map_err(classify)?;
+        let context = shared.sessions.task_context(&session, &self.room);
+        let context = context.map_err(classify)?;
+        let mut stream = execute_stream(physical, context).map_err(classify)?;
 
         let (mut rows, mut bytes) = (0, 0_u64);
         while let Some(batch) = self.clock.run(stream.next()).await? {
