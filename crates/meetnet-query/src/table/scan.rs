@@ -70,6 +70,10 @@ impl MeetnetTable {
         let Some(filter) = conjunction(request.filters.iter().cloned()) else {
             return Ok(files);
         };
+        let files = self.files_within(request.filters, files);
+        if files.is_empty() {
+            return Ok(files);
+        }
         let schema = Arc::clone(self.prepared.scan_schema.table_schema());
         let by_name = DFSchema::try_from(Arc::clone(&schema))?;
         let filter = request.session.create_physical_expr(filter, &by_name)?;
@@ -88,6 +92,21 @@ impl MeetnetTable {
             .zip(keep)
             .filter_map(|(file, keep)| keep.then_some(file))
             .collect())
+    }
+
+    /// Returns the files that may have rows of the times that filters leave. Of years of files these are most often few, and
+    /// two numbers are compared sooner than the statistics of all of them are gathered.
+    fn files_within<'a>(
+        &self,
+        filters: &[Expr],
+        mut files: Vec<&'a PreparedFile>,
+    ) -> Vec<&'a PreparedFile> {
+        let time = self.prepared.declaration.time_column();
+        let column = self.prepared.scan_schema.table_schema().index_of(time);
+        if let (Some(range), Ok(column)) = (TimeRange::of(filters, time), column) {
+            files.retain(|file| range.meets(&file.statistics, column));
+        }
+        files
     }
 
     /// Returns the files to read for one kind of rows, rows known to be replaced left out.

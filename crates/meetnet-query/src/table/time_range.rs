@@ -34,13 +34,19 @@ impl TimeRange {
         (range != whole).then_some(range)
     }
 
+    /// Returns false where no row of a file can be within the range.
+    pub(super) fn meets(&self, statistics: &Statistics, column: usize) -> bool {
+        bounds(statistics, column)
+            .is_none_or(|(first, last)| first <= self.last && self.first <= last)
+    }
+
     /// Returns about which share of the rows of a file is within the range, as if they lay evenly between its first and its
     /// last time. `column` is the position of the times in its statistics; where these do not know them, all rows may be.
     pub(super) fn share(&self, statistics: &Statistics, column: usize) -> f64 {
         let Some((first, last)) = bounds(statistics, column) else {
             return 1.0;
         };
-        if self.last < first || last < self.first {
+        if !self.meets(statistics, column) {
             return 0.0;
         }
         let span = last.saturating_sub(first);

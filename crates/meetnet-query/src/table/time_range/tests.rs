@@ -39,7 +39,7 @@ fn filters_bound_a_range() {
 
 #[test]
 fn a_range_takes_a_share_of_a_file() {
-    let check = |range: (i64, i64), file: Option<(i64, i64)>, expect: f64| {
+    let check = |range: (i64, i64), file: Option<(i64, i64)>, expect: f64, meets: bool| {
         let exact = |at: i64| {
             Precision::Exact(ScalarValue::TimestampMicrosecond(
                 Some(at),
@@ -57,24 +57,29 @@ fn a_range_takes_a_share_of_a_file() {
             column_statistics: vec![ColumnStatistics::new_unknown(), of_time],
         };
         let (first, last) = range;
-        let share = TimeRange { first, last }.share(&statistics, 1);
+        let range = TimeRange { first, last };
+        assert_eq!(range.meets(&statistics, 1), meets, "{range:?} of {file:?}");
+        let share = range.share(&statistics, 1);
         assert!(
             (share - expect).abs() < 1e-9,
             "{range:?} of {file:?}: {share}"
         );
     };
-    check((100, 200), Some((100, 200)), 1.0);
-    check((0, 300), Some((100, 200)), 1.0);
-    check((i64::MIN, i64::MAX), Some((100, 200)), 1.0);
-    check((150, 175), Some((100, 200)), 0.25);
-    check((i64::MIN, 110), Some((100, 200)), 0.1);
-    check((190, i64::MAX), Some((100, 200)), 0.1);
-    check((i64::MIN, 99), Some((100, 200)), 0.0);
-    check((201, i64::MAX), Some((100, 200)), 0.0);
+    check((100, 200), Some((100, 200)), 1.0, true);
+    check((0, 300), Some((100, 200)), 1.0, true);
+    check((i64::MIN, i64::MAX), Some((100, 200)), 1.0, true);
+    check((150, 175), Some((100, 200)), 0.25, true);
+    check((i64::MIN, 110), Some((100, 200)), 0.1, true);
+    check((190, i64::MAX), Some((100, 200)), 0.1, true);
+    check((i64::MIN, 99), Some((100, 200)), 0.0, false);
+    check((201, i64::MAX), Some((100, 200)), 0.0, false);
+    // One time may be many rows.
+    check((0, 100), Some((100, 200)), 0.0, true);
+    check((200, i64::MAX), Some((100, 200)), 0.0, true);
     // A range that holds nothing.
-    check((180, 120), Some((100, 200)), 0.0);
-    check((7, 7), Some((7, 7)), 1.0);
-    check((0, 6), Some((7, 7)), 0.0);
-    check((0, i64::MAX), Some((i64::MIN, i64::MAX)), 1.0);
-    check((150, 175), None, 1.0);
+    check((180, 120), Some((100, 200)), 0.0, true);
+    check((7, 7), Some((7, 7)), 1.0, true);
+    check((0, 6), Some((7, 7)), 0.0, false);
+    check((0, i64::MAX), Some((i64::MIN, i64::MAX)), 1.0, true);
+    check((150, 175), None, 1.0, true);
 }
