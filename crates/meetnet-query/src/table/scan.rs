@@ -407,7 +407,7 @@ fn selects_keys(declaration: &DatasetDeclaration, filters: &[Expr]) -> bool {
 /// values are looked up.
 fn compare_little(filters: &[Expr]) -> bool {
     let mut comparisons = 0_usize;
-    let mut does_more = |expr: &Expr| {
+    let mut does_more = |expr: &Expr| -> Result<bool> {
         Ok(match expr {
             Expr::BinaryExpr(BinaryExpr { op, .. }) => {
                 comparisons += 1;
