@@ -61,7 +61,6 @@ impl Sessions {
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
-            .with_relation_planners(Vec::new())
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_physical_optimizer_rule(Arc::new(TimesFirst))

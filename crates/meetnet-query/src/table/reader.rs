@@ -3,7 +3,7 @@
 //!
 //! Files are immutable and their paths unique, so a cached footer is valid for ever; the cache is bounded in bytes, and
 //! loses the footers of files that are live no longer (`prepared`). With the footer it keeps the index of the file's pages,
-//! where a scan has filters: DataFusion asks for the footer alone, and would read and parse the index in each query.
+//! where a scan may skip some: DataFusion asks for the footer alone, and would read and parse the index in each query.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -271,7 +271,7 @@ fn part(range: &Range<u64>, joined: &[Range<u64>], read: &[Bytes]) -> Option<Byt
     let mut before = joined.get(..after)?.iter().zip(read.get(..after)?).rev();
     let (whole, bytes) = before.find(|(whole, _)| range.end <= whole.end)?;
     let start = usize::try_from(range.start - whole.start).ok()?;
-    let end = usize::try_from(range.end - whole.start).ok()?;
+    let end = usize::try_from(range.end.checked_sub(whole.start)?).ok()?;
     (start <= end && end <= bytes.len()).then(|| bytes.slice(start..end))
 }
 

@@ -23,7 +23,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use meetnet_lake::snapshot::Mask;
-use meetnet_model::common::SUPERSEDED_AT;
+use meetnet_model::common::{LICENCE, SUPERSEDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
@@ -254,7 +254,9 @@ impl MeetnetTable {
                 .with_extension(ParquetRowSelection::new(selection));
             let statistics = with_masked_rows(&file.statistics, superseded_at.len());
             let groups = vec![FileGroup::new(vec![selected])];
-            let config = self.parquet_config(request, &columns.read, groups, statistics, false)?;
+            let skips_pages = request.filters.iter().any(chooses_rows);
+            let config =
+                self.parquet_config(&columns.read, groups, statistics, skips_pages, false)?;
             masked.push(MaskedFile {
                 scan: DataSourceExec::from_data_source(config.build()),
                 superseded_at,
@@ -316,8 +318,10 @@ impl MeetnetTable {
         if ordering.is_none() {
             groups = groups_of_equal_size(files, partitions);
         }
+        let skips_pages =
+            request.filters.iter().any(chooses_rows) || self.view.condition(rows).is_some();
         let config = self
-            .parquet_config(request, projection, groups, statistics, is_selective)?
+            .parquet_config(projection, groups, statistics, skips_pages, is_selective)?
             .with_output_ordering(ordering.into_iter().collect())
             .with_limit(limit)
             .build();
@@ -349,19 +353,20 @@ impl MeetnetTable {
         wanted <= all * TIMES_SHARE_MAX
     }
 
-    /// `is_selective` has filters applied while files are decoded, so that only what remains is.
+    /// `skips_pages` has the index of pages read with the footers; `is_selective` has filters applied while files are decoded,
+    /// so that only what remains is.
     fn parquet_config(
         &self,
-        request: &ScanRequest<'_>,
         projection: &[usize],
         groups: Vec<FileGroup>,
         statistics: Statistics,
+        skips_pages: bool,
         is_selective: bool,
     ) -> Result<FileScanConfigBuilder> {
-        let readers: Arc<dyn ParquetFileReaderFactory> = if request.filters.is_empty() {
-            Arc::clone(&self.readers) as _
-        } else {
+        let readers: Arc<dyn ParquetFileReaderFactory> = if skips_pages {
             Arc::new(PageReaderFactory(Arc::clone(&self.readers)))
+        } else {
+            Arc::clone(&self.readers) as _
         };
         let source = ParquetSource::new(self.prepared.scan_schema.clone())
             .with_pushdown_filters(is_selective)
@@ -403,8 +408,14 @@ fn selects_keys(declaration: &DatasetDeclaration, filters: &[Expr]) -> bool {
     })
 }
 
-/// Returns true for filters that are some comparisons and nothing else: no call, no pattern. A list behind IN is one, since its
-/// values are looked up.
+/// Returns false for a condition on the licence alone, which all rows of a file have in common: no page is skipped by it.
+fn chooses_rows(filter: &Expr) -> bool {
+    let columns = filter.column_refs();
+    columns.iter().any(|column| column.name != LICENCE)
+}
+
+/// Returns true for filters that are some comparisons and nothing else: no call, no pattern. A list of values behind IN is one,
+/// since these are looked up.
 fn compare_little(filters: &[Expr]) -> bool {
     let mut comparisons = 0_usize;
     let mut does_more = |expr: &Expr| -> Result<bool> {
@@ -423,12 +434,15 @@ fn compare_little(filters: &[Expr]) -> bool {
                         | Operator::GtEq
                 )
             }
-            Expr::Column(_)
-            | Expr::Literal(..)
-            | Expr::Not(_)
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::InList(_) => false,
+            Expr::InList(InList { list, .. }) => {
+                comparisons += 1;
+                !list.iter().all(|value| matches!(value, Expr::Literal(..)))
+            }
+            Expr::Not(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => {
+                comparisons += 1;
+                false
+            }
+            Expr::Column(_) | Expr::Literal(..) => false,
             _ => true,
         })
     };

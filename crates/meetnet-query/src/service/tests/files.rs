@@ -154,6 +154,8 @@ async fn the_index_of_pages_is_kept_where_filters_skip_pages() {
     };
     ask("SELECT avg(car) FROM counts").await;
     assert_eq!(kept(), [false; 3], "no page can be skipped");
+    ask("SELECT avg(car) FROM counts WHERE licence <> 'ODbL-1.0'").await;
+    assert_eq!(kept(), [false; 3], "all rows of a file have the same");
     ask("SELECT car FROM counts WHERE segment_id = 3 AND time = '2026-01-03T12:00:00Z'").await;
     assert_eq!(kept(), [false, false, true], "that of one file");
     ask("SELECT avg(car) FROM counts").await;
