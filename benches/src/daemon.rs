@@ -12,6 +12,10 @@ use reqwest::Response;
 use reqwest::header::{HeaderValue, IF_NONE_MATCH};
 use tempfile::TempDir;
 
+/// How long the client keeps a connection that it does not use: less than the daemon does (15 s). A runtime of one thread does not
+/// see that it has been closed while others are timed, and would send the next question into it.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -92,6 +96,9 @@ impl Daemon {
              [privacy]\nsecret = {{ env = \"MEETNET_BENCH_SECRET\" }}\n{sources}"
         );
         let admin = if command == "serve" { reader } else { writer };
+        let client = reqwest::Client::builder()
+            .pool_idle_timeout(IDLE_TIME_MAX)
+            .build()?;
         let path = folder.path().join("meetnet.toml");
         fs::write(&path, config)?;
         let log = File::create(folder.path().join("log"))?;
@@ -112,7 +119,7 @@ impl Daemon {
             folder,
             http,
             admin,
-            client: reqwest::Client::new(),
+            client,
         })
     }
 

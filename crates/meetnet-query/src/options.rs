@@ -71,6 +71,8 @@ pub struct QueryOptions {
     pub answer_batches_max: usize,
     /// Ordered file groups one scan may merge; above it the scan gives up its order and a query that needs it sorts.
     pub ordered_groups_max: usize,
+    /// A query that reads about as many rows or fewer is planned for one thread; 0: each for all of them.
+    pub serial_rows_max: usize,
     /// Who is told of every statement; None: nobody.
     pub audit: Option<Arc<dyn Audit>>,
     /// What is declared now, whose properties the view `properties` lists; None: what comes with the program.
@@ -110,6 +112,7 @@ impl Default for QueryOptions {
             metadata_cache_bytes_max: 256 * 1024 * 1024,
             answer_batches_max: 3,
             ordered_groups_max: 64,
+            serial_rows_max: 65_536,
             audit: None,
             declarations: None,
             on_thread_start: None,

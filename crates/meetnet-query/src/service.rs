@@ -27,7 +27,7 @@ use crate::guard;
 use crate::latest::LatestCache;
 use crate::options::{QueryOptions, QueryRequest, SessionKind};
 use crate::planning::{StatementDescription, described};
-use crate::room::{QueryRoom, Rooms};
+use crate::room::Rooms;
 use crate::session::Sessions;
 use crate::stop::StopFlag;
 use crate::table::prepared::PreparedTables;
@@ -143,11 +143,10 @@ impl Shared {
         &self,
         request: &QueryRequest,
         known: &[Option<DataType>],
-        room: &QueryRoom,
         stop: &StopFlag,
     ) -> Result<StatementDescription, QueryError> {
         let tables = self.tables(request, &Arc::new(NoticedFiles::default()));
-        let session = self.sessions.session(Arc::clone(&tables), room, stop);
+        let session = self.sessions.session(Arc::clone(&tables), stop);
         let session = session.map_err(|error| classified(error, &tables))?;
         described(&session, request, &tables, &self.options, known)
             .await
@@ -320,9 +319,8 @@ impl QueryService {
         let time_max = shared.time_max(&self.client, &request);
         let flag = StopFlag::default();
         let stop = flag.clone();
-        let room = shared.rooms.of(&self.client);
         let task = self.runtime().spawn(async move {
-            let described = shared.describe(&request, &known, &room, &stop).await;
+            let described = shared.describe(&request, &known, &stop).await;
             drop(permit);
             described
         });

@@ -1,5 +1,9 @@
 //! One DataFusion session per query: settings and functions are made once, catalogue and memory pool per query.
+//!
+//! A session is copied from a template, not built: a builder registers each of some hundred functions anew, which took as long as
+//! all else that a small query needs before it is planned.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -10,7 +14,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 
 use crate::arithmetic::{self, CheckedWholeNumbers};
 use crate::as_of::AsOfPlanner;
@@ -24,6 +28,7 @@ use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
+use crate::times_first::TimesFirst;
 use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
@@ -33,7 +38,7 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
 #[derive(Debug)]
 pub(crate) struct Sessions {
     template: SessionState,
-    shared: RuntimeEnv,
+    shared: Arc<RuntimeEnv>,
     /// Goes after everything that may have files in it.
     _spill_folder: SpillFolder,
 }
@@ -51,12 +56,14 @@ impl Sessions {
             .with_metadata_cache_limit(options.metadata_cache_bytes_max)
             // Snapshots say which files there are: a cached listing could only be wrong.
             .with_object_list_cache_limit(0)
-            .build()?;
+            .build_arc()?;
         let mut state = SessionStateBuilder::new()
             .with_config(config(options))
+            .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
+            .with_physical_optimizer_rule(Arc::new(TimesFirst))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();
@@ -88,14 +95,30 @@ impl Sessions {
             || self.template.table_functions().contains_key(name)
     }
 
-    /// Makes the session of one query: its own catalogue and limits, everything else shared. Its functions end where `stop`
-    /// is raised.
+    /// Makes the session that one query is planned in: its own catalogue, everything else shared. Its functions end where
+    /// `stop` is raised.
     pub(crate) fn session(
         &self,
         tables: Arc<SnapshotTables>,
-        room: &QueryRoom,
         stop: &StopFlag,
     ) -> Result<SessionState> {
+        let mut state = self.template.clone();
+        state.register_relation_planner(Arc::new(AsOfPlanner(Arc::clone(&tables))))?;
+        state.register_catalog_list(Arc::new(SnapshotCatalogList(tables)));
+        let options = state.config_mut().options_mut();
+        options.extensions.insert(stop.clone());
+        options.extensions.insert(CallShare::default());
+        state.mark_start_execution();
+        Ok(state)
+    }
+
+    /// Makes what a planned query runs in: its own limits, everything else shared. Plans hold their functions, so that nobody
+    /// looks one up by its name any more.
+    pub(crate) fn task_context(
+        &self,
+        session: &SessionState,
+        room: &QueryRoom,
+    ) -> Result<Arc<TaskContext>> {
         let memory = QueryMemory::new(room.memory_bytes_max, Arc::clone(&room.client));
         let pool = TrackConsumersPool::new(memory, NAMED_CONSUMERS);
         let disk = Arc::clone(&self.shared.disk_manager);
@@ -105,16 +128,16 @@ impl Sessions {
             .with_disk_manager_builder(disk)
             .with_memory_pool(Arc::new(pool))
             .build_arc()?;
-        let mut state = SessionStateBuilder::new_from_existing(self.template.clone())
-            .with_runtime_env(runtime)
-            .with_relation_planners(vec![Arc::new(AsOfPlanner(Arc::clone(&tables)))])
-            .with_catalog_list(Arc::new(SnapshotCatalogList(tables)))
-            .build();
-        let options = state.config_mut().options_mut();
-        options.extensions.insert(stop.clone());
-        options.extensions.insert(CallShare::default());
-        state.mark_start_execution();
-        Ok(state)
+        Ok(Arc::new(TaskContext::new(
+            None,
+            session.session_id().to_owned(),
+            session.config().clone(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            runtime,
+        )))
     }
 }
 

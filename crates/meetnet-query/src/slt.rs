@@ -46,8 +46,14 @@ impl AsyncDB for Database {
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts() {
     let lake = fixture::lake();
-    let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
-    let service = service.expect("a service");
+    // Small tables are read by one thread, others by several.
+    let services = [QueryOptions::default().serial_rows_max, 0].map(|serial_rows_max| {
+        let options = QueryOptions {
+            serial_rows_max,
+            ..QueryOptions::default()
+        };
+        QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service")
+    });
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
     let mut scripts: Vec<_> = std::fs::read_dir(folder)
         .expect("scripts")
@@ -57,9 +63,11 @@ async fn scripts() {
     scripts.sort();
     assert!(!scripts.is_empty());
     for script in scripts {
-        let mut runner = Runner::new(|| async { Ok(Database(service.clone())) });
-        if let Err(error) = runner.run_file_async(&script).await {
-            panic!("{error}");
+        for service in &services {
+            let mut runner = Runner::new(|| async { Ok(Database(service.clone())) });
+            if let Err(error) = runner.run_file_async(&script).await {
+                panic!("{error}");
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod reader;
 mod scan;
 pub(crate) mod schema;
 pub(crate) mod statistics;
+mod time_range;
 pub(crate) mod view;
 
 use std::future::ready;
@@ -39,6 +40,7 @@ use order::WantedOrder;
 use prepared::PreparedTable;
 use reader::WatchedReaderFactory;
 use scan::{ScanRequest, files_for_rows};
+use time_range::TimeRange;
 use view::{FileRows, View};
 
 /// One view of one dataset.
@@ -77,6 +79,27 @@ impl MeetnetTable {
     /// Returns the table it shows.
     pub(crate) fn snapshot(&self) -> &Arc<TableSnapshot> {
         &self.snapshot
+    }
+
+    /// Returns about how many rows a scan with these filters reads, as far as bounds of times tell before files are chosen.
+    pub(crate) fn rows_to_read(&self, filters: &[Expr]) -> usize {
+        let time = self.prepared.declaration.time_column();
+        let range = TimeRange::of(filters, time);
+        let column = self.prepared.scan_schema.table_schema().index_of(time).ok();
+        let within = range.zip(column);
+        let superseded = self.prepared.superseded_files.iter();
+        let superseded = superseded.filter(|_| self.view != View::CURRENT);
+        let files = self.prepared.files.iter().chain(superseded);
+        let stored: f64 = files
+            .map(|file| {
+                let share =
+                    within.map_or(1.0, |(range, column)| range.share(&file.statistics, column));
+                file.live.rows as f64 * share
+            })
+            .sum();
+        let hot = self.snapshot.hot.iter();
+        let hot: usize = hot.map(|hot| hot.batch.num_rows()).sum();
+        hot.saturating_add(stored as usize)
     }
 
     /// Plans what a query reads: one input for each kind of rows that can have some.

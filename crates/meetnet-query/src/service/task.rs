@@ -33,6 +33,7 @@ use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
 use crate::room::QueryRoom;
+use crate::serial::reads_little;
 use crate::stop::StopFlag;
 use crate::table::order::WantedOrder;
 use crate::table::reader::NoticedFiles;
@@ -172,7 +173,7 @@ impl Task {
 
         let mut session = shared
             .sessions
-            .session(Arc::clone(&tables), &self.room, &self.stop)
+            .session(Arc::clone(&tables), &self.stop)
             .map_err(classify)?;
         let planned = planned(&session, &self.request, &tables, &shared.options);
         let planned = self.clock.run(planned).await?;
@@ -193,8 +194,15 @@ impl Task {
             limit_batches(&mut session, rows);
         }
 
-        let physical = self.clock.run(session.create_physical_plan(&plan)).await?;
-        let physical = physical.map_err(classify)?;
+        let optimized = self.clock.run(async { session.optimize(&plan) }).await?;
+        let plan = optimized.map_err(classify)?;
+        if reads_little(&plan, shared.options.serial_rows_max) {
+            let options = session.config_mut().options_mut();
+            options.execution.target_partitions = 1;
+        }
+        let planner = Arc::clone(session.query_planner());
+        let physical = planner.create_physical_plan(&plan, &session);
+        let physical = self.clock.run(physical).await?.map_err(classify)?;
         let planned_rows = session.config().batch_size();
         let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
         let rows = batch_rows(&physical, rows).map_err(classify)?;
@@ -224,7 +232,9 @@ impl Task {
             reach,
             hints,
         };
-        let mut stream = execute_stream(physical, session.task_ctx()).map_err(classify)?;
+        let context = shared.sessions.task_context(&session, &self.room);
+        let context = context.map_err(classify)?;
+        let mut stream = execute_stream(physical, context).map_err(classify)?;
 
         let (mut rows, mut bytes) = (0, 0_u64);
         while let Some(batch) = self.clock.run(stream.next()).await? {

@@ -2,7 +2,8 @@
 //! is known to be damaged is not opened.
 //!
 //! Files are immutable and their paths unique, so a cached footer is valid for ever; the cache is bounded in bytes, and
-//! loses the footers of files that are live no longer (`prepared`).
+//! loses the footers of files that are live no longer (`prepared`). With the footer it keeps the index of the file's pages,
+//! where a scan may skip some: DataFusion asks for the footer alone, and would read and parse the index in each query.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -26,7 +27,13 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+
+/// Bytes between two parts of a file up to which these are read as one: to copy so many takes as long as to ask the system once
+/// more. A short range of times is some kilobytes here and there, of each column.
+const GAP_BYTES_MAX: u64 = 8 << 10;
+/// Bytes that are read as one, at the most. A part that is larger is read alone.
+const JOINED_BYTES_MAX: u64 = 128 << 10;
 
 /// Files that are examined after a query could not read one: as many as may have been open at once, and a few more.
 const OPENED_MAX: usize = 16;
@@ -101,15 +108,15 @@ impl WatchedReaderFactory {
         let path = whole.strip_prefix(self.folder.name())?;
         self.folder.damage_of(path.strip_prefix('/')?)
     }
-}
 
-impl ParquetFileReaderFactory for WatchedReaderFactory {
-    fn create_reader(
+    /// `has_pages`: with the footer comes the index of the pages.
+    fn reader(
         &self,
         partition_index: usize,
         file: PartitionedFile,
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
+        has_pages: bool,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let location = file.object_meta.location.clone();
         if let Some(damage) = self.damage_of(&location) {
@@ -126,7 +133,37 @@ impl ParquetFileReaderFactory for WatchedReaderFactory {
             location,
             store: Arc::clone(&self.store),
             noticed: Arc::clone(&self.noticed),
+            has_pages,
         }))
+    }
+}
+
+impl ParquetFileReaderFactory for WatchedReaderFactory {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        self.reader(partition_index, file, metadata_size_hint, metrics, false)
+    }
+}
+
+/// Makes the same readers for scans that skip pages by their index.
+#[derive(Debug)]
+pub(crate) struct PageReaderFactory(pub(crate) Arc<WatchedReaderFactory>);
+
+impl ParquetFileReaderFactory for PageReaderFactory {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        self.0
+            .reader(partition_index, file, metadata_size_hint, metrics, true)
     }
 }
 
@@ -135,6 +172,7 @@ struct WatchedReader {
     location: Path,
     store: Arc<dyn ObjectStore>,
     noticed: Arc<NoticedFiles>,
+    has_pages: bool,
 }
 
 /// Asks the store after a failure: the errors on the way do not keep their kind.
@@ -178,23 +216,64 @@ impl AsyncFileReader for WatchedReader {
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
-        Self::watch(
-            self.inner.get_byte_ranges(ranges),
-            &self.store,
-            &self.location,
-            &self.noticed,
-        )
+        let joined = joined(&ranges);
+        let inner = &mut self.inner;
+        let read = async move {
+            let read = inner.get_byte_ranges(joined.clone()).await?;
+            let parts = ranges.iter().map(|range| part(range, &joined, &read));
+            let parts: Option<Vec<Bytes>> = parts.collect();
+            parts.ok_or_else(|| ParquetError::EOF("a part of the file was not read".to_owned()))
+        };
+        Self::watch(read.boxed(), &self.store, &self.location, &self.noticed)
     }
 
     fn get_metadata<'a>(
         &'a mut self,
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
-        Self::watch(
-            self.inner.get_metadata(options),
-            &self.store,
-            &self.location,
-            &self.noticed,
-        )
+        let inner = &mut self.inner;
+        let read = if self.has_pages {
+            let options = options.cloned().unwrap_or_default();
+            let options = options.with_page_index_policy(PageIndexPolicy::Optional);
+            async move { inner.get_metadata(Some(&options)).await }.boxed()
+        } else {
+            inner.get_metadata(options)
+        };
+        Self::watch(read, &self.store, &self.location, &self.noticed)
     }
 }
+
+/// Returns what to read of a file for all of `ranges`, in the file's order: those that lie close together become one.
+fn joined(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut joined: Vec<Range<u64>> = Vec::with_capacity(sorted.len());
+    for range in sorted {
+        match joined.last_mut() {
+            Some(last) if goes_with(last, &range) => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// Returns true where a range is read with what begins before it, or at the same place.
+fn goes_with(last: &Range<u64>, range: &Range<u64>) -> bool {
+    let is_within = range.end <= last.end;
+    let is_close = range.start <= last.end.saturating_add(GAP_BYTES_MAX)
+        && range.end.saturating_sub(last.start) <= JOINED_BYTES_MAX;
+    is_within || is_close
+}
+
+/// Returns the bytes of a range out of what was read for [`joined`]; None where that is too short.
+fn part(range: &Range<u64>, joined: &[Range<u64>], read: &[Bytes]) -> Option<Bytes> {
+    let after = joined.partition_point(|whole| whole.start <= range.start);
+    let mut before = joined.get(..after)?.iter().zip(read.get(..after)?).rev();
+    let (whole, bytes) = before.find(|(whole, _)| range.end <= whole.end)?;
+    let start = usize::try_from(range.start - whole.start).ok()?;
+    let end = usize::try_from(range.end.checked_sub(whole.start)?).ok()?;
+    (start <= end && end <= bytes.len()).then(|| bytes.slice(start..end))
+}
+
+#[cfg(test)]
+mod tests;

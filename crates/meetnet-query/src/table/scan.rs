@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
+    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
@@ -22,15 +23,23 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use meetnet_lake::snapshot::Mask;
-use meetnet_model::common::SUPERSEDED_AT;
+use meetnet_model::common::{LICENCE, SUPERSEDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::MeetnetTable;
 use super::masked::{MaskedColumns, MaskedFile, MaskedRowsExec, masked_rows};
 use super::prepared::PreparedFile;
+use super::reader::PageReaderFactory;
 use super::statistics::{FileBounds, Shown, time_statistics};
+use super::time_range::TimeRange;
 use super::view::{FileRows, View};
+
+/// Up to this share of the rows of its files, a range of times is asked while they are decoded: a page holds more rows of a
+/// series than the range does, and of the others nothing else need be decoded. Where most rows are left, that saves little.
+const TIMES_SHARE_MAX: f64 = 0.5;
+/// Comparisons that are asked while files are decoded.
+const COMPARISONS_MAX: usize = 32;
 
 /// What one scan asks of the table.
 pub(super) struct ScanRequest<'a> {
@@ -61,6 +70,10 @@ impl MeetnetTable {
         let Some(filter) = conjunction(request.filters.iter().cloned()) else {
             return Ok(files);
         };
+        let files = self.files_within(request.filters, files);
+        if files.is_empty() {
+            return Ok(files);
+        }
         let schema = Arc::clone(self.prepared.scan_schema.table_schema());
         let by_name = DFSchema::try_from(Arc::clone(&schema))?;
         let filter = request.session.create_physical_expr(filter, &by_name)?;
@@ -79,6 +92,21 @@ impl MeetnetTable {
             .zip(keep)
             .filter_map(|(file, keep)| keep.then_some(file))
             .collect())
+    }
+
+    /// Returns the files that may have rows of the times that filters leave. Of years of files these are most often few, and
+    /// two numbers are compared sooner than the statistics of all of them are gathered.
+    fn files_within<'a>(
+        &self,
+        filters: &[Expr],
+        mut files: Vec<&'a PreparedFile>,
+    ) -> Vec<&'a PreparedFile> {
+        let time = self.prepared.declaration.time_column();
+        let column = self.prepared.scan_schema.table_schema().index_of(time);
+        if let (Some(range), Ok(column)) = (TimeRange::of(filters, time), column) {
+            files.retain(|file| range.meets(&file.statistics, column));
+        }
+        files
     }
 
     /// Returns the files to read for one kind of rows, rows known to be replaced left out.
@@ -226,7 +254,9 @@ impl MeetnetTable {
                 .with_extension(ParquetRowSelection::new(selection));
             let statistics = with_masked_rows(&file.statistics, superseded_at.len());
             let groups = vec![FileGroup::new(vec![selected])];
-            let config = self.parquet_config(&columns.read, groups, statistics, false)?;
+            let skips_pages = request.filters.iter().any(chooses_rows);
+            let config =
+                self.parquet_config(&columns.read, groups, statistics, skips_pages, false)?;
             masked.push(MaskedFile {
                 scan: DataSourceExec::from_data_source(config.build()),
                 superseded_at,
@@ -265,6 +295,8 @@ impl MeetnetTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let statistics = self.scan_statistics(rows, &files)?;
+        let is_selective = selects_keys(&self.prepared.declaration, request.filters)
+            || self.selects_times(request.filters, &files);
         let partitions = request.session.config().target_partitions().max(1);
         let mut ordering = None;
         let mut groups = Vec::new();
@@ -286,26 +318,61 @@ impl MeetnetTable {
         if ordering.is_none() {
             groups = groups_of_equal_size(files, partitions);
         }
-        let is_selective = selects_keys(&self.prepared.declaration, request.filters);
+        let skips_pages =
+            request.filters.iter().any(chooses_rows) || self.view.condition(rows).is_some();
         let config = self
-            .parquet_config(projection, groups, statistics, is_selective)?
+            .parquet_config(projection, groups, statistics, skips_pages, is_selective)?
             .with_output_ordering(ordering.into_iter().collect())
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 
-    /// `is_selective` has filters applied while files are decoded, so that only what remains is.
+    /// Returns true where filters leave the smaller part of `files` by its times: the rows of a series lie in their order, so
+    /// that those that remain lie side by side. Filters that are asked while a file is decoded are asked of a whole row group
+    /// at a time, which nobody can stop: what does more than compare a little is asked of what comes out.
+    fn selects_times(&self, filters: &[Expr], files: &[PartitionedFile]) -> bool {
+        let time = self.prepared.declaration.time_column();
+        let schema = self.prepared.scan_schema.table_schema();
+        let (Some(range), Ok(column)) = (TimeRange::of(filters, time), schema.index_of(time))
+        else {
+            return false;
+        };
+        if !compare_little(filters) {
+            return false;
+        }
+        let (mut wanted, mut all) = (0.0, 0.0);
+        for file in files {
+            let Some(statistics) = &file.statistics else {
+                return false;
+            };
+            let rows = statistics.num_rows.get_value().copied().unwrap_or(0) as f64;
+            wanted += rows * range.share(statistics, column);
+            all += rows;
+        }
+        wanted <= all * TIMES_SHARE_MAX
+    }
+
+    /// `skips_pages` has the index of pages read with the footers; `is_selective` has filters applied while files are decoded,
+    /// so that only what remains is.
     fn parquet_config(
         &self,
         projection: &[usize],
         groups: Vec<FileGroup>,
         statistics: Statistics,
+        skips_pages: bool,
         is_selective: bool,
     ) -> Result<FileScanConfigBuilder> {
+        let readers: Arc<dyn ParquetFileReaderFactory> = if skips_pages {
+            Arc::new(PageReaderFactory(Arc::clone(&self.readers)))
+        } else {
+            Arc::clone(&self.readers) as _
+        };
         let source = ParquetSource::new(self.prepared.scan_schema.clone())
             .with_pushdown_filters(is_selective)
-            .with_parquet_file_reader_factory(Arc::clone(&self.readers) as _);
+            // Files have none, and to look for them opens each a second time.
+            .with_bloom_filter_on_read(false)
+            .with_parquet_file_reader_factory(readers);
         FileScanConfigBuilder::new(self.prepared.store_url.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)
@@ -339,6 +406,51 @@ fn selects_keys(declaration: &DatasetDeclaration, filters: &[Expr]) -> bool {
         Expr::InList(InList { expr, negated, .. }) => !negated && is_key(expr),
         _ => false,
     })
+}
+
+/// Returns false for a condition on the licence alone, which all rows of a file have in common: no page is skipped by it.
+fn chooses_rows(filter: &Expr) -> bool {
+    let columns = filter.column_refs();
+    columns.iter().any(|column| column.name != LICENCE)
+}
+
+/// Returns true for filters that are some comparisons and nothing else: no call, no pattern. A list of values behind IN is one,
+/// since these are looked up.
+fn compare_little(filters: &[Expr]) -> bool {
+    let mut comparisons = 0_usize;
+    let mut does_more = |expr: &Expr| -> Result<bool> {
+        Ok(match expr {
+            Expr::BinaryExpr(BinaryExpr { op, .. }) => {
+                comparisons += 1;
+                !matches!(
+                    op,
+                    Operator::And
+                        | Operator::Or
+                        | Operator::Eq
+                        | Operator::NotEq
+                        | Operator::Lt
+                        | Operator::LtEq
+                        | Operator::Gt
+                        | Operator::GtEq
+                )
+            }
+            Expr::InList(InList { list, .. }) => {
+                comparisons += 1;
+                !list.iter().all(|value| matches!(value, Expr::Literal(..)))
+            }
+            Expr::Not(_) | Expr::IsNull(_) | Expr::IsNotNull(_) => {
+                comparisons += 1;
+                false
+            }
+            Expr::Column(_) | Expr::Literal(..) => false,
+            _ => true,
+        })
+    };
+    // The closure never fails, so neither do the walks.
+    let does_any = filters
+        .iter()
+        .any(|filter| filter.exists(&mut does_more).unwrap_or(true));
+    !does_any && comparisons <= COMPARISONS_MAX
 }
 
 /// Returns the rows of a file that the view does not know to be replaced, in file order; None where these are all.

@@ -1,5 +1,6 @@
 //! From the lake's statistics of a file to DataFusion's, and pruning of files by them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -93,11 +94,16 @@ pub(crate) struct FileBounds<'a> {
 }
 
 impl FileBounds<'_> {
-    fn column(&self, file: &PreparedFile, index: usize) -> Option<ColumnStatistics> {
-        (self.shown)(file, self.schema.field(index).name()).or_else(|| {
-            let statistics = file.partitioned.statistics.as_ref()?;
-            statistics.column_statistics.get(index).cloned()
-        })
+    fn column<'f>(
+        &self,
+        file: &'f PreparedFile,
+        index: usize,
+    ) -> Option<Cow<'f, ColumnStatistics>> {
+        if let Some(shown) = (self.shown)(file, self.schema.field(index).name()) {
+            return Some(Cow::Owned(shown));
+        }
+        let stored = file.statistics.column_statistics.get(index);
+        stored.map(Cow::Borrowed)
     }
 
     fn bounds(

@@ -169,6 +169,88 @@ async fn row_groups_and_pages_are_skipped() {
     assert_eq!(database.row(sql).await, "30.0");
 }
 
+/// Some hours of all series are asked while the file is decoded, before anything else is, and once.
+#[tokio::test]
+async fn a_short_range_of_times_is_decoded_first() {
+    let database = Database::new();
+    let check = async |filter: &str, expect: Option<&str>| {
+        let sql = format!("EXPLAIN ANALYZE SELECT place FROM counts WHERE {filter}");
+        let plan = database.text(&sql).await;
+        let filters = plan.contains("pushdown_rows_matched=") && !plan.contains("FilterExec");
+        assert_eq!(filters, expect.is_some(), "{filter}\n{plan}");
+        if let Some(expect) = expect {
+            let asked = format!("predicate=({expect}) AND ");
+            assert!(plan.contains(&asked), "{filter}: {asked}\n{plan}");
+            assert!(plan.contains("page_index_pages_pruned="), "{plan}");
+        }
+    };
+    without_hot_rows_and_masks(&database);
+    // Hours 20 to 30 of 100, in January, 1,767,225,600 s after 1970.
+    let range = "time >= '2026-01-01T20:00:00Z' AND time < '2026-01-02T06:00:00Z'";
+    let once = "time@1 >= 1767297600000000 AND time@1 < 1767333600000000 OR time@1 IS NULL";
+    check(&format!("car > 5 AND {range}"), Some(once)).await;
+    check(&format!("{range} AND place <> 'segment-2'"), Some(once)).await;
+    // Pages are left out by it as by two: of four row groups of 64 rows, five pages of 32.
+    let sql = format!("EXPLAIN ANALYZE SELECT place FROM counts WHERE car > 5 AND {range}");
+    let plan = database.text(&sql).await;
+    let skipped = plan.contains("page_index_rows_pruned=256 total → 160 matched");
+    assert!(skipped, "{plan}");
+    // Most of the hours.
+    let range = "time >= '2026-01-01T20:00:00Z' AND time < '2026-01-20'";
+    check(&format!("car > 5 AND {range}"), None).await;
+    check("car > 5", None).await;
+    // What takes long is asked of batches, between which a query can be stopped.
+    let range = "time >= '2026-01-01T20:00:00Z' AND time < '2026-01-02T06:00:00Z'";
+    check(&format!("place LIKE '%-2' AND {range}"), None).await;
+    check(&format!("abs(car) > 5 AND {range}"), None).await;
+    let many = (0..40).map(|least| format!("car > {least}.5 AND segment_id > {least}"));
+    let many: Vec<String> = many.collect();
+    check(&format!("({}) AND {range}", many.join(" OR ")), None).await;
+    let of_columns = "revision IN (1, segment_id, quality_tests, 7)";
+    check(&format!("{of_columns} AND {range}"), None).await;
+}
+
+/// The same rows, whether a condition is asked while files are decoded or of what comes out of them.
+#[tokio::test]
+async fn conditions_leave_the_same_rows_wherever_they_are_asked() {
+    let database = Database::new();
+    let ranges = [
+        "time >= '2026-01-01T04:00:00Z' AND time < '2026-01-01T07:00:00Z'",
+        "time > '2026-01-01T05:00:00Z' AND time <= '2026-01-01T06:00:00Z'",
+        "time >= '2026-01-03' AND time < '2026-02-02'",
+        "time >= '2026-02-28'",
+        "time < '2026-01-01T05:00:00Z' AND time < '2026-01-01T09:00:00Z'",
+        "time BETWEEN '2026-01-01T05:00:00Z' AND '2026-01-01T05:00:00Z'",
+        "time > '2026-01-02' AND time < '2026-01-01'",
+        "time < '2027-01-01'",
+    ];
+    let others = [
+        "true",
+        "segment_id = 1",
+        "segment_id IN (1, 2, 3, 4, 9)",
+        "car > 15",
+        "car IS NULL",
+        "place <> 'segment-2' AND car < 450",
+        "NOT (segment_id = 2 OR car = 30)",
+        "licence = 'ODbL-1.0'",
+    ];
+    for table in ["counts", "counts_history", "revised_history"] {
+        for range in ranges {
+            for other in others {
+                let condition = format!("{other} AND {range}");
+                let asked = format!(
+                    "SELECT count(*), sum(car), min(time), max(place) FROM {table} WHERE {condition}"
+                );
+                let each = ["count(*)", "sum(car)", "min(time)", "max(place)"];
+                let each = each.map(|each| format!("{each} FILTER (WHERE {condition})"));
+                let whole = format!("SELECT {} FROM {table}", each.join(", "));
+                let expect = database.row(&whole).await;
+                assert_eq!(database.row(&asked).await, expect, "{asked}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_key_order_of_the_files_saves_the_sort() {
     let database = Database::new();

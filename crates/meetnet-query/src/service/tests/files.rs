@@ -131,3 +131,33 @@ async fn a_file_gone_under_a_view_is_noticed() {
         assert!(error.message.contains("is missing"), "{sql}: {error}");
     }
 }
+
+/// DataFusion asks for footers alone, and would read the index of the pages in each query.
+#[tokio::test]
+async fn the_index_of_pages_is_kept_where_filters_skip_pages() {
+    let lake = fixture::lake();
+    let service = service(&lake);
+    let kept = || {
+        let cache = service.inner.shared.sessions.metadata_cache();
+        let entries = cache.list_entries().into_values();
+        let has_pages = entries.map(|entry| {
+            let about = entry.value.file_metadata.extra_info();
+            about.get("page_index").is_some_and(|has| has == "true")
+        });
+        let mut has_pages: Vec<bool> = has_pages.collect();
+        has_pages.sort_unstable();
+        has_pages
+    };
+    let ask = async |sql: &str| {
+        let rows = text(&service, QueryRequest::public(sql)).await;
+        rows.expect("rows");
+    };
+    ask("SELECT avg(car) FROM counts").await;
+    assert_eq!(kept(), [false; 3], "no page can be skipped");
+    ask("SELECT avg(car) FROM counts WHERE licence <> 'ODbL-1.0'").await;
+    assert_eq!(kept(), [false; 3], "all rows of a file have the same");
+    ask("SELECT car FROM counts WHERE segment_id = 3 AND time = '2026-01-03T12:00:00Z'").await;
+    assert_eq!(kept(), [false, false, true], "that of one file");
+    ask("SELECT avg(car) FROM counts").await;
+    assert_eq!(kept(), [false, false, true]);
+}
