@@ -44,6 +44,7 @@ mod room;
 mod runs;
 mod service;
 mod session;
+mod sliding;
 mod spill;
 mod state;
 mod stop;
