@@ -15,8 +15,11 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use crate::encode::type_name;
 use crate::error::{QueryError, QueryErrorKind};
 
+mod lists;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use lists::list_types;
 
 /// A value for a placeholder.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,22 +64,35 @@ impl ParameterValue {
 
     /// Returns the value in the one type that its placeholder is used as, where there is one.
     fn typed(&self, name: &str, types: &[DataType]) -> Result<ScalarValue> {
+        let only = types
+            .first()
+            .filter(|first| types.iter().all(|of| of == *first));
+        let list = only.filter(|only| lists::is_list(only));
         let text = match self {
-            Self::Null => return Ok(ScalarValue::Null),
+            Self::Null => return list.map_or(Ok(ScalarValue::Null), ScalarValue::try_from),
             Self::Bool(value) => return Ok(ScalarValue::Boolean(Some(*value))),
             Self::Int(value) => return Ok(ScalarValue::Int64(Some(*value))),
             Self::Float(value) => return Ok(ScalarValue::Float64(Some(*value))),
             Self::Text(text) => text,
             Self::Array(value) if value.len() == 1 => {
-                return ScalarValue::try_from_array(value, 0);
+                use ScalarValue::{LargeUtf8, Utf8, Utf8View};
+                let value = ScalarValue::try_from_array(value, 0)?;
+                return match (value, list) {
+                    // What a client sends as a text, and the statement takes as a list.
+                    (Utf8(text) | LargeUtf8(text) | Utf8View(text), Some(list)) => match text {
+                        Some(text) => listed(name, &text, list),
+                        None => ScalarValue::try_from(list),
+                    },
+                    (value, _) => Ok(value),
+                };
             }
             Self::Array(_) => return Err(wrong(format!("the value of ${name} is not one value"))),
         };
+        if let Some(list) = list {
+            return listed(name, text, list);
+        }
         let plain = ScalarValue::Utf8(Some(text.clone()));
-        let Some(first) = types
-            .first()
-            .filter(|first| types.iter().all(|of| of == *first))
-        else {
+        let Some(first) = only else {
             return Ok(plain);
         };
         plain.cast_to(first).map_err(|_| {
@@ -87,6 +103,17 @@ impl ParameterValue {
             ))
         })
     }
+}
+
+/// Returns the list that a text says.
+fn listed(name: &str, text: &str, list: &DataType) -> Result<ScalarValue> {
+    lists::read(text, list).ok_or_else(|| {
+        wrong(format!(
+            "the value of ${name} is no {}, which is written as {{1,2,NULL}}: `{}`",
+            type_name(list),
+            text.chars().take(40).collect::<String>()
+        ))
+    })
 }
 
 /// Puts values in place of placeholders.
@@ -147,6 +174,11 @@ fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Vec<DataType>>> {
             })
         })
     })?;
+    if !found.is_empty() {
+        for (name, list) in list_types(plan)? {
+            found.entry(name).or_default().push(list);
+        }
+    }
     Ok(found)
 }
 

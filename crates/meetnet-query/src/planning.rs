@@ -253,9 +253,14 @@ pub(crate) async fn described(
 ) -> Result<StatementDescription> {
     let planned = planned(session, request, tables, options).await?;
     let found = planned.plan.get_parameter_types()?;
+    let lists = match found.values().any(Option::is_none) {
+        true => parameters::list_types(&planned.plan)?,
+        false => HashMap::new(),
+    };
     let mut parameters: Vec<Option<DataType>> = known.to_vec();
     for (name, data_type) in found {
-        let position = name.trim_start_matches('$').parse::<usize>().unwrap_or(0);
+        let number = name.trim_start_matches('$');
+        let position = number.parse::<usize>().unwrap_or(0);
         if position == 0 || position > PARAMETERS_MAX {
             return Err(refused(format!(
                 "`{name}` is no parameter; they are $1, $2 and so on"
@@ -266,7 +271,7 @@ pub(crate) async fn described(
         }
         let parameter = &mut parameters[position - 1];
         if parameter.is_none() {
-            *parameter = data_type;
+            *parameter = data_type.or_else(|| lists.get(number).cloned());
         }
     }
     // What an answer looks like may depend on what is put in: `SELECT $1` is of the type of its parameter.

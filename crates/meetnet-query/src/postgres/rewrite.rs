@@ -7,7 +7,7 @@
 //! | `format_type(…)`, `current_schema()`, … | what they stand for here: `functions.rs` |
 //! | `a OPERATOR(pg_catalog.~) b COLLATE "default"` | `a ~ b` |
 //! | `'traffic'::regclass`, `c.oid::regclass`, `x::name` | the number, the name, a text |
-//! | `'{a,b}'::text[]` | `ARRAY['a', 'b']` |
+//! | `'{a,b}'::text[]`, `x = ANY('{a,b}')` | `ARRAY['a', 'b']` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
 //! | `to_char(time, 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')` |
@@ -315,6 +315,13 @@ impl Rewriter<'_> {
                     && let Some(known) = parts.last().and_then(|sign| operator(sign))
                 {
                     *op = known;
+                }
+                None
+            }
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
+                let texts = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
+                if let Some(array) = self.rewrite_array(right, &texts) {
+                    **right = array;
                 }
                 None
             }
