@@ -231,16 +231,16 @@ impl AggregateUDFImpl for Sliding {
 fn over_frames(function: &str) -> Option<Box<dyn Accumulator>> {
     Some(match function {
         "sum" => over::<f64>(|sum, values| (values > 0).then_some(sum)),
-        "avg" => over::<f64>(|sum, values| (values > 0).then(|| sum / values as f64)),
+        "avg" => over::<f64>(|sum, values| (values > 0).then_some(sum / values as f64)),
         "var" => over::<Moments>(|moments, _| moments.sample()),
         "var_pop" => over::<Moments>(|moments, _| moments.population()),
         "stddev" => over::<Moments>(|moments, _| moments.sample().map(f64::sqrt)),
         "stddev_pop" => over::<Moments>(|moments, _| moments.population().map(f64::sqrt)),
-        "covar_samp" => {
-            over::<Pairs>(|pairs, values| (values > 1).then(|| pairs.product / (pairs.count - 1.0)))
-        }
+        "covar_samp" => over::<Pairs>(|pairs, values| {
+            (values > 1).then_some(pairs.product / (pairs.count - 1.0))
+        }),
         "covar_pop" => {
-            over::<Pairs>(|pairs, values| (values > 0).then(|| pairs.product / pairs.count))
+            over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.product / pairs.count))
         }
         "corr" => over::<Pairs>(|pairs, _| pairs.correlation()),
         "regr_slope" => over::<Pairs>(|pairs, _| pairs.slope()),
@@ -363,7 +363,7 @@ impl Summary for Moments {
 
 impl Moments {
     fn sample(self) -> Option<f64> {
-        (self.count > 1.0).then(|| self.squares / (self.count - 1.0))
+        (self.count > 1.0).then_some(self.squares / (self.count - 1.0))
     }
 
     fn population(self) -> Option<f64> {
@@ -456,7 +456,7 @@ impl Pairs {
 
     fn slope(self) -> Option<f64> {
         let has_slope = self.count > 1.0 && self.squares[X] != 0.0;
-        has_slope.then(|| self.product / self.squares[X])
+        has_slope.then_some(self.product / self.squares[X])
     }
 
     fn intercept(self) -> Option<f64> {
