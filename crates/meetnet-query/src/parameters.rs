@@ -75,15 +75,12 @@ impl ParameterValue {
             Self::Float(value) => return Ok(ScalarValue::Float64(Some(*value))),
             Self::Text(text) => text,
             Self::Array(value) if value.len() == 1 => {
-                use ScalarValue::{LargeUtf8, Utf8, Utf8View};
                 let value = ScalarValue::try_from_array(value, 0)?;
-                return match (value, list) {
+                return match (value.try_as_str(), list) {
                     // What a client sends as a text, and the statement takes as a list.
-                    (Utf8(text) | LargeUtf8(text) | Utf8View(text), Some(list)) => match text {
-                        Some(text) => listed(name, &text, list),
-                        None => ScalarValue::try_from(list),
-                    },
-                    (value, _) => Ok(value),
+                    (Some(Some(text)), Some(list)) => listed(name, text, list),
+                    (Some(None), Some(list)) => ScalarValue::try_from(list),
+                    _ => Ok(value),
                 };
             }
             Self::Array(_) => return Err(wrong(format!("the value of ${name} is not one value"))),

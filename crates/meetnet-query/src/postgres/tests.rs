@@ -294,8 +294,9 @@ async fn an_array_may_be_written_as_a_text() {
     .await;
     check(
         &database,
-        "SELECT 'a' = ANY ('{a,b}') AS a, 'c' <> ALL ('{a,b}') AS b, 1 = SOME ('{1,2}') AS c, 'a' = ANY ('{}') AS d",
-        &["a|b|c|d", "true|true|true|false"],
+        "SELECT 'a' = ANY ('{a,b}') AS a, 'c' <> ALL ('{a,b}') AS b, 1 = SOME ('{1,2}') AS c, 'a' = ANY ('{}') AS d,
+           1e0 = ANY ('{1,2}') AS e, 1e0 <> ALL ('{1,2}') AS f",
+        &["a|b|c|d|e|f", "true|true|true|false|true|false"],
     )
     .await;
     // Each element becomes an expression.
