@@ -21,6 +21,10 @@ mod tests;
 
 pub(crate) use lists::list_types;
 
+/// Elements of lists, each counted once for every place that its placeholder has: behind `= ANY` each becomes an expression, and
+/// neither commas nor operators count them.
+const ELEMENTS_MAX: usize = 200_000;
+
 /// A value for a placeholder.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ParameterValue {
@@ -141,30 +145,51 @@ pub(crate) fn bind(plan: LogicalPlan, values: &Parameters) -> Result<LogicalPlan
             "there is a value for ${name}, which the statement does not have"
         )));
     }
-    let values = values
-        .iter()
-        .map(|(name, value)| {
-            let types = used.get(name).map_or(&[][..], Vec::as_slice);
-            Ok((name.clone(), value.typed(name, types)?))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    plan.replace_params_with_values(&ParamValues::from(values))
+    let mut elements = 0_usize;
+    let mut bound = Vec::with_capacity(values.len());
+    for (name, value) in values {
+        let uses = used.get(name);
+        let types = uses.map_or(&[][..], |uses| uses.types.as_slice());
+        let value = value.typed(name, types)?;
+        if let (ScalarValue::List(list), Some(uses)) = (&value, uses) {
+            elements = elements.saturating_add(list.values().len().saturating_mul(uses.places));
+        }
+        bound.push((name.clone(), value));
+    }
+    if elements > ELEMENTS_MAX {
+        let message = format!(
+            "the lists that stand for the placeholders of the statement have {elements} elements, counted once for each place; \
+             at most {ELEMENTS_MAX} are read"
+        );
+        return Err(QueryError::new(QueryErrorKind::TooLarge, message).into());
+    }
+    plan.replace_params_with_values(&ParamValues::from(bound))
 }
 
-/// Returns the placeholders of a plan by name, each with the types that it is used as.
-fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Vec<DataType>>> {
-    let mut found: HashMap<String, Vec<DataType>> = HashMap::new();
+/// What a statement does with a placeholder.
+#[derive(Default)]
+struct Uses {
+    /// How often it stands there.
+    places: usize,
+    /// What it is used as.
+    types: Vec<DataType>,
+}
+
+/// Returns the placeholders of a plan by name.
+fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Uses>> {
+    let mut found: HashMap<String, Uses> = HashMap::new();
     plan.apply_with_subqueries(|node| {
         let is_limit = matches!(node, LogicalPlan::Limit(_));
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 if let Expr::Placeholder(placeholder) = expr {
                     let name = placeholder.id.trim_start_matches('$').to_owned();
-                    let types = found.entry(name).or_default();
+                    let uses = found.entry(name).or_default();
+                    uses.places += 1;
                     if let Some(field) = &placeholder.field {
-                        types.push(field.data_type().clone());
+                        uses.types.push(field.data_type().clone());
                     } else if is_limit {
-                        types.push(DataType::Int64);
+                        uses.types.push(DataType::Int64);
                     }
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -173,7 +198,7 @@ fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Vec<DataType>>> {
     })?;
     if !found.is_empty() {
         for (name, list) in list_types(plan)? {
-            found.entry(name).or_default().push(list);
+            found.entry(name).or_default().types.push(list);
         }
     }
     Ok(found)

@@ -87,6 +87,20 @@ async fn lists_take_the_place_of_placeholders() {
     }
 }
 
+/// A list of some kilobytes may stand in many places, and be as many expressions in each.
+#[tokio::test]
+async fn lists_in_many_places_are_bounded() {
+    let list = text(&format!("{{1{}}}", ",1".repeat(4_999)));
+    for (places, is_answered) in [(2, true), (50, false)] {
+        let conditions = vec!["segment_id = ANY($1)"; places].join(" AND ");
+        let sql = format!("SELECT count(*) FROM counts WHERE {conditions}");
+        let answer = count(&sql, &[("1", list.clone())]).await;
+        assert_eq!(answer.is_ok(), is_answered, "{places}: {answer:?}");
+        let is_named = |error: String| error.contains("250000 elements");
+        assert!(is_answered || answer.is_err_and(is_named), "{places}");
+    }
+}
+
 #[tokio::test]
 async fn wrong_values_are_named() {
     async fn check(values: &[(&str, ParameterValue)], message: &str) {
