@@ -51,6 +51,22 @@ with psycopg.connect(host="127.0.0.1", port=port, user=user, dbname="meetnet") a
         rows = connection.cursor(binary=binary).execute(question, (after, 2)).fetchall()
         found["binary" if binary else "text"] = [[row[0], row[1].isoformat(), row[2]] for row in rows]
     found["list"] = connection.execute("SELECT count(*) FROM traffic WHERE segment_id = ANY(%s)", ([1, 3],)).fetchone()[0]
+    # psycopg sends lists of texts as one text, and does not say what it is.
+    texts = ['a, "b"', "c\\d", None, ""]
+    found["texts"] = [connection.execute(f"SELECT {place}::text[]", (texts,)).fetchone()[0] == texts for place in ("%s", "%b")]
+    licences = ["CC0-1.0", "CC-BY-NC-4.0"]
+    found["texts"] += [
+        connection.execute(f"SELECT count(*) FROM traffic WHERE {condition}", (value,)).fetchone()[0]
+        for condition, value in (
+            ("licence = ANY(%s)", licences),
+            ("licence = ANY(%s::text[])", licences),
+            ("licence <> ALL(%s)", licences),
+            ("licence = ANY(%s)", []),
+        )
+    ]
+    found["texts"].append(connection.execute("SELECT count(*) FROM unnest(%s::text[])", (licences,)).fetchone()[0])
+    client_side = psycopg.ClientCursor(connection).execute("SELECT count(*) FROM traffic WHERE licence = ANY(%s)", (licences,))
+    found["texts"].append(client_side.fetchone()[0])
     # A server-side cursor takes its rows in parts.
     with connection.cursor(name="part") as cursor:
         cursor.itersize = 10
@@ -98,5 +114,8 @@ with engine.connect() as connection:
     question = sqlalchemy.select(table.c.segment_id, sqlalchemy.func.sum(table.c.car).label("cars"))
     question = question.where(table.c.segment_id < 3).group_by(table.c.segment_id).order_by(table.c.segment_id)
     found["sums"] = [list(row) for row in connection.execute(question)]
+    licences = sqlalchemy.literal(["CC-BY-NC-4.0", "CC0-1.0"], sqlalchemy.ARRAY(sqlalchemy.Text))
+    question = sqlalchemy.select(sqlalchemy.func.count()).where(table.c.licence == sqlalchemy.any_(licences))
+    found["any of a list"] = connection.execute(question).scalar_one()
 
 json.dump(found, sys.stdout)

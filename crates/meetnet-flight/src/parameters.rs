@@ -85,6 +85,8 @@ pub(crate) fn typed(
     let wanted = types.iter().chain(std::iter::repeat(&None));
     let values = values.into_iter().zip(wanted).enumerate();
     let typed = values.map(|(position, (value, wanted))| match wanted {
+        // A list that is written as a text is read where the values are put in: a cast would make a list of one text.
+        Some(wanted) if wanted.is_nested() && is_text(value.data_type()) => Ok(value),
         Some(wanted) if says_nothing(value.data_type()) && !is_text(wanted) => {
             let options = CastOptions {
                 safe: false,

@@ -4,9 +4,9 @@
 //! input ─▶ charge ─▶ window operator ─▶ discharge ─▶ output
 //! ```
 //!
-//! A row goes in once and comes out once. So what is held is what has gone in less what has come out; where a frame looks
-//! back by a range of values, rows stay after they have come out, and everything counts. Without it
-//! `sum(value) OVER ()` over a long series would take all memory there is.
+//! A row goes in once and comes out once. So what is held is what has gone in less what has come out, and the rows that a
+//! frame looks back to, which stay after they have come out; where it looks back by a range of values, everything counts.
+//! Without it `sum(value) OVER ()` over a long series would take all memory there is.
 
 use std::any::Any;
 use std::fmt;
@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
-use datafusion::common::Statistics;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ScalarValue, Statistics};
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::window::WindowExpr;
+use datafusion::physical_expr::window::{SlidingAggregateWindowExpr, WindowExpr};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
@@ -37,15 +37,16 @@ use crate::functions::sizes::{batch_bytes, wide_bytes};
 #[cfg(test)]
 mod tests;
 
-/// What a window operator makes of a row for each of its functions, beside keeping it: a result, a state.
+/// What a window operator makes of a row for each of its functions, beside keeping it: a result, a state (`sliding`: of two
+/// columns twice as much).
 const ROW_BYTES: u64 = 64;
 
 /// Charges what goes into a window operator and does not come out.
 #[derive(Debug)]
 pub(crate) struct HeldRowsExec {
     window: Arc<dyn ExecutionPlan>,
-    /// Rows that have come out are forgotten.
-    forgets: bool,
+    /// Rows that stay after they have come out; None: all of them.
+    kept: Option<u64>,
     results: Results,
 }
 
@@ -60,17 +61,21 @@ struct Results {
 impl HeldRowsExec {
     pub(crate) fn new(window: Arc<dyn ExecutionPlan>) -> Self {
         let expressions = expressions(window.as_ref());
-        let forgets = !expressions
+        let kept = expressions
             .iter()
-            .any(|expression| looks_back_by_values(expression.get_window_frame()));
+            .map(|expression| rows_kept(expression.get_window_frame()))
+            .try_fold(0, |most: u64, rows| Some(most.max(rows?)));
         let wide = expressions.iter().filter(|expression| is_wide(expression));
+        let pairs = expressions
+            .iter()
+            .filter(|expression| slides_over_pairs(expression));
         let results = Results {
-            all: expressions.len() as u64,
+            all: (expressions.len() + pairs.count()) as u64,
             wide: wide.count() as u64,
         };
         Self {
             window,
-            forgets,
+            kept,
             results,
         }
     }
@@ -94,13 +99,27 @@ fn is_wide(expression: &Arc<dyn WindowExpr>) -> bool {
     field.is_ok_and(|field| field.data_type().primitive_width().is_none())
 }
 
-fn looks_back_by_values(frame: &WindowFrame) -> bool {
-    let is_back = match &frame.start_bound {
+/// Returns true for a function of two columns over a frame that moves.
+fn slides_over_pairs(expression: &Arc<dyn WindowExpr>) -> bool {
+    let sliding = expression
+        .as_any()
+        .downcast_ref::<SlidingAggregateWindowExpr>();
+    sliding.is_some_and(|sliding| sliding.expressions().len() > 1)
+}
+
+/// Returns how many rows a frame looks back to; None: nobody can say.
+fn rows_kept(frame: &WindowFrame) -> Option<u64> {
+    match &frame.start_bound {
         // Without a limit it is a sum that goes on.
-        WindowFrameBound::Preceding(offset) => !offset.is_null(),
-        WindowFrameBound::CurrentRow | WindowFrameBound::Following(_) => false,
-    };
-    is_back && frame.units != WindowFrameUnits::Rows
+        WindowFrameBound::Preceding(offset) if offset.is_null() => Some(0),
+        WindowFrameBound::Preceding(ScalarValue::UInt64(Some(rows)))
+            if frame.units == WindowFrameUnits::Rows =>
+        {
+            Some(*rows)
+        }
+        WindowFrameBound::Preceding(_) => None,
+        WindowFrameBound::CurrentRow | WindowFrameBound::Following(_) => Some(0),
+    }
 }
 
 /// What one partition holds.
@@ -108,6 +127,9 @@ fn looks_back_by_values(frame: &WindowFrame) -> bool {
 struct Held {
     reservation: MemoryReservation,
     results: Results,
+    kept: Option<u64>,
+    /// Rows that have come out and are charged still.
+    came_out: AtomicU64,
     /// Rows and bytes that are charged.
     rows: AtomicU64,
     bytes: AtomicU64,
@@ -125,8 +147,14 @@ impl Held {
         Ok(())
     }
 
-    /// Takes the share of `rows` off what is charged.
+    /// Takes the share of rows that have come out off what is charged, but for those that stay.
     fn discharge(&self, rows: u64) {
+        let Some(kept) = self.kept else {
+            return;
+        };
+        let came_out = self.came_out.load(Ordering::Relaxed).saturating_add(rows);
+        let rows = came_out.saturating_sub(kept);
+        self.came_out.store(came_out - rows, Ordering::Relaxed);
         let held_rows = self.rows.load(Ordering::Relaxed);
         let held_bytes = self.bytes.load(Ordering::Relaxed);
         let rows = rows.min(held_rows);
@@ -203,6 +231,8 @@ impl ExecutionPlan for HeldRowsExec {
         let held = Arc::new(Held {
             reservation: consumer.register(context.memory_pool()),
             results: self.results,
+            kept: self.kept,
+            came_out: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         });
@@ -219,11 +249,8 @@ impl ExecutionPlan for HeldRowsExec {
         let window = EachBatchExec::split(window);
         let output = window.execute(partition, context)?;
         let schema = output.schema();
-        let forgets = self.forgets;
         let output = output.inspect(move |batch| {
-            if let Ok(batch) = batch
-                && forgets
-            {
+            if let Ok(batch) = batch {
                 held.discharge(batch.num_rows() as u64);
             }
         });

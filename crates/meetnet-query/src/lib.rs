@@ -45,6 +45,7 @@ mod runs;
 mod serial;
 mod service;
 mod session;
+mod sliding;
 mod spill;
 mod state;
 mod stop;

@@ -15,8 +15,15 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use crate::encode::type_name;
 use crate::error::{QueryError, QueryErrorKind};
 
+mod lists;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use lists::list_types;
+
+/// Elements of lists, each counted once for every place that its placeholder has: behind `= ANY` each becomes an expression, and
+/// neither commas nor operators count them.
+const ELEMENTS_MAX: usize = 200_000;
 
 /// A value for a placeholder.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,22 +68,32 @@ impl ParameterValue {
 
     /// Returns the value in the one type that its placeholder is used as, where there is one.
     fn typed(&self, name: &str, types: &[DataType]) -> Result<ScalarValue> {
+        let only = types
+            .first()
+            .filter(|first| types.iter().all(|of| of == *first));
+        let list = only.filter(|only| lists::is_list(only));
         let text = match self {
-            Self::Null => return Ok(ScalarValue::Null),
+            Self::Null => return list.map_or(Ok(ScalarValue::Null), ScalarValue::try_from),
             Self::Bool(value) => return Ok(ScalarValue::Boolean(Some(*value))),
             Self::Int(value) => return Ok(ScalarValue::Int64(Some(*value))),
             Self::Float(value) => return Ok(ScalarValue::Float64(Some(*value))),
             Self::Text(text) => text,
             Self::Array(value) if value.len() == 1 => {
-                return ScalarValue::try_from_array(value, 0);
+                let value = ScalarValue::try_from_array(value, 0)?;
+                return match (value.try_as_str(), list) {
+                    // What a client sends as a text, and the statement takes as a list.
+                    (Some(Some(text)), Some(list)) => listed(name, text, list),
+                    (Some(None), Some(list)) => ScalarValue::try_from(list),
+                    _ => Ok(value),
+                };
             }
             Self::Array(_) => return Err(wrong(format!("the value of ${name} is not one value"))),
         };
+        if let Some(list) = list {
+            return listed(name, text, list);
+        }
         let plain = ScalarValue::Utf8(Some(text.clone()));
-        let Some(first) = types
-            .first()
-            .filter(|first| types.iter().all(|of| of == *first))
-        else {
+        let Some(first) = only else {
             return Ok(plain);
         };
         plain.cast_to(first).map_err(|_| {
@@ -87,6 +104,17 @@ impl ParameterValue {
             ))
         })
     }
+}
+
+/// Returns the list that a text says.
+fn listed(name: &str, text: &str, list: &DataType) -> Result<ScalarValue> {
+    lists::read(text, list).ok_or_else(|| {
+        wrong(format!(
+            "the value of ${name} is no {}, which is written as {{1,2,NULL}}: `{}`",
+            type_name(list),
+            text.chars().take(40).collect::<String>()
+        ))
+    })
 }
 
 /// Puts values in place of placeholders.
@@ -117,36 +145,62 @@ pub(crate) fn bind(plan: LogicalPlan, values: &Parameters) -> Result<LogicalPlan
             "there is a value for ${name}, which the statement does not have"
         )));
     }
-    let values = values
-        .iter()
-        .map(|(name, value)| {
-            let types = used.get(name).map_or(&[][..], Vec::as_slice);
-            Ok((name.clone(), value.typed(name, types)?))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    plan.replace_params_with_values(&ParamValues::from(values))
+    let mut elements = 0_usize;
+    let mut bound = Vec::with_capacity(values.len());
+    for (name, value) in values {
+        let uses = used.get(name);
+        let types = uses.map_or(&[][..], |uses| uses.types.as_slice());
+        let value = value.typed(name, types)?;
+        if let (ScalarValue::List(list), Some(uses)) = (&value, uses) {
+            elements = elements.saturating_add(list.values().len().saturating_mul(uses.places));
+        }
+        bound.push((name.clone(), value));
+    }
+    if elements > ELEMENTS_MAX {
+        let message = format!(
+            "the lists that stand for the placeholders of the statement have {elements} elements, counted once for each place; \
+             at most {ELEMENTS_MAX} are read"
+        );
+        return Err(QueryError::new(QueryErrorKind::TooLarge, message).into());
+    }
+    plan.replace_params_with_values(&ParamValues::from(bound))
 }
 
-/// Returns the placeholders of a plan by name, each with the types that it is used as.
-fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Vec<DataType>>> {
-    let mut found: HashMap<String, Vec<DataType>> = HashMap::new();
+/// What a statement does with a placeholder.
+#[derive(Default)]
+struct Uses {
+    /// How often it stands there.
+    places: usize,
+    /// What it is used as.
+    types: Vec<DataType>,
+}
+
+/// Returns the placeholders of a plan by name.
+fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Uses>> {
+    let mut found: HashMap<String, Uses> = HashMap::new();
     plan.apply_with_subqueries(|node| {
         let is_limit = matches!(node, LogicalPlan::Limit(_));
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 if let Expr::Placeholder(placeholder) = expr {
                     let name = placeholder.id.trim_start_matches('$').to_owned();
-                    let types = found.entry(name).or_default();
+                    let uses = found.entry(name).or_default();
+                    uses.places += 1;
                     if let Some(field) = &placeholder.field {
-                        types.push(field.data_type().clone());
+                        uses.types.push(field.data_type().clone());
                     } else if is_limit {
-                        types.push(DataType::Int64);
+                        uses.types.push(DataType::Int64);
                     }
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     })?;
+    if !found.is_empty() {
+        for (name, list) in list_types(plan)? {
+            found.entry(name).or_default().types.push(list);
+        }
+    }
     Ok(found)
 }
 

@@ -262,9 +262,14 @@ pub(crate) async fn described(
     };
     let hints = hints::of_plan(bound.as_ref().unwrap_or(&planned.plan), tables);
     let found = planned.plan.get_parameter_types()?;
+    let lists = match found.values().any(Option::is_none) {
+        true => parameters::list_types(&planned.plan)?,
+        false => HashMap::new(),
+    };
     let mut parameters: Vec<Option<DataType>> = known.to_vec();
     for (name, data_type) in found {
-        let position = name.trim_start_matches('$').parse::<usize>().unwrap_or(0);
+        let number = name.trim_start_matches('$');
+        let position = number.parse::<usize>().unwrap_or(0);
         if position == 0 || position > PARAMETERS_MAX {
             return Err(refused(format!(
                 "`{name}` is no parameter; they are $1, $2 and so on"
@@ -275,7 +280,7 @@ pub(crate) async fn described(
         }
         let parameter = &mut parameters[position - 1];
         if parameter.is_none() {
-            *parameter = data_type;
+            *parameter = data_type.or_else(|| lists.get(number).cloned());
         }
     }
     // What an answer looks like may depend on what is put in: `SELECT $1` is of the type of its parameter.

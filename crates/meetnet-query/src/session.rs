@@ -26,6 +26,7 @@ use crate::options::QueryOptions;
 use crate::postgres::{register_geometry, register_type_names};
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
+use crate::sliding;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
 use crate::times_first::TimesFirst;
@@ -70,6 +71,7 @@ impl Sessions {
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
         arithmetic::register(&mut state)?;
+        sliding::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
         Ok(Self {

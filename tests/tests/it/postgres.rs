@@ -269,6 +269,8 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
                 "text": rows,
                 "binary": rows,
                 "list": 48,
+                "texts": [true, true, 72, 72, 0, 0, 2, 72],
+                "any of a list": 72,
                 "cursor": 72,
                 "copied text": rows,
                 "copied binary": rows,

@@ -127,3 +127,71 @@ async fn types_have_the_names_of_postgresql() {
     let answer = client.query("SELECT 9223372036854775807 + 1").await;
     assert_eq!(answer, ["ERROR 22003", "ready I"]);
 }
+
+/// Drivers send lists as texts, and leave it to the server what they are.
+#[tokio::test]
+async fn lists_are_sent_as_texts() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let names = "FROM (VALUES ('a'), ('b, c'), ('d')) AS t(name)";
+    for (condition, said, value, known, rows) in [
+        ("name = ANY($1)", 0, r#"{a,"b, c",NULL}"#, 1009, 2),
+        ("name = ANY($1::text[])", 705, r#"{a,"b, c",NULL}"#, 1009, 2),
+        ("name = ANY($1::text[])", 1009, "{a}", 1009, 1),
+        ("name <> ALL($1)", 0, "{a,d}", 1009, 1),
+        ("name > ANY($1)", 0, "{b}", 1009, 2),
+        ("name = ANY($1)", 0, "{}", 1009, 0),
+        ("$1::text[] IS NULL OR name = ANY($1)", 0, "{d}", 1009, 1),
+        ("1 = ANY($1)", 0, "{1,2}", 1016, 3),
+        // A text that the client calls one, and the statement a list.
+        ("name = ANY($1::text[])", 25, "{a,d}", 25, 2),
+    ] {
+        let sql = format!("SELECT count(*) AS n {names} WHERE {condition}");
+        let found = sent_as_text(&mut client, &sql, said, value).await;
+        assert_eq!(
+            found,
+            [
+                "parsed".to_owned(),
+                format!("parameters [{known}]"),
+                "columns n:20".to_owned(),
+                "bound".to_owned(),
+                format!("row {rows}"),
+                "SELECT 1".to_owned(),
+                "ready I".to_owned(),
+            ],
+            "{sql}"
+        );
+    }
+    let sql = "SELECT $1::text[] AS list";
+    let found = sent_as_text(&mut client, sql, 0, r#"{a,"b, c",NULL}"#).await;
+    assert_eq!(
+        found[2..5],
+        ["columns list:1009", "bound", r#"row {a,\"b, c\",NULL}"#]
+    );
+    let found = sent_as_text(&mut client, sql, 0, "a,b").await;
+    assert_eq!(found[3..], ["ERROR 22P02", "ready I"]);
+
+    let prepare = format!("PREPARE l AS SELECT count(*) AS n {names} WHERE name = ANY($1)");
+    assert_eq!(client.query(&prepare).await, ["PREPARE", "ready I"]);
+    let found = client.query("EXECUTE l('{a,d}')").await;
+    assert_eq!(found, ["columns n:20", "row 2", "SELECT 1", "ready I"]);
+}
+
+/// Prepares a statement of one parameter that is said to be of a type, and runs it with a value in text.
+async fn sent_as_text(
+    client: &mut Client,
+    sql: &str,
+    said: u32,
+    value: &'static str,
+) -> Vec<String> {
+    client
+        .send(&Parse::new(None, sql.to_owned(), vec![said]))
+        .await;
+    client.send(&Describe::new(b'S', None)).await;
+    let value = Bytes::from_static(value.as_bytes());
+    client
+        .send(&Bind::new(None, None, vec![], vec![Some(value)], vec![]))
+        .await;
+    client.send(&Execute::new(None, 0)).await;
+    client.send(&Sync::new()).await;
+    client.exchange().await
+}

@@ -38,6 +38,16 @@ async fn a_window_holds_no_more_than_its_query_may() {
             5_000_000,
             false,
         ),
+        (
+            "ORDER BY value ROWS BETWEEN 100000 PRECEDING AND CURRENT ROW",
+            1_000_000,
+            true,
+        ),
+        (
+            "ORDER BY value ROWS BETWEEN 900000 PRECEDING AND CURRENT ROW",
+            5_000_000,
+            false,
+        ),
         ("PARTITION BY value % 7", 5_000_000, false),
     ] {
         let sql = over(window, rows);

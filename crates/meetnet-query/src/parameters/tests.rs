@@ -50,6 +50,57 @@ async fn values_take_the_place_of_placeholders() {
     .await;
 }
 
+/// Lists are written as texts, as PostgreSQL writes them.
+#[tokio::test]
+async fn lists_take_the_place_of_placeholders() {
+    async fn check(condition: &str, value: ParameterValue, rows: i64) {
+        let sql = format!("SELECT count(*) FROM counts WHERE segment_id = 4 AND ({condition})");
+        assert_eq!(count(&sql, &[("1", value)]).await, Ok(rows), "{condition}");
+    }
+    let places = text("{segment-1,\"no, such\",NULL,segment-4}");
+    check("place = ANY($1)", places.clone(), 1).await;
+    check("place = ANY($1::text[])", places.clone(), 1).await;
+    check("$1::text[] IS NULL OR place = ANY($1)", places, 1).await;
+    check("place = ANY($1)", text("{segment-1}"), 0).await;
+    check("place <> ALL($1)", text("{segment-1}"), 1).await;
+    check("place <> ALL($1)", text("{segment-4}"), 0).await;
+    check("place > ANY($1)", text("{segment-9,segment-1}"), 1).await;
+    check("place = ANY($1)", text("{}"), 0).await;
+    check("place <> ALL($1)", text("{}"), 1).await;
+    check("place = ANY($1)", ParameterValue::Null, 0).await;
+    check("segment_id = ANY($1)", text("{4,9}"), 1).await;
+    check("segment_id = ANY($1::bigint[])", text("{3,9}"), 0).await;
+    check("time >= ALL($1)", text("{2020-01-01T00:00:00Z}"), 1).await;
+    check("cardinality($1::text[]) = 2", text("{a,NULL}"), 1).await;
+    let sql = "SELECT count(*) FROM unnest($1::text[])";
+    assert_eq!(count(sql, &[("1", text("{a,b,c}"))]).await, Ok(3));
+    let sql = "SELECT count(*) FROM counts WHERE segment_id = ANY($1)";
+    for wrong in ["4", "{4,x}", "{{4}}"] {
+        let error = count(sql, &[("1", text(wrong))]).await;
+        let message = format!(
+            "the value of $1 is no list<int64>, which is written as {{1,2,NULL}}: `{wrong}`"
+        );
+        assert!(
+            error.clone().is_err_and(|error| error.contains(&message)),
+            "{error:?}"
+        );
+    }
+}
+
+/// A list of some kilobytes may stand in many places, and be as many expressions in each.
+#[tokio::test]
+async fn lists_in_many_places_are_bounded() {
+    let list = text(&format!("{{1{}}}", ",1".repeat(4_999)));
+    for (places, is_answered) in [(2, true), (50, false)] {
+        let conditions = vec!["segment_id = ANY($1)"; places].join(" AND ");
+        let sql = format!("SELECT count(*) FROM counts WHERE {conditions}");
+        let answer = count(&sql, &[("1", list.clone())]).await;
+        assert_eq!(answer.is_ok(), is_answered, "{places}: {answer:?}");
+        let is_named = |error: String| error.contains("250000 elements");
+        assert!(is_answered || answer.is_err_and(is_named), "{places}");
+    }
+}
+
 #[tokio::test]
 async fn wrong_values_are_named() {
     async fn check(values: &[(&str, ParameterValue)], message: &str) {

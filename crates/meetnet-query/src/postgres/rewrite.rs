@@ -8,6 +8,7 @@
 //! | `a OPERATOR(pg_catalog.~) b COLLATE "default"` | `a ~ b` |
 //! | `'traffic'::regclass`, `c.oid::regclass`, `x::name` | the number, the name, a text |
 //! | `'{a,b}'::text[]` | `ARRAY['a', 'b']` |
+//! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
 //! | `to_char(time, 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')` |
@@ -318,6 +319,17 @@ impl Rewriter<'_> {
                 }
                 None
             }
+            Expr::AnyOp {
+                left,
+                compare_op: BinaryOperator::Eq,
+                right,
+                ..
+            } => self.rewrite_membership(left, right, false),
+            Expr::AllOp {
+                left,
+                compare_op: BinaryOperator::NotEq,
+                right,
+            } => self.rewrite_membership(left, right, true),
             Expr::Cast {
                 expr, data_type, ..
             } => self.rewrite_cast(expr, data_type),
@@ -376,7 +388,30 @@ impl Rewriter<'_> {
         let ArrayElemTypeDef::SquareBracket(element, None) = element else {
             return None;
         };
-        let written = literal(expr)?;
+        let elements = self.elements(literal(expr)?)?;
+        let are_texts = elements.iter().any(Option::is_some)
+            && matches!(element.as_ref(), DataType::Text | DataType::Varchar(_));
+        let array = array(elements.iter().map(element_text));
+        if are_texts {
+            return Some(array);
+        }
+        let of = ArrayElemTypeDef::SquareBracket(element.clone(), None);
+        Some(cast(array, DataType::Array(of)))
+    }
+
+    /// Returns whether a value is among the elements of an array that is written as a text. They are of the type that the value is
+    /// of, as behind IN: an array of texts holds no number 1.0 where `1` is written.
+    fn rewrite_membership(&mut self, value: &Expr, written: &Expr, negated: bool) -> Option<Expr> {
+        let elements = self.elements(literal(written)?)?;
+        Some(Expr::InList {
+            expr: Box::new(value.clone()),
+            list: elements.iter().map(element_text).collect(),
+            negated,
+        })
+    }
+
+    /// Returns the elements of an array that is written as a text; None where it is none, or there are too many.
+    fn elements(&mut self, written: &str) -> Option<Vec<Option<String>>> {
         let Some(elements) = array_elements(written) else {
             let written = shortened(written.to_owned(), SHOWN_BYTES_MAX);
             let message = format!("`{written}` is no array; one is written as {{1,2,NULL}}");
@@ -391,16 +426,13 @@ impl Rewriter<'_> {
             return None;
         };
         self.elements_left = left;
-        let are_texts = elements.iter().any(Option::is_some)
-            && matches!(element.as_ref(), DataType::Text | DataType::Varchar(_));
-        let elements = elements.iter().map(Option::as_deref);
-        let array = array(elements.map(|element| element.map_or_else(nothing, text)));
-        if are_texts {
-            return Some(array);
-        }
-        let of = ArrayElemTypeDef::SquareBracket(element.clone(), None);
-        Some(cast(array, DataType::Array(of)))
+        Some(elements)
     }
+}
+
+/// Returns the text that an element of an array is written as.
+fn element_text(element: &Option<String>) -> Expr {
+    element.as_deref().map_or_else(nothing, text)
 }
 
 /// Returns true for what is a time without a zone, as far as it is written.

@@ -292,6 +292,13 @@ async fn an_array_may_be_written_as_a_text() {
         &["texts|numbers|has", "a+b, c+-|1+2|true"],
     )
     .await;
+    check(
+        &database,
+        "SELECT 'a' = ANY ('{a,b}') AS a, 'c' <> ALL ('{a,b}') AS b, 1 = SOME ('{1,2}') AS c, 'a' = ANY ('{}') AS d,
+           1e0 = ANY ('{1,2}') AS e, 1e0 <> ALL ('{1,2}') AS f",
+        &["a|b|c|d|e|f", "true|true|true|false|true|false"],
+    )
+    .await;
     // Each element becomes an expression.
     let has = |elements: &str| format!("SELECT 'a' = ANY ('{elements}'::text[]) AS has");
     let many = |count: usize| has(&format!("{{{}}}", vec!["a"; count].join(",")));
@@ -360,6 +367,40 @@ async fn parameters_are_typed_by_their_place_and_replaced_by_values() {
     };
     assert_eq!(answer(1, 100.0).await[1], ["'; DROP TABLE counts", "1"]);
     assert_eq!(answer(2, 1.0).await[1], ["'; DROP TABLE counts", "200"]);
+}
+
+#[tokio::test]
+async fn a_parameter_that_stands_for_a_list_is_one() {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Field;
+
+    let database = Database::new();
+    let list = |element: DataType| {
+        let field = Field::new_list_field(element, true);
+        Some(DataType::List(Arc::new(field)))
+    };
+    for (condition, expected) in [
+        ("place = ANY($1)", list(DataType::Utf8)),
+        ("segment_id <> ALL($1)", list(DataType::Int64)),
+        ("car <= ANY($1)", list(DataType::Float64)),
+        ("segment_id > ALL($1::bigint[])", list(DataType::Int64)),
+        (
+            "$1::varchar[] IS NULL OR place = ANY($1)",
+            list(DataType::Utf8),
+        ),
+        (
+            "segment_id IN (SELECT segment_id FROM counts WHERE place = ANY($1))",
+            list(DataType::Utf8),
+        ),
+        ("segment_id = $1", Some(DataType::Int64)),
+        ("abs($1) > 1", None),
+    ] {
+        let sql = format!("SELECT count(*) FROM counts WHERE {condition}");
+        let described = database.service.describe(request(&sql), vec![None]).await;
+        let described = described.unwrap_or_else(|error| panic!("{sql}\n{error}"));
+        assert_eq!(described.parameters, [expected], "{sql}");
+    }
 }
 
 #[tokio::test]

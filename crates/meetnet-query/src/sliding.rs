@@ -1,0 +1,570 @@
+//! Sums, means and variances of floats over frames that move, where nothing is ever taken back out.
+//!
+//! ```text
+//! leaves ◀─ front: summaries, each of a value and all behind it in front ┊ back: values ◀─ enters
+//! ```
+//!
+//! DataFusion 55.2 takes what leaves a frame off what it has added up, and floats keep what was lost on the way: `1e17 + 1 - 1e17`
+//! is 0, the mean of nothing but zeros came out below 0 behind other values, a variance too, and one infinity made all that came
+//! after it NaN. A queue of two stacks needs no subtraction: values enter at the back, and whenever the front is empty all of
+//! them become summaries there. Each value is moved once, so that a row costs the same however long its frame is.
+//!
+//! Everything else is what it was: other types, whole groups, and frames that begin with their partition and only grow.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Float64Array};
+use arrow::datatypes::{DataType, FieldRef, Float64Type};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, AggregateFunctionParams, WindowFunctionParams,
+};
+use datafusion::logical_expr::function::{
+    AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs,
+};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator, Operator,
+    ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Functions that take values back out of floats.
+const FUNCTIONS: [&str; 17] = [
+    "sum",
+    "avg",
+    "var",
+    "var_pop",
+    "stddev",
+    "stddev_pop",
+    "covar_samp",
+    "covar_pop",
+    "corr",
+    "regr_slope",
+    "regr_intercept",
+    "regr_r2",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_sxx",
+    "regr_syy",
+    "regr_sxy",
+];
+
+/// Puts functions over frames in the place of those of a session.
+///
+/// # Errors
+/// Where the session has not one of them.
+pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+    for name in FUNCTIONS {
+        let inner = state.udaf(name)?;
+        let sliding = AggregateUDF::new_from_impl(Sliding { inner });
+        state.register_udaf(Arc::new(sliding))?;
+    }
+    Ok(())
+}
+
+/// A function that adds up floats over frames in its own way, and everything else as `inner` does.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Sliding {
+    inner: Arc<AggregateUDF>,
+}
+
+impl Sliding {
+    fn inner(&self) -> &Arc<dyn AggregateUDFImpl> {
+        self.inner.inner()
+    }
+}
+
+// What a later version of the trait asks about has to be handed on, too.
+#[warn(clippy::missing_trait_methods)]
+impl AggregateUDFImpl for Sliding {
+    fn name(&self) -> &str {
+        self.inner().name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner().aliases()
+    }
+
+    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.inner().schema_name(params)
+    }
+
+    fn human_display(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.inner().human_display(params)
+    }
+
+    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
+        self.inner().window_function_schema_name(params)
+    }
+
+    fn display_name(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.inner().display_name(params)
+    }
+
+    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
+        self.inner().window_function_display_name(params)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner().signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner().return_type(arg_types)
+    }
+
+    fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
+        self.inner().return_field(arg_fields)
+    }
+
+    fn is_nullable(&self) -> bool {
+        self.inner().is_nullable()
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.inner().accumulator(args)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        self.inner().state_fields(args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        self.inner().groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        self.inner().create_groups_accumulator(args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let mut inputs = args.expr_fields.iter().map(|field| field.data_type());
+        let is_of_floats = *args.return_type() == DataType::Float64
+            && inputs.all(|input| *input == DataType::Float64);
+        if is_of_floats
+            && !args.is_distinct
+            && let Some(accumulator) = over_frames(self.name())
+        {
+            return Ok(accumulator);
+        }
+        self.inner().create_sliding_accumulator(args)
+    }
+
+    fn with_beneficial_ordering(
+        self: Arc<Self>,
+        beneficial_ordering: bool,
+    ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        let ordered = Arc::clone(self.inner()).with_beneficial_ordering(beneficial_ordering)?;
+        Ok(ordered.map(|inner| {
+            let inner = Arc::new(AggregateUDF::new_from_shared_impl(inner));
+            Arc::new(Self { inner }) as Arc<dyn AggregateUDFImpl>
+        }))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        self.inner().order_sensitivity()
+    }
+
+    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
+        self.inner().simplify()
+    }
+
+    fn simplify_expr_op_literal(
+        &self,
+        agg_function: &AggregateFunction,
+        arg: &Expr,
+        op: Operator,
+        lit: &Expr,
+        arg_is_left: bool,
+    ) -> Result<Option<Expr>> {
+        self.inner()
+            .simplify_expr_op_literal(agg_function, arg, op, lit, arg_is_left)
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        self.inner().reverse_expr()
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner().coerce_types(arg_types)
+    }
+
+    fn is_descending(&self) -> Option<bool> {
+        self.inner().is_descending()
+    }
+
+    fn value_from_stats(&self, statistics_args: &StatisticsArgs) -> Option<ScalarValue> {
+        self.inner().value_from_stats(statistics_args)
+    }
+
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        self.inner().default_value(data_type)
+    }
+
+    fn supports_null_handling_clause(&self) -> bool {
+        self.inner().supports_null_handling_clause()
+    }
+
+    fn supports_within_group_clause(&self) -> bool {
+        self.inner().supports_within_group_clause()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner().documentation()
+    }
+
+    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
+        self.inner().set_monotonicity(data_type)
+    }
+}
+
+/// Returns what computes a function of floats over frames; None for a function that nothing here knows.
+fn over_frames(function: &str) -> Option<Box<dyn Accumulator>> {
+    Some(match function {
+        "sum" => over::<f64>(|sum, values| (values > 0).then_some(sum)),
+        "avg" => over::<f64>(|sum, values| (values > 0).then_some(sum / values as f64)),
+        "var" => over::<Moments>(|moments, _| moments.sample()),
+        "var_pop" => over::<Moments>(|moments, _| moments.population()),
+        "stddev" => over::<Moments>(|moments, _| moments.sample().map(f64::sqrt)),
+        "stddev_pop" => over::<Moments>(|moments, _| moments.population().map(f64::sqrt)),
+        "covar_samp" => over::<Pairs>(|pairs, values| {
+            (values > 1).then_some(pairs.product / (pairs.count - 1.0))
+        }),
+        "covar_pop" => {
+            over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.product / pairs.count))
+        }
+        "corr" => over::<Pairs>(|pairs, _| pairs.correlation()),
+        "regr_slope" => over::<Pairs>(|pairs, _| pairs.slope()),
+        "regr_intercept" => over::<Pairs>(|pairs, _| pairs.intercept()),
+        "regr_r2" => over::<Pairs>(|pairs, _| pairs.determination()),
+        "regr_avgx" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.mean[X])),
+        "regr_avgy" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.mean[Y])),
+        "regr_sxx" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.squares[X])),
+        "regr_syy" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.squares[Y])),
+        "regr_sxy" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.product)),
+        _ => return None,
+    })
+}
+
+/// Returns what answers a summary and how many values it is of.
+fn over<S: Summary>(answer: fn(S, usize) -> Option<f64>) -> Box<dyn Accumulator> {
+    Box::new(OverFrames {
+        frame: Frame::new(),
+        answer,
+    })
+}
+
+/// What is known of values that follow each other.
+trait Summary: Copy + Debug + Send + Sync + 'static {
+    /// What a row gives.
+    type Value: Copy + Debug + Send + Sync;
+    /// Of no value at all.
+    const NONE: Self;
+
+    /// Returns that of one value.
+    fn of(value: Self::Value) -> Self;
+
+    /// Returns that of these values and `later` ones.
+    fn and(self, later: Self) -> Self;
+
+    /// Calls `each` with the values of rows that have one.
+    fn each(columns: &[ArrayRef], each: impl FnMut(Self::Value)) -> Result<()>;
+}
+
+/// Returns a column of arguments.
+fn floats(columns: &[ArrayRef], position: usize) -> Result<&Float64Array> {
+    let column = columns.get(position);
+    let floats = column.and_then(|column| column.as_primitive_opt::<Float64Type>());
+    floats.ok_or_else(|| {
+        let message = "a function over frames was given another type than it was planned for";
+        DataFusionError::Internal(message.to_owned())
+    })
+}
+
+/// The sum of values.
+impl Summary for f64 {
+    type Value = f64;
+    const NONE: Self = 0.0;
+
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    fn and(self, later: Self) -> Self {
+        self + later
+    }
+
+    fn each(columns: &[ArrayRef], each: impl FnMut(f64)) -> Result<()> {
+        floats(columns, 0)?.iter().flatten().for_each(each);
+        Ok(())
+    }
+}
+
+/// How many values there are, their mean, and the squares of their distances from it, added up.
+#[derive(Clone, Copy, Debug)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+/// Returns how far a value is from the mean of itself alone: NaN where it is not finite, as in PostgreSQL.
+fn apart_from_itself(value: f64) -> f64 {
+    if value.is_finite() { 0.0 } else { f64::NAN }
+}
+
+impl Summary for Moments {
+    type Value = f64;
+    const NONE: Self = Self {
+        count: 0.0,
+        mean: 0.0,
+        squares: 0.0,
+    };
+
+    fn of(value: f64) -> Self {
+        Self {
+            count: 1.0,
+            mean: value,
+            squares: apart_from_itself(value),
+        }
+    }
+
+    /// After Chan, Golub and LeVeque (1979): no term is negative, and equal means stay what they are.
+    fn and(self, later: Self) -> Self {
+        if self.count == 0.0 {
+            return later;
+        }
+        if later.count == 0.0 {
+            return self;
+        }
+        let count = self.count + later.count;
+        let share = later.count / count;
+        let apart = later.mean - self.mean;
+        Self {
+            count,
+            mean: self.mean + apart * share,
+            squares: self.squares + later.squares + apart * apart * self.count * share,
+        }
+    }
+
+    fn each(columns: &[ArrayRef], each: impl FnMut(f64)) -> Result<()> {
+        f64::each(columns, each)
+    }
+}
+
+impl Moments {
+    fn sample(self) -> Option<f64> {
+        (self.count > 1.0).then_some(self.squares / (self.count - 1.0))
+    }
+
+    fn population(self) -> Option<f64> {
+        // One value of any size has no variance, as over a whole group.
+        match self.count {
+            0.0 => None,
+            1.0 => Some(0.0),
+            count => Some(self.squares / count),
+        }
+    }
+}
+
+/// Where the dependent value of a pair stands, which is the first argument.
+const Y: usize = 0;
+/// Where the independent one stands.
+const X: usize = 1;
+
+/// The same of pairs of values, and the products of their distances.
+#[derive(Clone, Copy, Debug)]
+struct Pairs {
+    count: f64,
+    mean: [f64; 2],
+    squares: [f64; 2],
+    product: f64,
+}
+
+impl Summary for Pairs {
+    type Value = [f64; 2];
+    const NONE: Self = Self {
+        count: 0.0,
+        mean: [0.0; 2],
+        squares: [0.0; 2],
+        product: 0.0,
+    };
+
+    fn of(pair: [f64; 2]) -> Self {
+        let squares = pair.map(apart_from_itself);
+        Self {
+            count: 1.0,
+            mean: pair,
+            squares,
+            product: squares[Y] + squares[X],
+        }
+    }
+
+    fn and(self, later: Self) -> Self {
+        if self.count == 0.0 {
+            return later;
+        }
+        if later.count == 0.0 {
+            return self;
+        }
+        let count = self.count + later.count;
+        let share = later.count / count;
+        let apart = [Y, X].map(|at| later.mean[at] - self.mean[at]);
+        let weight = self.count * share;
+        Self {
+            count,
+            mean: [Y, X].map(|at| self.mean[at] + apart[at] * share),
+            squares: [Y, X]
+                .map(|at| self.squares[at] + later.squares[at] + apart[at] * apart[at] * weight),
+            product: self.product + later.product + apart[Y] * apart[X] * weight,
+        }
+    }
+
+    fn each(columns: &[ArrayRef], mut each: impl FnMut([f64; 2])) -> Result<()> {
+        let (first, second) = (floats(columns, Y)?, floats(columns, X)?);
+        for pair in first.iter().zip(second) {
+            if let (Some(first), Some(second)) = pair {
+                each([first, second]);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pairs {
+    /// As DataFusion answers it of a whole frame: NaN where both columns are, NULL where nothing varies.
+    fn correlation(self) -> Option<f64> {
+        let is_nan = self.mean.map(f64::is_nan);
+        if is_nan == [true, true] {
+            return Some(f64::NAN);
+        }
+        if is_nan.contains(&true) || self.count < 2.0 || self.squares.contains(&0.0) {
+            return None;
+        }
+        let deviations = self.squares.map(f64::sqrt);
+        Some(self.product / deviations[Y] / deviations[X])
+    }
+
+    fn slope(self) -> Option<f64> {
+        let has_slope = self.count > 1.0 && self.squares[X] != 0.0;
+        has_slope.then_some(self.product / self.squares[X])
+    }
+
+    fn intercept(self) -> Option<f64> {
+        let slope = self.slope()?;
+        Some(self.mean[Y] - slope * self.mean[X])
+    }
+
+    fn determination(self) -> Option<f64> {
+        if self.squares[Y] == 0.0 {
+            return None;
+        }
+        let slope = self.slope()?;
+        Some(slope * (self.product / self.squares[Y]))
+    }
+}
+
+/// The values of a frame: what comes first leaves first.
+#[derive(Debug)]
+struct Frame<S: Summary> {
+    /// For each of the values that came first, the summary of it and of those behind it in here; the oldest is last.
+    front: Vec<S>,
+    /// The values that came later, in order.
+    back: Vec<S::Value>,
+    /// The summary of these.
+    back_summary: S,
+}
+
+impl<S: Summary> Frame<S> {
+    fn new() -> Self {
+        Self {
+            front: Vec::new(),
+            back: Vec::new(),
+            back_summary: S::NONE,
+        }
+    }
+
+    fn push(&mut self, value: S::Value) {
+        self.back.push(value);
+        self.back_summary = self.back_summary.and(S::of(value));
+    }
+
+    fn pop(&mut self) {
+        if self.front.is_empty() {
+            // Exactly as much as there is: memory is charged by the row (`held_rows`).
+            self.front.reserve_exact(self.back.len());
+            let mut summary = S::NONE;
+            for value in self.back.drain(..).rev() {
+                summary = S::of(value).and(summary);
+                self.front.push(summary);
+            }
+            self.back_summary = S::NONE;
+        }
+        self.front.pop();
+    }
+
+    fn len(&self) -> usize {
+        self.front.len() + self.back.len()
+    }
+
+    fn summary(&self) -> S {
+        let front = self.front.last().copied().unwrap_or(S::NONE);
+        front.and(self.back_summary)
+    }
+}
+
+/// A function over a frame that moves.
+#[derive(Debug)]
+struct OverFrames<S: Summary> {
+    frame: Frame<S>,
+    answer: fn(S, usize) -> Option<f64>,
+}
+
+impl<S: Summary> Accumulator for OverFrames<S> {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        S::each(values, |value| self.frame.push(value))
+    }
+
+    /// What leaves is what came first: only how many there are is asked for.
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        S::each(values, |_| self.frame.pop())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let answer = (self.answer)(self.frame.summary(), self.frame.len());
+        Ok(ScalarValue::Float64(answer))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Err(undivided())
+    }
+
+    fn merge_batch(&mut self, _: &[ArrayRef]) -> Result<()> {
+        Err(undivided())
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+            + self.frame.front.capacity() * size_of::<S>()
+            + self.frame.back.capacity() * size_of::<S::Value>()
+    }
+}
+
+/// The error of what no plan does: a window is computed in one place.
+fn undivided() -> DataFusionError {
+    let message = "a function over frames has no partial results";
+    DataFusionError::Internal(message.to_owned())
+}
