@@ -16,6 +16,7 @@ mod answer;
 mod arithmetic;
 mod as_of;
 mod audit;
+mod casts;
 mod catalog;
 mod client;
 mod connections;

@@ -14,6 +14,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 
 use crate::arithmetic::{self, CheckedWholeNumbers};
 use crate::as_of::AsOfPlanner;
+use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
@@ -56,6 +57,7 @@ impl Sessions {
             .with_config(config(options))
             .with_default_features()
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
+            .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
