@@ -18,6 +18,7 @@ use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
+use crate::intervals::ComparedIntervals;
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
 use crate::postgres::{register_geometry, register_type_names};
@@ -58,6 +59,7 @@ impl Sessions {
             .with_default_features()
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
+            .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
