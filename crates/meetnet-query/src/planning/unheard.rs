@@ -1,10 +1,13 @@
-//! What the parser reads and the planner leaves out without a word: who asked for a sample would take all rows for one.
+//! What the parser reads and the planner leaves out, or takes for something else, without a word: who asked for a sample would
+//! take all rows for one.
 
 use std::ops::ControlFlow;
 
 use datafusion::error::Result;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Join, JoinConstraint, JoinOperator, Select, TableFactor, Visit, Visitor,
+};
 
 use crate::error::{QueryError, StatementFault};
 
@@ -15,29 +18,61 @@ pub(super) fn check_heard(statement: &Statement) -> Result<()> {
         Statement::Explain(explain) => return check_heard(&explain.statement),
         _ => return Ok(()),
     };
-    if found.is_continue() {
-        return Ok(());
+    match found.break_value() {
+        None => Ok(()),
+        Some(what) => {
+            let message = format!("not supported: {what}");
+            Err(QueryError::of_statement(StatementFault::Unsupported, message).into())
+        }
     }
-    let message = "not supported: TABLESAMPLE; take every hundredth row of a numbered subquery (row_number() OVER () % 100 = 0), \
-                   or rows of a shorter time";
-    Err(QueryError::of_statement(StatementFault::Unsupported, message).into())
 }
 
-/// Breaks at a sample.
+/// Breaks at what would not be heard, with what to write.
 struct Unheard;
 
 impl Visitor for Unheard {
-    type Break = ();
+    type Break = String;
 
-    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
+        let mut joins = select.from.iter().flat_map(|table| &table.joins);
+        joins.try_for_each(check_join)
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<String> {
         match table {
             TableFactor::Table {
                 sample: Some(_), ..
             }
             | TableFactor::Derived {
                 sample: Some(_), ..
-            } => ControlFlow::Break(()),
+            } => ControlFlow::Break(
+                "TABLESAMPLE; take every hundredth row of a numbered subquery (row_number() OVER () % 100 = 0), or rows of a \
+                 shorter time"
+                    .to_owned(),
+            ),
+            TableFactor::NestedJoin {
+                table_with_joins, ..
+            } => table_with_joins.joins.iter().try_for_each(check_join),
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+/// Breaks at a join whose column of both sides would be that of the left one, which rows of the right one alone do not have.
+fn check_join(join: &Join) -> ControlFlow<String> {
+    let (kind, constraint) = match &join.join_operator {
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+            ("RIGHT", constraint)
+        }
+        JoinOperator::FullOuter(constraint) => ("FULL", constraint),
+        _ => return ControlFlow::Continue(()),
+    };
+    let written = match constraint {
+        JoinConstraint::Using(_) => format!("{kind} JOIN … USING"),
+        JoinConstraint::Natural => format!("NATURAL {kind} JOIN"),
+        _ => return ControlFlow::Continue(()),
+    };
+    ControlFlow::Break(format!(
+        "{written}; write ON a.x = b.x, and coalesce(a.x, b.x) AS x among the columns"
+    ))
 }
