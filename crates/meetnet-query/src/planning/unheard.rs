@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use datafusion::error::Result;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Join, JoinConstraint, JoinOperator, Select, TableFactor, Visit, Visitor,
+    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Select, TableFactor, Visit, Visitor,
 };
 
 use crate::error::{QueryError, StatementFault};
@@ -32,6 +32,21 @@ struct Unheard;
 
 impl Visitor for Unheard {
     type Break = String;
+
+    /// In PostgreSQL's dialect it is another operator, and means what it means there.
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        match expr {
+            Expr::BinaryOp {
+                op: BinaryOperator::BitwiseXor,
+                ..
+            } => ControlFlow::Break(
+                "`^`, which is a power in PostgreSQL and an exclusive or elsewhere; write power(a, b), or a XOR b of whole \
+                 numbers"
+                    .to_owned(),
+            ),
+            _ => ControlFlow::Continue(()),
+        }
+    }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
         let mut joins = select.from.iter().flat_map(|table| &table.joins);
