@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use datafusion::error::Result;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Select, TableFactor, Visit, Visitor,
+    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, SetExpr, SetOperator,
+    SetQuantifier, TableFactor, Visit, Visitor,
 };
 
 use crate::error::{QueryError, StatementFault};
@@ -32,6 +33,24 @@ struct Unheard;
 
 impl Visitor for Unheard {
     type Break = String;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        // Queries in brackets are visited themselves.
+        let mut left = vec![query.body.as_ref()];
+        while let Some(body) = left.pop() {
+            if let SetExpr::SetOperation {
+                left: first,
+                op,
+                set_quantifier,
+                right: second,
+            } = body
+            {
+                check_counted(*op, *set_quantifier)?;
+                left.extend([first.as_ref(), second.as_ref()]);
+            }
+        }
+        ControlFlow::Continue(())
+    }
 
     /// In PostgreSQL's dialect it is another operator, and means what it means there.
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
@@ -89,5 +108,16 @@ fn check_join(join: &Join) -> ControlFlow<String> {
     };
     ControlFlow::Break(format!(
         "{written}; write ON a.x = b.x, and coalesce(a.x, b.x) AS x among the columns"
+    ))
+}
+
+/// Breaks at an operation that would have to count how often a row comes, and only looks whether it does.
+fn check_counted(op: SetOperator, quantifier: SetQuantifier) -> ControlFlow<String> {
+    let counts = matches!(quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+    if !counts || op == SetOperator::Union {
+        return ControlFlow::Continue(());
+    }
+    ControlFlow::Break(format!(
+        "{op} ALL; number equal rows on both sides, SELECT a, b, row_number() OVER (PARTITION BY a, b) AS n FROM …, and write {op}"
     ))
 }
