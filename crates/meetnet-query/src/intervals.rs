@@ -20,13 +20,16 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
+use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{
     Between, BinaryExpr, Case, InList, InSubquery, ScalarFunction, SetComparison, Sort,
 };
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
     ColumnarValue, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator, Projection,
     ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility,
+    WindowFrameUnits,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -41,6 +44,51 @@ const MONTH: i128 = 30 * DAY;
 
 /// Functions that compare their arguments.
 const COMPARING: [&str; 3] = ["greatest", "least", "nullif"];
+
+/// Puts in its place what refuses before types are made equal. [`ComparedIntervals`] goes behind it.
+///
+/// # Errors
+/// Where the session takes no functions.
+pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+    state.register_function_rewrite(Arc::new(RangesOfIntervals))
+}
+
+/// Refuses windows whose frames are ranges of spans or times of day, as they are without ROWS: types cannot be made equal there,
+/// and the error would be one of the server.
+#[derive(Debug)]
+struct RangesOfIntervals;
+
+impl FunctionRewrite for RangesOfIntervals {
+    fn name(&self) -> &str {
+        "ranges_of_intervals"
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let Expr::WindowFunction(call) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
+        if call.params.window_frame.units != WindowFrameUnits::Range {
+            return Ok(Transformed::no(expr));
+        }
+        // The others are compared as everywhere.
+        let first = call.params.order_by.first();
+        let number = match first.map(|first| first.expr.get_type(schema)) {
+            Some(Ok(DataType::Interval(_))) => "date_part('epoch', x)",
+            Some(Ok(DataType::Duration(_) | DataType::Time32(_) | DataType::Time64(_))) => {
+                "CAST(x AS BIGINT)"
+            }
+            _ => return Ok(Transformed::no(expr)),
+        };
+        Err(refused(&format!(
+            "a window in order of spans of time or times of day; write OVER (ORDER BY {number})"
+        )))
+    }
+}
 
 /// Makes intervals comparable wherever they are compared.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
-use crate::intervals::ComparedIntervals;
+use crate::intervals::{self, ComparedIntervals};
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
 use crate::postgres::{register_geometry, register_type_names};
@@ -67,6 +67,7 @@ impl Sessions {
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
         arithmetic::register(&mut state)?;
+        intervals::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
         Ok(Self {
