@@ -21,7 +21,11 @@ pub(crate) fn expressions(
         .data()
 }
 
-fn of_plan(
+/// Rewrites the expressions of one plan, and not of those within it, as [`expressions`] does.
+///
+/// # Errors
+/// As there.
+pub(crate) fn of_plan(
     plan: LogicalPlan,
     is_wanted: &impl Fn(&Expr) -> bool,
     rewrite: &impl Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
@@ -41,5 +45,8 @@ fn of_plan(
         let rewritten = rewrite(expr, &schema)?;
         Ok(rewritten.update_data(|expr| name.restore(expr)))
     })?;
-    rewritten.map_data(LogicalPlan::recompute_schema)
+    match rewritten.transformed {
+        true => rewritten.map_data(LogicalPlan::recompute_schema),
+        false => Ok(rewritten),
+    }
 }

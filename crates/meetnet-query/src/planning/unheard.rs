@@ -1,10 +1,14 @@
-//! What the parser reads and the planner leaves out without a word: who asked for a sample would take all rows for one.
+//! What the parser reads and the planner leaves out, or takes for something else, without a word: who asked for a sample would
+//! take all rows for one.
 
 use std::ops::ControlFlow;
 
 use datafusion::error::Result;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, SetExpr, SetOperator,
+    SetQuantifier, TableFactor, Visit, Visitor,
+};
 
 use crate::error::{QueryError, StatementFault};
 
@@ -15,29 +19,105 @@ pub(super) fn check_heard(statement: &Statement) -> Result<()> {
         Statement::Explain(explain) => return check_heard(&explain.statement),
         _ => return Ok(()),
     };
-    if found.is_continue() {
-        return Ok(());
+    match found.break_value() {
+        None => Ok(()),
+        Some(what) => {
+            let message = format!("not supported: {what}");
+            Err(QueryError::of_statement(StatementFault::Unsupported, message).into())
+        }
     }
-    let message = "not supported: TABLESAMPLE; take every hundredth row of a numbered subquery (row_number() OVER () % 100 = 0), \
-                   or rows of a shorter time";
-    Err(QueryError::of_statement(StatementFault::Unsupported, message).into())
 }
 
-/// Breaks at a sample.
+/// Breaks at what would not be heard, with what to write.
 struct Unheard;
 
 impl Visitor for Unheard {
-    type Break = ();
+    type Break = String;
 
-    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        // Queries in brackets are visited themselves.
+        let mut left = vec![query.body.as_ref()];
+        while let Some(body) = left.pop() {
+            if let SetExpr::SetOperation {
+                left: first,
+                op,
+                set_quantifier,
+                right: second,
+            } = body
+            {
+                check_counted(*op, *set_quantifier)?;
+                left.extend([first.as_ref(), second.as_ref()]);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// In PostgreSQL's dialect it is another operator, and means what it means there.
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        match expr {
+            Expr::BinaryOp {
+                op: BinaryOperator::BitwiseXor,
+                ..
+            } => ControlFlow::Break(
+                "`^`, which is a power in PostgreSQL and an exclusive or elsewhere; write power(a, b), or a XOR b of whole \
+                 numbers"
+                    .to_owned(),
+            ),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
+        let mut joins = select.from.iter().flat_map(|table| &table.joins);
+        joins.try_for_each(check_join)
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<String> {
         match table {
             TableFactor::Table {
                 sample: Some(_), ..
             }
             | TableFactor::Derived {
                 sample: Some(_), ..
-            } => ControlFlow::Break(()),
+            } => ControlFlow::Break(
+                "TABLESAMPLE; take every hundredth row of a numbered subquery (row_number() OVER () % 100 = 0), or rows of a \
+                 shorter time"
+                    .to_owned(),
+            ),
+            TableFactor::NestedJoin {
+                table_with_joins, ..
+            } => table_with_joins.joins.iter().try_for_each(check_join),
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+/// Breaks at a join whose column of both sides would be that of the left one, which rows of the right one alone do not have.
+fn check_join(join: &Join) -> ControlFlow<String> {
+    let (kind, constraint) = match &join.join_operator {
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+            ("RIGHT", constraint)
+        }
+        JoinOperator::FullOuter(constraint) => ("FULL", constraint),
+        _ => return ControlFlow::Continue(()),
+    };
+    let written = match constraint {
+        JoinConstraint::Using(_) => format!("{kind} JOIN … USING"),
+        JoinConstraint::Natural => format!("NATURAL {kind} JOIN"),
+        _ => return ControlFlow::Continue(()),
+    };
+    ControlFlow::Break(format!(
+        "{written}; write ON a.x = b.x, and coalesce(a.x, b.x) AS x among the columns"
+    ))
+}
+
+/// Breaks at an operation that would have to count how often a row comes, and only looks whether it does.
+fn check_counted(op: SetOperator, quantifier: SetQuantifier) -> ControlFlow<String> {
+    let counts = matches!(quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+    if !counts || op == SetOperator::Union {
+        return ControlFlow::Continue(());
+    }
+    ControlFlow::Break(format!(
+        "{op} ALL; number equal rows on both sides, SELECT a, b, row_number() OVER (PARTITION BY a, b) AS n FROM …, and write {op}"
+    ))
 }

@@ -200,6 +200,27 @@ async fn columns_have_the_names_that_postgresql_gives_them() {
 }
 
 #[tokio::test]
+async fn a_sign_goes_before_a_power() {
+    let database = Database::new();
+    for (condition, expected) in [
+        ("-2 ^ 2 = 4", "true"),
+        ("-(2 ^ 2) = -4", "true"),
+        ("(-2) ^ 2 = 4", "true"),
+        ("- - 3 ^ 2 = 9", "true"),
+        ("2 * -3 ^ 2 = 18", "true"),
+        ("10 - -2 ^ 2 = 6", "true"),
+        ("2.0 ^ -1.0 ^ 2.0 = 0.25", "true"),
+        ("2.0 ^ -(1.0 ^ 2.0) = 0.5", "true"),
+        ("2.0 ^ 3.0 ^ 2.0 = 64", "true"),
+        ("-2.0 ^ 3.0 ^ 2.0 = 64", "true"),
+        ("5 # 3 = 6", "true"),
+    ] {
+        let sql = format!("SELECT {condition}");
+        check(&database, &sql, &["?column?", expected]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_table_is_a_query() {
     let database = Database::new();
     check(
