@@ -107,6 +107,16 @@ fn a_dataset_becomes_a_file_and_says_what_may_be_done() {
         1,
     );
     assert!(said.contains("needs to know where a row is"), "{said}");
+    let map = dir.path().join("heat.geojson");
+    let map_name = map.display().to_string();
+    refusal(
+        &[&["export", "heat", "-o", &map_name][..], &url].concat(),
+        1,
+    );
+    assert!(
+        !map.exists() && !dir.path().join("heat.geojson.part").exists(),
+        "what broke off leaves nothing"
+    );
     // Declared, though nothing tells it, is not unknown; one that is wrong is not left out.
     let wrong = |place: &[&str]| {
         let properties = ["--property", "air_temperature", "--property", "air_temp"];
