@@ -12,6 +12,7 @@
 
 mod aliases;
 mod arrays;
+mod casts;
 pub(crate) mod catalog;
 mod copy;
 mod emptiness;
@@ -28,8 +29,9 @@ mod time_format;
 mod type_name;
 mod types;
 
-pub(crate) use aliases::beside_stars;
+pub(crate) use aliases::{apart, beside_stars};
 pub use arrays::array_elements;
+pub(crate) use casts::{name_casts, register as register_casts};
 pub use copy::{CopyArgument, CopyOut, copy_out};
 pub use geometry::ewkb;
 pub(crate) use geometry::register as register_geometry;

@@ -19,7 +19,7 @@ use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
-use crate::postgres::{register_geometry, register_type_names};
+use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
 use crate::spill::{QuerySpill, SpillFolder};
@@ -65,6 +65,7 @@ impl Sessions {
         arithmetic::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
+        register_casts(&mut state)?;
         Ok(Self {
             template: state,
             shared,

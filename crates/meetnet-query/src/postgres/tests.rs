@@ -113,6 +113,24 @@ async fn times_are_shown_as_postgresql_shows_them() {
     assert!(error.message.contains("a format with %"), "{error}");
 }
 
+#[tokio::test]
+async fn two_casts_of_one_column_are_two_columns() {
+    let database = Database::new();
+    let day = "FROM counts WHERE segment_id = 1 AND time < '2026-01-02T00:00:00Z'";
+    for (sql, expected) in [
+        (
+            format!("SELECT max(time::date), max(time::time) {day}"),
+            &["max|max", "2026-01-01|23:00:00"][..],
+        ),
+        (
+            format!("SELECT time::date AS day, time::date::text, count(*) {day} GROUP BY 1, 2"),
+            &["day|time|count", "2026-01-01|2026-01-01|24"],
+        ),
+    ] {
+        check(&database, &sql, expected).await;
+    }
+}
+
 #[test]
 fn a_text_is_split_into_statements() {
     let check = |sql: &str, expected: &[(&str, &[&str])]| {
