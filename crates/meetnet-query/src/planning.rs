@@ -21,7 +21,7 @@ use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::{self, Parameters};
 use crate::parse;
 use crate::postgres::rewrite::rewritten;
-use crate::postgres::{JSON_EXTENSION, apart, beside_stars, name_casts};
+use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, name_casts};
 use crate::reach::Reach;
 
 mod positions;
@@ -148,7 +148,8 @@ pub(crate) async fn planned(
     tables: &SnapshotTables,
     options: &QueryOptions,
 ) -> Result<Planned> {
-    let statement = parse::statement(&request.sql, request.dialect, options)?;
+    let mut statement = parse::statement(&request.sql, request.dialect, options)?;
+    escape_by_backslash(&mut statement);
     check_only_reads(&statement)?;
     check_heard(&statement)?;
     let (plan, names) = match request.dialect {
