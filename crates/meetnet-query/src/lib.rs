@@ -27,6 +27,7 @@ mod functions;
 mod guard;
 mod held_rows;
 mod hints;
+mod intervals;
 mod keys;
 mod latest;
 mod licences;

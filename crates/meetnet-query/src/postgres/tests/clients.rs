@@ -111,6 +111,32 @@ async fn superset_writes_times_with_their_format() {
 }
 
 #[tokio::test]
+async fn tableau_begins_weeks_with_sunday() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT (DATE_TRUNC('DAY', \"counts\".\"time\") + (-EXTRACT(DOW FROM \"counts\".\"time\") * INTERVAL '1 DAY')) AS \"twk\",
+           COUNT(1) AS \"cnt\" FROM \"public\".\"counts\" \"counts\"
+         WHERE segment_id = 1 AND \"counts\".\"time\" < (TIMESTAMP '2026-01-02 00:00:00.000') GROUP BY 1",
+        &["twk|cnt", "2025-12-28T00:00:00Z|24"],
+    )
+    .await;
+    // A number of days is often a parameter.
+    let found = table(
+        &database,
+        QueryRequest {
+            parameters: positional([Arc::new(Int64Array::from(vec![3])) as ArrayRef]),
+            ..request("SELECT '2026-01-31T00:00:00Z'::timestamptz - $1 * INTERVAL '1 day' AS since")
+        },
+    );
+    assert_eq!(found.await[1], ["2026-01-28T00:00:00Z"]);
+}
+
+#[tokio::test]
 async fn jdbc_looks_types_up_along_the_search_path() {
     let database = Database::new();
     for (name, expected) in [("_int8", "true|b|_int8|1016"), ("int8", "false|b|int8|20")] {
