@@ -270,6 +270,7 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
                 "binary": rows,
                 "list": 48,
                 "cursor": 72,
+                "cursor with values": rows,
                 "copied text": rows,
                 "copied binary": rows,
                 "copied csv": "segment_id;time;car\n\
