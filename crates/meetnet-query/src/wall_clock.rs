@@ -32,6 +32,8 @@ use crate::rewrite;
 
 /// At least as far from a change of clocks as they can be from UTC.
 const DAY_S: i64 = 86_400;
+/// Some 250,000 years before and after 1970: what is further off has no calendar.
+const SECONDS_MAX: u64 = 8_000_000_000_000;
 
 /// Makes such casts functions.
 #[derive(Debug)]
@@ -160,13 +162,17 @@ fn instants(clock: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 /// Returns the instant of what clocks show twice or never: that by the smaller of the offsets before and behind. Where they are
 /// put back this is the later of both, where they are put forward it is by the clocks of before, so that they show more.
 fn by_smaller_offset(clock: i64, per_second: i64, zone: Tz) -> Result<i64> {
+    let out_of_range =
+        || DataFusionError::Execution("a time by the clocks of a zone is out of range".to_owned());
     let second = clock.div_euclid(per_second);
+    if second.unsigned_abs() > SECONDS_MAX {
+        return Err(out_of_range());
+    }
     let offset = |at: i64| -> Result<i64> {
         Ok(adjust_to_local_time::<TimestampSecondType>(at, zone)? - at)
     };
-    let offset = offset(second - DAY_S)?.min(offset(second + DAY_S)?);
+    let (before, behind) = (second - DAY_S, second + DAY_S);
+    let offset = offset(before)?.min(offset(behind)?);
     let instant = clock.checked_sub(offset.saturating_mul(per_second));
-    instant.ok_or_else(|| {
-        DataFusionError::Execution("a time by the clocks of a zone is out of range".to_owned())
-    })
+    instant.ok_or_else(out_of_range)
 }
