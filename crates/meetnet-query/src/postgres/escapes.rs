@@ -47,7 +47,7 @@ impl VisitorMut for Escapes {
         let written = literal(pattern).map(|pattern| text(&with_backslashes(pattern, escape)));
         **pattern = written.unwrap_or_else(|| {
             let escape = escape.map(String::from).unwrap_or_default();
-            call(ESCAPED_LIKE, vec![pattern.as_ref().clone(), text(&escape)])
+            call(ESCAPED_LIKE, vec![(**pattern).clone(), text(&escape)])
         });
         *escape_char = None;
         ControlFlow::Continue(())
