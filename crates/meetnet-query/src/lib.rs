@@ -27,7 +27,7 @@ mod functions;
 mod guard;
 mod held_rows;
 mod hints;
-mod intervals;
+mod interval_arithmetic;
 mod keys;
 mod latest;
 mod licences;

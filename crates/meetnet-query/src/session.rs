@@ -17,7 +17,7 @@ use crate::as_of::AsOfPlanner;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
-use crate::intervals;
+use crate::interval_arithmetic;
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
@@ -67,7 +67,7 @@ impl Sessions {
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
         register_casts(&mut state)?;
-        intervals::register(&mut state)?;
+        interval_arithmetic::register(&mut state)?;
         Ok(Self {
             template: state,
             shared,
