@@ -41,29 +41,30 @@ impl VisitorMut for Escapes {
         else {
             return ControlFlow::Continue(());
         };
-        let Some(escape) = escape_char.as_ref().and_then(other_escape) else {
+        let Some(escape) = escape_char.as_ref().and_then(escape_of) else {
             return ControlFlow::Continue(());
         };
-        let written = literal(pattern).map(|pattern| text(&with_backslashes(pattern, escape)));
-        **pattern = written.unwrap_or_else(|| {
-            let escape = escape.map(String::from).unwrap_or_default();
-            call(ESCAPED_LIKE, vec![(**pattern).clone(), text(&escape)])
-        });
+        // Without any it is the backslash.
+        if escape != Some('\\') {
+            let written = literal(pattern).map(|pattern| text(&with_backslashes(pattern, escape)));
+            **pattern = written.unwrap_or_else(|| {
+                let escape = escape.map(String::from).unwrap_or_default();
+                call(ESCAPED_LIKE, vec![(**pattern).clone(), text(&escape)])
+            });
+        }
         *escape_char = None;
         ControlFlow::Continue(())
     }
 }
 
-/// Returns a character that is no backslash; Some(None): there is none, and every character means itself. What is no character is
-/// left to the planner.
-fn other_escape(written: &ValueWithSpan) -> Option<Option<char>> {
+/// Returns the character that escapes; Some(None): there is none, and every character means itself. What is no character is left to
+/// the planner.
+fn escape_of(written: &ValueWithSpan) -> Option<Option<char>> {
     let (Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text)) = &written.value
     else {
         return None;
     };
     let mut letters = text.chars();
-    match (letters.next(), letters.next()) {
-        (Some('\\'), None) | (Some(_), Some(_)) => None,
-        (escape, _) => Some(escape),
-    }
+    let escape = letters.next();
+    letters.next().is_none().then_some(escape)
 }

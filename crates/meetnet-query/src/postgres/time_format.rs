@@ -112,10 +112,12 @@ pub(super) fn reading_format_of(template: &str) -> Result<String, String> {
         let mut parts = format.split('%').skip(1);
         parts.any(|part| part.trim_start_matches('-').starts_with(letters))
     };
-    // DataFusion 55.2 takes hours alone for a day without a time.
-    if has(&['H', 'I']) && !has(&['M']) {
+    // What of a time does not say which, DataFusion 55.2 takes for a day without one: midnight, whatever the text says.
+    let has_time = has(&['H', 'I', 'M', 'S', 'p', 'P', '3', '6', ':']);
+    let has_hour = has(&['H']) || (has(&['I']) && has(&['p', 'P']));
+    if has_time && !(has_hour && has(&['M'])) {
         return Err(
-            "hours are read together with minutes only: write HH24:MI, and the minutes into the text"
+            "a time of day is read by its hours and minutes together: write HH24:MI, or HH12:MI AM, and both into the text"
                 .to_owned(),
         );
     }
@@ -167,7 +169,15 @@ mod tests {
         check("YYYYMMDD", "%Y%m%d");
         check("FMDD/FMMM/YYYY", "%-d/%-m/%Y");
         check("%Y-%m-%d %H", "%Y-%m-%d %H");
-        for (template, why) in [("YYYY-MM-DD HH24", "minutes"), ("YYYY WW", "`WW`")] {
+        for (template, why) in [
+            ("YYYY-MM-DD HH24", "minutes"),
+            // By which half of the day, nobody says.
+            ("YYYY-MM-DD HH:MI:SS", "HH24"),
+            ("YYYY-MM-DD MI:SS", "hours"),
+            ("YYYY-MM-DD SS", "hours"),
+            ("YYYY-MM-DD OF", "hours"),
+            ("YYYY WW", "`WW`"),
+        ] {
             let error = reading_format_of(template).expect_err(template);
             assert!(error.contains(why), "{template}: {error}");
         }

@@ -86,6 +86,12 @@ async fn sqlalchemy_escapes_patterns_with_a_slash() {
         },
     );
     assert_eq!(found.await.concat(), expected);
+    check(
+        &database,
+        r"SELECT 'pg_a' LIKE 'pg\_%' ESCAPE E'\\' AS same, 'pgxa' LIKE 'pg\_%' ESCAPE E'\\' AS other",
+        &["same|other", "true|false"],
+    )
+    .await;
 }
 
 #[tokio::test]
