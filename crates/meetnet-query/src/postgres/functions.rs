@@ -116,7 +116,9 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "array_lower" => number(1),
         // The planner has to know where a series ends that is made of it.
         "array_upper" => match first? {
-            Expr::Array(array) if !array.elem.is_empty() => number(array.elem.len() as i64),
+            Expr::Array(array) if !array.elem.is_empty() && is_one(arguments.get(1)?) => {
+                number(array.elem.len() as i64)
+            }
             _ => return None,
         },
         "version" => text(&format!(
@@ -279,6 +281,10 @@ pub(super) fn second_of_two(function: &mut Function) -> Option<&mut Expr> {
         [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] => Some(expr),
         _ => None,
     }
+}
+
+fn is_one(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Number(digits, _) if digits == "1"))
 }
 
 /// Returns the arguments that are expressions.
