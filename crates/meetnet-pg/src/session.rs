@@ -73,7 +73,8 @@ struct Prepared {
 /// A statement with values.
 enum Bound {
     Empty,
-    Command(Command, Vec<i16>),
+    /// With the formats of what it answers, and the values of the query within.
+    Command(Box<Command>, Vec<i16>, Vec<ArrayRef>),
     Query(Box<Portal>),
     /// As a query, made by DECLARE.
     Cursor(Box<Portal>, bool),
@@ -161,7 +162,7 @@ impl Session {
             self.check_transaction(action.ends_transaction())?;
             match action {
                 Action::Empty => wire.put(&EmptyQueryResponse::new())?,
-                Action::Command(command) => self.command(&command, true, &[], wire).await?,
+                Action::Command(command) => self.command(&command, true, &[], &[], wire).await?,
                 Action::Query(sql) => {
                     // The answer says what it is like: nothing is planned twice.
                     let request = self.request(&sql, Vec::new());
@@ -227,6 +228,13 @@ impl Session {
                 let (parameters, fields) =
                     describe(&self.service, &self.cancel, request, known, wire).await?;
                 (parameters, Some(fields))
+            }
+            // It answers no rows; its query has values all the same.
+            Action::Command(Command::Declare { query, .. }) => {
+                let request = self.request(query, Vec::new());
+                let (parameters, _) =
+                    describe(&self.service, &self.cancel, request, known, wire).await?;
+                (parameters, None)
             }
             Action::Command(command) => (Vec::new(), self.fields(command)),
             Action::Empty => (Vec::new(), None),
@@ -309,16 +317,18 @@ impl Session {
             )
             .into());
         }
+        let values = bind.values.iter().zip(&prepared.parameters).enumerate();
+        let values = values.map(|(position, (value, pg_type))| {
+            let format = Format::of(&bind.formats, position)?;
+            parameter::read(value.as_deref(), *pg_type, format)
+        });
+        let values = values.collect::<Result<Vec<_>, PgError>>()?;
         let bound = match &prepared.action {
             Action::Empty => Bound::Empty,
-            Action::Command(command) => Bound::Command(command.clone(), bind.result_formats),
+            Action::Command(command) => {
+                Bound::Command(Box::new(command.clone()), bind.result_formats, values)
+            }
             Action::Query(sql) => {
-                let values = bind.values.iter().zip(&prepared.parameters).enumerate();
-                let values = values.map(|(position, (value, pg_type))| {
-                    let format = Format::of(&bind.formats, position)?;
-                    parameter::read(value.as_deref(), *pg_type, format)
-                });
-                let values = values.collect::<Result<Vec<_>, PgError>>()?;
                 let request = self.request(sql, values);
                 let fields = prepared.fields.clone().unwrap_or_default();
                 let portal = Portal::new(request, fields, bind.result_formats);
@@ -378,7 +388,7 @@ impl Session {
             Target::Portal => match self.portals.get(name) {
                 None => return Err(no_cursor(name).into()),
                 Some(Bound::Empty) => None,
-                Some(Bound::Command(command, formats)) => {
+                Some(Bound::Command(command, formats, _)) => {
                     let fields = self.fields(command);
                     self.check_transaction(fields.is_none())?;
                     fields
@@ -422,9 +432,9 @@ impl Session {
     ) -> Result<(), End> {
         match bound {
             Bound::Empty => wire.put(&EmptyQueryResponse::new()),
-            Bound::Command(command, formats) => {
+            Bound::Command(command, formats, values) => {
                 self.check_transaction(command.ends_transaction())?;
-                self.command(command, false, formats, wire).await
+                self.command(command, false, formats, values, wire).await
             }
             Bound::Query(portal) | Bound::Cursor(portal, _) => {
                 self.check_transaction(false)?;

@@ -8,7 +8,7 @@
 //! | `repeat`, `lpad`, `rpad`, `array_repeat` | a number in the arguments sets the size | bounded |
 //! | `replace`, `regexp_replace`, `array_replace`, `array_to_string`, `regexp_match` | product of two sizes | bounded |
 //! | `concat`, `concat_ws`, `overlay`, `\|\|`, `make_array`, `array_concat` and the like | doubles with each nesting | bounded |
-//! | `encode` | doubles with each nesting | bounded |
+//! | `encode`, the pattern of `LIKE … ESCAPE` | doubles with each nesting | bounded |
 //! | `string_to_array` | each byte may become an element | bounded |
 //! | `to_char` | a long format for each row | bounded |
 //! | `levenshtein`, `array_has_all`, `array_has_any` | each with each | bounded per row, stopped between rows |
@@ -39,6 +39,7 @@ use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{Expr, Operator, ScalarUDF, lit};
 
 mod bounded;
+mod escaped;
 mod like;
 mod pattern;
 mod share;
@@ -49,9 +50,11 @@ mod text;
 mod tests;
 
 use bounded::{Bounded, Growth, Work};
+use escaped::EscapedLike;
 use like::{BoundedLike, is_search};
 use text::BoundedText;
 
+pub(crate) use escaped::{ESCAPED_LIKE, with_backslashes};
 pub(crate) use share::CallShare;
 
 const REMOVED: [&str; 7] = [
@@ -64,10 +67,11 @@ const REMOVED: [&str; 7] = [
     "file_row_index",
 ];
 
-const BOUNDED: [(&str, Growth, Work); 31] = [
+const BOUNDED: [(&str, Growth, Work); 32] = [
     ("repeat", Growth::TimesNumber, Work::Small),
     ("array_repeat", Growth::Elements, Work::Small),
     ("encode", Growth::Doubled, Work::Small),
+    (ESCAPED_LIKE, Growth::Doubled, Work::Small),
     ("lpad", Growth::ToNumber, Work::Small),
     ("rpad", Growth::ToNumber, Work::Small),
     ("replace", Growth::TimesReplacement, Work::Small),
@@ -106,6 +110,7 @@ pub(crate) fn restrict(state: &mut SessionState) -> Result<()> {
     for name in REMOVED {
         state.deregister_udf(name)?;
     }
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(EscapedLike::new())))?;
     let mut bound = HashMap::new();
     for (name, growth, work) in BOUNDED {
         if let Some(inner) = state.deregister_udf(name)? {
@@ -191,7 +196,7 @@ impl FunctionRewrite for BindFunctions {
                     _ => None,
                 }
             }
-            // Another escape than this one is refused when the plan is made.
+            // With another escape a pattern was written anew before the plan was made.
             Expr::Like(Like {
                 negated,
                 expr: text,

@@ -28,6 +28,7 @@ mod functions;
 mod guard;
 mod held_rows;
 mod hints;
+mod interval_arithmetic;
 mod intervals;
 mod keys;
 mod latest;

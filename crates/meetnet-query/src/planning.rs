@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::ScalarValue;
+use datafusion::common::{ScalarValue, SchemaError};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -22,7 +22,7 @@ use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::{self, Parameters};
 use crate::parse;
 use crate::postgres::rewrite::rewritten;
-use crate::postgres::{JSON_EXTENSION, beside_stars};
+use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, name_casts};
 use crate::reach::Reach;
 
 mod positions;
@@ -149,7 +149,8 @@ pub(crate) async fn planned(
     tables: &SnapshotTables,
     options: &QueryOptions,
 ) -> Result<Planned> {
-    let statement = parse::statement(&request.sql, request.dialect, options)?;
+    let mut statement = parse::statement(&request.sql, request.dialect, options)?;
+    escape_by_backslash(&mut statement);
     check_only_reads(&statement)?;
     check_heard(&statement)?;
     let (plan, names) = match request.dialect {
@@ -159,7 +160,7 @@ pub(crate) async fn planned(
         }
         Dialect::Postgres => {
             let rewritten = rewritten(statement, tables)?;
-            let plan = session.statement_to_plan(rewritten.statement).await?;
+            let plan = planned_with_casts(session, rewritten.statement).await?;
             (plan, rewritten.names)
         }
     };
@@ -167,8 +168,8 @@ pub(crate) async fn planned(
     Ok(Planned { plan, names })
 }
 
-/// Plans a statement as it is written, or where that is refused, with names of their own for columns beside a `*` and for those
-/// that an ORDER BY means by their position; returns what the former are called.
+/// Plans a statement as it is written, or where that is refused, with names of their own for columns beside a `*`, for what would
+/// have the same name, and for those that an ORDER BY means by their position; returns what the former are called.
 ///
 /// They are the second choice: an ORDER BY behind DISTINCT or UNION means a column by the name that was written.
 async fn planned_with_names(
@@ -176,27 +177,62 @@ async fn planned_with_names(
     statement: Statement,
 ) -> Result<(LogicalPlan, BTreeMap<String, String>)> {
     let mut renamed = statement.clone();
-    let names = columns_beside_stars(&mut renamed);
+    let error = match session.statement_to_plan(statement).await {
+        Ok(plan) => return Ok((plan, BTreeMap::new())),
+        Err(error) => error,
+    };
+    let mut names = name_columns(&mut renamed, beside_stars);
+    let mut has_casts = false;
+    if is_of_same_names(&error) {
+        names.extend(name_columns(&mut renamed, apart));
+        has_casts = name_casts(&mut renamed);
+    }
     let has_positions = name_positions(&mut renamed);
+    if names.is_empty() && !has_casts && !has_positions {
+        return Err(error);
+    }
+    let planned = session.statement_to_plan(renamed).await;
+    // Where that is refused, too, the error is about what was written.
+    planned.map(|plan| (plan, names)).or(Err(error))
+}
+
+/// Plans a statement whose columns have names of their own, as it is written, or with casts that have such as well.
+async fn planned_with_casts(session: &SessionState, statement: Statement) -> Result<LogicalPlan> {
+    let mut renamed = statement.clone();
     match session.statement_to_plan(statement).await {
-        Ok(plan) => Ok((plan, BTreeMap::new())),
-        Err(error) if names.is_empty() && !has_positions => Err(error),
-        Err(error) => {
+        Err(error) if is_of_same_names(&error) && name_casts(&mut renamed) => {
             let planned = session.statement_to_plan(renamed).await;
-            // Where that is refused, too, the error is about what was written.
-            planned.map(|plan| (plan, names)).or(Err(error))
+            planned.or(Err(error))
         }
+        planned => planned,
     }
 }
 
-/// Gives the columns beside a `*` names of their own; returns what they are called.
-fn columns_beside_stars(statement: &mut Statement) -> BTreeMap<String, String> {
+/// Returns true for what a statement is refused with because two expressions have one name.
+fn is_of_same_names(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::Plan(message) => message.contains("require unique expression names"),
+        DataFusionError::SchemaError(error, _) => matches!(
+            **error,
+            SchemaError::DuplicateQualifiedField { .. }
+                | SchemaError::DuplicateUnqualifiedField { .. }
+                | SchemaError::AmbiguousReference { .. }
+        ),
+        _ => false,
+    }
+}
+
+/// Gives columns of a query names of their own; returns what they are called.
+fn name_columns(
+    statement: &mut Statement,
+    of_query: fn(&mut ast::Query) -> BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     match statement {
         Statement::Statement(statement) => match statement.as_mut() {
-            ast::Statement::Query(query) => beside_stars(query),
+            ast::Statement::Query(query) => of_query(query),
             _ => BTreeMap::new(),
         },
-        Statement::Explain(explain) => columns_beside_stars(&mut explain.statement),
+        Statement::Explain(explain) => name_columns(&mut explain.statement, of_query),
         _ => BTreeMap::new(),
     }
 }

@@ -12,9 +12,11 @@
 
 mod aliases;
 mod arrays;
+mod casts;
 pub(crate) mod catalog;
 mod copy;
 mod emptiness;
+mod escapes;
 mod functions;
 mod geometry;
 pub(crate) mod layers;
@@ -28,9 +30,11 @@ mod time_format;
 mod type_name;
 mod types;
 
-pub(crate) use aliases::beside_stars;
+pub(crate) use aliases::{apart, beside_stars};
 pub use arrays::array_elements;
+pub(crate) use casts::{name_casts, register as register_casts};
 pub use copy::{CopyArgument, CopyOut, copy_out};
+pub(crate) use escapes::escape_by_backslash;
 pub use geometry::ewkb;
 pub(crate) use geometry::register as register_geometry;
 pub use prepare::{PgExecute, PgPrepare, execute, prepare};

@@ -22,10 +22,11 @@ use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
+use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
-use crate::postgres::{register_geometry, register_type_names};
+use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
 use crate::sliding;
@@ -79,6 +80,8 @@ impl Sessions {
         intervals::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
+        register_casts(&mut state)?;
+        interval_arithmetic::register(&mut state)?;
         Ok(Self {
             template: state,
             shared,

@@ -5,14 +5,22 @@
 //! DataFusion 55.2 takes every cast between times for one that keeps the number, and compares without it: `clock AT TIME
 //! ZONE 'Europe/Brussels' = instant` would be true two hours off, and no error says so. From a time without a zone to one
 //! with a zone the number changes (but in UTC), so that such a cast is a function here, which nobody takes away.
+//!
+//! A cast also ends with an error at what clocks show twice, or never, in the nights when they are changed. The function takes
+//! what PostgreSQL takes: of an hour that is there twice the later one, and for one that is left out as much later as is left
+//! out.
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::array::timezone::Tz;
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampSecondType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
+use datafusion::functions::datetime::to_local_time::adjust_to_local_time;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -21,6 +29,11 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::rewrite;
+
+/// At least as far from a change of clocks as they can be from UTC.
+const DAY_S: i64 = 86_400;
+/// Some 250,000 years before and after 1970: what is further off has no calendar.
+const SECONDS_MAX: u64 = 8_000_000_000_000;
 
 /// Makes such casts functions.
 #[derive(Debug)]
@@ -95,10 +108,71 @@ impl ScalarUDFImpl for InstantOfClock {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(clock) = args.args.first() else {
+        let (Some(clock), DataType::Timestamp(unit, _)) = (args.args.first(), &self.to) else {
             let message = "`instant_of_clock` takes one argument".to_owned();
             return Err(DataFusionError::Plan(message));
         };
-        clock.cast_to(&self.to, None)
+        match clock.cast_to(&DataType::Timestamp(*unit, None), None)? {
+            ColumnarValue::Array(clock) => instants(&clock, &self.to).map(ColumnarValue::Array),
+            ColumnarValue::Scalar(clock) => {
+                let instants = instants(&clock.to_array()?, &self.to)?;
+                ScalarValue::try_from_array(&instants, 0).map(ColumnarValue::Scalar)
+            }
+        }
     }
+}
+
+/// Returns the instants at which the clocks of a zone show times, which are in the unit of the instants.
+fn instants(clock: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    // NULL where there is not the one instant.
+    let lenient = CastOptions {
+        safe: true,
+        ..CastOptions::default()
+    };
+    let found = cast_with_options(clock, to, &lenient)?;
+    let DataType::Timestamp(unit, Some(zone)) = to else {
+        return Ok(found);
+    };
+    if found.null_count() == clock.null_count() {
+        return Ok(found);
+    }
+    let zone: Tz = zone.parse()?;
+    let per_second = match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    };
+    let (clock, found) = (
+        cast(clock, &DataType::Int64)?,
+        cast(&found, &DataType::Int64)?,
+    );
+    let (clock, found) = (
+        clock.as_primitive::<Int64Type>(),
+        found.as_primitive::<Int64Type>(),
+    );
+    let instants = clock.iter().zip(found).map(|(clock, found)| match clock {
+        Some(clock) if found.is_none() => by_smaller_offset(clock, per_second, zone).map(Some),
+        _ => Ok(found),
+    });
+    let instants: Int64Array = instants.collect::<Result<_>>()?;
+    Ok(cast(&instants, to)?)
+}
+
+/// Returns the instant of what clocks show twice or never: that by the smaller of the offsets before and behind. Where they are
+/// put back this is the later of both, where they are put forward it is by the clocks of before, so that they show more.
+fn by_smaller_offset(clock: i64, per_second: i64, zone: Tz) -> Result<i64> {
+    let out_of_range =
+        || DataFusionError::Execution("a time by the clocks of a zone is out of range".to_owned());
+    let second = clock.div_euclid(per_second);
+    if second.unsigned_abs() > SECONDS_MAX {
+        return Err(out_of_range());
+    }
+    let offset = |at: i64| -> Result<i64> {
+        Ok(adjust_to_local_time::<TimestampSecondType>(at, zone)? - at)
+    };
+    let (before, behind) = (second - DAY_S, second + DAY_S);
+    let offset = offset(before)?.min(offset(behind)?);
+    let instant = clock.checked_sub(offset.saturating_mul(per_second));
+    instant.ok_or_else(out_of_range)
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use meetnet_model::common::LICENCE;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::Rights;
 use meetnet_model::quantity::SizeText;
@@ -270,12 +271,19 @@ impl<'a> Export<'a> {
             )));
         }
         let (from, to) = span(target, options).await?;
+        // Rows of every dataset say what may be done with them, those of other views do not, and have no key.
+        let key = if columns.iter().any(|(name, _)| name == LICENCE) {
+            target.key(&described(options)).await?
+        } else {
+            Vec::new()
+        };
         let mut selection = Selection {
             from,
             to,
             properties: options.property.clone(),
             subjects: options.sensor.clone(),
             area: options.bbox,
+            key,
             ..Selection::of(&options.dataset, columns)
         };
         selection

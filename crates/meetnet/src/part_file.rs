@@ -1,4 +1,5 @@
-//! A file that appears whole under its name or not at all: it is written as `NAME.part`, synced, and renamed.
+//! A file that appears whole under its name or not at all: it is written as `NAME.part`, synced, and renamed. What was not
+//! finished stays for whoever goes on with it; of what cannot be gone on with nothing stays.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -17,11 +18,29 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// A file that is being written.
 #[derive(Debug)]
 pub(crate) struct PartFile {
+    // Before `part`: what is closed is removed, not the other way round.
     to: BufWriter<File>,
-    part: PathBuf,
+    part: Part,
     path: PathBuf,
     hash: Sha256,
     bytes: u64,
+}
+
+/// The name that a file has until it is whole.
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    /// Nobody goes on with it: without its end it is removed.
+    is_removed: bool,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.is_removed {
+            // There is an error already, which says more.
+            drop(fs::remove_file(&self.path));
+        }
+    }
 }
 
 /// What has been written.
@@ -61,11 +80,20 @@ impl PartFile {
     fn over(file: File, part: PathBuf, path: &Path, hash: Sha256, bytes: u64) -> Self {
         Self {
             to: BufWriter::with_capacity(BUFFER_BYTES, file),
-            part,
+            part: Part {
+                path: part,
+                is_removed: false,
+            },
             path: path.to_path_buf(),
             hash,
             bytes,
         }
+    }
+
+    /// Leaves nothing behind where the file is not finished.
+    pub(crate) fn whole_or_nothing(mut self) -> Self {
+        self.part.is_removed = true;
+        self
     }
 
     /// Returns how many bytes there are.
@@ -80,7 +108,7 @@ impl PartFile {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         self.to
             .write_all(bytes)
-            .with_context(|| cannot_write(&self.part))?;
+            .with_context(|| cannot_write(&self.part.path))?;
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
         Ok(())
@@ -104,7 +132,7 @@ impl PartFile {
     ) -> anyhow::Result<Written> {
         let Self {
             to,
-            part,
+            mut part,
             path,
             hash,
             bytes,
@@ -115,17 +143,22 @@ impl PartFile {
         };
         if let Err(error) = check(&written) {
             // What is wrong would only be gone on with.
-            drop(fs::remove_file(&part));
+            part.is_removed = true;
             return Err(error);
         }
         let file = to
             .into_inner()
             .map_err(std::io::IntoInnerError::into_error)
-            .with_context(|| cannot_write(&part))?;
-        file.sync_all().with_context(|| cannot_write(&part))?;
-        fs::rename(&part, &path).with_context(|| {
-            format!("failed to rename {} to {}", part.display(), path.display())
+            .with_context(|| cannot_write(&part.path))?;
+        file.sync_all().with_context(|| cannot_write(&part.path))?;
+        fs::rename(&part.path, &path).with_context(|| {
+            format!(
+                "failed to rename {} to {}",
+                part.path.display(),
+                path.display()
+            )
         })?;
+        part.is_removed = false;
         Ok(written)
     }
 }

@@ -272,6 +272,7 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
                 "texts": [true, true, 72, 72, 0, 0, 2, 72],
                 "any of a list": 72,
                 "cursor": 72,
+                "cursor with values": rows,
                 "copied text": rows,
                 "copied binary": rows,
                 "copied csv": "segment_id;time;car\n\

@@ -39,12 +39,14 @@ impl Session {
         }
     }
 
-    /// Does what a command says. `describes`: rows are announced, as a simple query wants it.
+    /// Does what a command says. `describes`: rows are announced, as a simple query wants it. `values` are those of the query
+    /// within a command.
     pub(super) async fn command(
         &mut self,
         command: &Command,
         describes: bool,
         formats: &[i16],
+        values: &[ArrayRef],
         wire: &mut Wire,
     ) -> Result<(), End> {
         let tag = match command {
@@ -108,7 +110,7 @@ impl Session {
                 is_binary,
                 is_held,
             } => {
-                self.declare(name, query, *is_binary, *is_held, wire)
+                self.declare(name, query, *is_binary, *is_held, values, wire)
                     .await?;
                 "DECLARE CURSOR"
             }
@@ -364,6 +366,7 @@ impl Session {
         query: &str,
         is_binary: bool,
         is_held: bool,
+        values: &[ArrayRef],
         wire: &mut Wire,
     ) -> Result<(), End> {
         if self.transaction == TransactionStatus::Idle && !is_held {
@@ -374,9 +377,12 @@ impl Session {
             .into());
         }
         self.check_portal(name)?;
-        let request = self.request(query, Vec::new());
-        let asked = request.clone();
-        let (_, fields) = describe(&self.service, &self.cancel, asked, Vec::new(), wire).await?;
+        let asked = self.request(query, Vec::new());
+        let known = values.iter();
+        let known = known.map(|value| Some(PgType::of_arrow(value.data_type())));
+        let known = known.collect();
+        let (_, fields) = describe(&self.service, &self.cancel, asked, known, wire).await?;
+        let request = self.request(query, values.to_vec());
         let portal = Portal::new(request, fields, vec![i16::from(is_binary)]);
         let cursor = Bound::Cursor(Box::new(portal), is_held);
         self.portals.insert(name.to_owned(), cursor);

@@ -114,6 +114,50 @@ async fn messages_and_sql_have_one_list_of_statements() {
     );
 }
 
+/// As psycopg's named cursors send it, and with them `stream_results` of SQLAlchemy.
+#[tokio::test]
+async fn a_cursor_takes_the_values_that_are_bound_to_its_declaration() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    assert_eq!(client.query("BEGIN").await, ["BEGIN", "ready T"]);
+    let declare = "DECLARE \"part\" CURSOR FOR SELECT value FROM generate_series(1, 5) WHERE value >= $1 AND value < $2";
+    client
+        .send(&Parse::new(Some("d".into()), declare.into(), vec![]))
+        .await;
+    let three = Bytes::copy_from_slice(&3_i64.to_be_bytes());
+    let five = Bytes::from_static(b"5");
+    client
+        .send(&Bind::new(
+            None,
+            Some("d".into()),
+            vec![1, 0],
+            vec![Some(three), Some(five)],
+            vec![],
+        ))
+        .await;
+    client.send(&Execute::new(None, 0)).await;
+    client.send(&Sync::new()).await;
+    assert_eq!(
+        client.exchange().await,
+        ["parsed", "bound", "DECLARE CURSOR", "ready T"]
+    );
+    assert_eq!(
+        client.query("FETCH ALL FROM \"part\"").await,
+        ["columns value:20", "row 3", "row 4", "FETCH 2", "ready T"]
+    );
+    // One value is missing.
+    client
+        .send(&Bind::new(
+            None,
+            Some("d".into()),
+            vec![],
+            vec![Some(Bytes::from_static(b"3"))],
+            vec![],
+        ))
+        .await;
+    client.send(&Sync::new()).await;
+    assert_eq!(client.exchange().await, ["ERROR 08P01", "ready E"]);
+}
+
 #[tokio::test]
 async fn types_have_the_names_of_postgresql() {
     let (mut client, _) = Client::login(default_server().await).await;

@@ -108,6 +108,36 @@ async fn no_two_columns_of_an_answer_have_one_name() {
                 .to_owned(),
             "a b",
         ),
+        // A cast has the name of what is cast.
+        (
+            "SELECT time, time::date FROM counts".to_owned(),
+            "time time_1",
+        ),
+        (
+            "SELECT c.car::int, c.car::text, c.car FROM counts AS c ORDER BY car LIMIT 1".to_owned(),
+            "car car_1 car_2",
+        ),
+        (
+            "SELECT time AT TIME ZONE 'UTC', segment_id FROM counts ORDER BY time LIMIT 1".to_owned(),
+            "time segment_id",
+        ),
+        (
+            "SELECT *, car::int FROM (SELECT segment_id, car FROM counts) AS c".to_owned(),
+            "segment_id car car_1",
+        ),
+        (
+            "SELECT max(time::date), max(time::time) FROM counts".to_owned(),
+            "max(time::DATE) max(time::TIME)",
+        ),
+        (
+            "SELECT count(*), count(*) AS n, count(*) FROM counts".to_owned(),
+            "count(*) n count(*)_1",
+        ),
+        (
+            "SELECT segment_id::text, segment_id, count(*) AS n FROM counts GROUP BY 1, 2 ORDER BY 1"
+                .to_owned(),
+            "segment_id segment_id_1 n",
+        ),
         // It is of the other table: nothing is in its way.
         (
             "SELECT x.*, b FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS b) AS y".to_owned(),

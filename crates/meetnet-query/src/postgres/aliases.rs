@@ -1,9 +1,11 @@
 //! Names of answers' columns: as PostgreSQL gives them to clients, and such that no two are the same for the planner.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, VisitMut,
+    VisitorMut,
 };
 
 use super::emptiness::last_part;
@@ -91,6 +93,109 @@ pub(crate) fn beside_stars(query: &mut Query) -> BTreeMap<String, String> {
         };
     }
     made_up
+}
+
+/// Gives columns names of their own that DataFusion may call the same, as it leaves casts out of what it calls them: those with a
+/// cast in them, and what is written twice. Returns what they are called, by that name: a cast as what is cast, the others as
+/// they are written.
+pub(crate) fn apart(query: &mut Query) -> BTreeMap<String, String> {
+    let mut made_up = BTreeMap::new();
+    let Some(select) = first_select_mut(&mut query.body) else {
+        return made_up;
+    };
+    let bare = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) => Some(Bare::of(expr)),
+        _ => None,
+    };
+    let bare: Vec<Option<Bare>> = select.projection.iter().map(bare).collect();
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for bare in bare.iter().flatten() {
+        *counts.entry(&bare.text).or_default() += 1;
+    }
+    let mut columns = BTreeSet::new();
+    for (position, (item, bare)) in select.projection.iter_mut().zip(&bare).enumerate() {
+        let (SelectItem::UnnamedExpr(expr), Some(bare)) = (&*item, bare) else {
+            continue;
+        };
+        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        let is_alone = counts
+            .get(bare.text.as_str())
+            .is_none_or(|count| *count == 1);
+        if (is_alone && !bare.has_cast) || (is_column && columns.insert(&bare.text)) {
+            continue;
+        }
+        let name = match what_is_cast(expr) {
+            Expr::Identifier(ident) => shown(ident),
+            Expr::CompoundIdentifier(parts) => parts.last().map(shown).unwrap_or_default(),
+            expr => expr.to_string(),
+        };
+        let alias = format!("{UNNAMED}{position}");
+        made_up.insert(alias.clone(), name);
+        *item = SelectItem::ExprWithAlias {
+            expr: expr.clone(),
+            alias: Ident::with_quote('"', alias),
+        };
+    }
+    made_up
+}
+
+/// Returns an expression without the casts around it.
+fn what_is_cast(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => what_is_cast(expr),
+        Expr::AtTimeZone { timestamp, .. } => what_is_cast(timestamp),
+        expr => expr,
+    }
+}
+
+/// An expression as DataFusion names it, about: without its casts, and without the tables of its columns.
+struct Bare {
+    text: String,
+    has_cast: bool,
+}
+
+impl Bare {
+    fn of(expr: &Expr) -> Self {
+        let mut expr = expr.clone();
+        let mut without = WithoutCasts { has_cast: false };
+        // The visitor never breaks.
+        let _ = expr.visit(&mut without);
+        Self {
+            text: expr.to_string(),
+            has_cast: without.has_cast,
+        }
+    }
+}
+
+/// Takes casts out of expressions.
+struct WithoutCasts {
+    has_cast: bool,
+}
+
+impl VisitorMut for WithoutCasts {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let nothing = || Expr::Identifier(Ident::new(""));
+        let bare = match expr {
+            Expr::Cast { expr: inner, .. }
+            | Expr::AtTimeZone {
+                timestamp: inner, ..
+            } => {
+                self.has_cast = true;
+                std::mem::replace(inner.as_mut(), nothing())
+            }
+            Expr::Nested(inner) => std::mem::replace(inner.as_mut(), nothing()),
+            Expr::Identifier(ident) => Expr::Identifier(Ident::with_quote('"', shown(ident))),
+            Expr::CompoundIdentifier(parts) => match parts.last() {
+                Some(ident) => Expr::Identifier(Ident::with_quote('"', shown(ident))),
+                None => return ControlFlow::Continue(()),
+            },
+            _ => return ControlFlow::Continue(()),
+        };
+        *expr = bare;
+        ControlFlow::Continue(())
+    }
 }
 
 /// The `*` and `c.*` of a projection.

@@ -75,7 +75,11 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "current_catalog" | "current_database" => text(DATABASE),
         "current_role" | "current_user" | "session_user" | "user" => text(USER),
         "current_schema" => text(SCHEMA),
-        "current_schemas" => texts([super::catalog::PG_CATALOG, SCHEMA]),
+        "current_schemas" => match first? {
+            // Those that are searched without being named are asked for.
+            Expr::Value(value) if value.value == Value::Boolean(false) => texts([SCHEMA]),
+            _ => texts([super::catalog::PG_CATALOG, SCHEMA]),
+        },
         "current_setting" => match literal(first?) {
             Some(name) => setting(name).map_or_else(null, text),
             None => {
@@ -100,6 +104,8 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
                 .map(|part| part.trim_matches('"')),
         ),
         "pg_get_userbyid" => text(OWNER),
+        // Nobody has made a temporary table.
+        "pg_my_temp_schema" => number(0),
         "pg_is_in_recovery" | "pg_is_other_temp_schema" => boolean(false),
         "pg_size_pretty" => cast(first?.clone(), DataType::Text),
         "quote_ident" => first?.clone(),
@@ -108,6 +114,13 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         // No type is added to those that have a number; drivers ask for hstore and PostGIS to register what they read.
         "to_regtype" => number_or_null(None),
         "array_lower" => number(1),
+        // The planner has to know where a series ends that is made of it.
+        "array_upper" => match first? {
+            Expr::Array(array) if !array.elem.is_empty() && is_one(arguments.get(1)?) => {
+                number(array.elem.len() as i64)
+            }
+            _ => return None,
+        },
         "version" => text(&format!(
             "PostgreSQL {} (meetnet)",
             setting("server_version").unwrap_or_default()
@@ -270,6 +283,10 @@ pub(super) fn second_of_two(function: &mut Function) -> Option<&mut Expr> {
     }
 }
 
+fn is_one(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Number(digits, _) if digits == "1"))
+}
+
 /// Returns the arguments that are expressions.
 pub(super) fn arguments(function: &Function) -> Vec<&Expr> {
     let FunctionArguments::List(list) = &function.args else {
@@ -370,6 +387,7 @@ pub(super) fn oid_of_parameter(parameter: &Expr, relations: &[Relation]) -> Expr
         let name = &relation.name;
         let written = [
             name.clone(),
+            format!("\"{name}\""),
             format!("{SCHEMA}.{name}"),
             format!("\"{SCHEMA}\".\"{name}\""),
         ];

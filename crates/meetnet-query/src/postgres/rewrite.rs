@@ -11,7 +11,7 @@
 //! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
-//! | `to_char(time, 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')` |
+//! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: a sign goes before a power |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
@@ -37,7 +37,7 @@ use super::functions::{
     null_texts, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two, text,
 };
 use super::search_path::is_search_path;
-use super::time_format::format_of;
+use super::time_format::{format_of, reading_format_of};
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
 use crate::planning::ShownNames;
@@ -318,7 +318,12 @@ impl Rewriter<'_> {
         match expr {
             Expr::Function(function) => {
                 let name = own_name(&function.name)?;
-                if name == "to_char"
+                let format_of: Option<fn(&str) -> Result<String, String>> = match name.as_str() {
+                    "to_char" => Some(format_of),
+                    "to_timestamp" | "to_date" => Some(reading_format_of),
+                    _ => None,
+                };
+                if let Some(format_of) = format_of
                     && let Some(template) = second_of_two(function)
                     && let Some(written) = literal(template)
                 {
@@ -326,10 +331,10 @@ impl Rewriter<'_> {
                         Ok(format) => *template = text(&format),
                         Err(message) => {
                             let fault = StatementFault::Unsupported;
+                            let message = format!("`{name}`: {message}");
                             self.refused = Some(QueryError::of_statement(fault, message));
                         }
                     }
-                    return None;
                 }
                 if let Some(other) = replaced(&name, function, &self.relations) {
                     return Some(other);
@@ -432,6 +437,12 @@ impl Rewriter<'_> {
             "bool" => {
                 *data_type = DataType::Boolean;
                 None
+            }
+            // A function is its name here, without its schema.
+            "regproc" if literal(expr).is_some() => {
+                let name = literal(expr)?;
+                let schema = format!("{PG_CATALOG}.");
+                Some(text(name.strip_prefix(&schema).unwrap_or(name)))
             }
             name if TEXTS.contains(&name) => Some(cast(expr.clone(), DataType::Text)),
             _ => None,

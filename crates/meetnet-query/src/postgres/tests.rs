@@ -87,6 +87,21 @@ async fn times_are_shown_as_postgresql_shows_them() {
              date_trunc('day', time AT TIME ZONE 'Europe/Brussels') AT TIME ZONE 'Europe/Brussels' = '2025-12-31T23:00:00Z'",
             &["count", "23"],
         ),
+        // In the night in which clocks are put back an hour is there twice, in the other one none.
+        (
+            "SELECT date_trunc('hour', t AT TIME ZONE 'Europe/Brussels') AT TIME ZONE 'Europe/Brussels' AS h, count(*) \
+             FROM (VALUES ('2026-10-25T00:30:00Z'::timestamptz), ('2026-10-25T01:30:00Z'::timestamptz), \
+             ('2026-10-25T02:30:00Z'::timestamptz)) AS series(t) GROUP BY 1 ORDER BY 1",
+            &[
+                "h|count",
+                "2026-10-25T01:00:00Z|2",
+                "2026-10-25T02:00:00Z|1",
+            ],
+        ),
+        (
+            "SELECT '2026-03-29 02:30:00'::timestamp AT TIME ZONE 'Europe/Brussels' AS never",
+            &["never", "2026-03-29T01:30:00Z"],
+        ),
         (
             "SELECT extract(hour FROM '2026-07-01 12:00:00'::timestamp AT TIME ZONE 'Europe/Brussels' AT TIME ZONE 'UTC') AS h",
             &["h", "10"],
@@ -111,6 +126,24 @@ async fn times_are_shown_as_postgresql_shows_them() {
     let error = database.answer(QueryRequest::public(sql)).await;
     let error = error.expect_err("no format");
     assert!(error.message.contains("a format with %"), "{error}");
+}
+
+#[tokio::test]
+async fn two_casts_of_one_column_are_two_columns() {
+    let database = Database::new();
+    let day = "FROM counts WHERE segment_id = 1 AND time < '2026-01-02T00:00:00Z'";
+    for (sql, expected) in [
+        (
+            format!("SELECT max(time::date), max(time::time) {day}"),
+            &["max|max", "2026-01-01|23:00:00"][..],
+        ),
+        (
+            format!("SELECT time::date AS day, time::date::text, count(*) {day} GROUP BY 1, 2"),
+            &["day|time|count", "2026-01-01|2026-01-01|24"],
+        ),
+    ] {
+        check(&database, &sql, expected).await;
+    }
 }
 
 #[test]

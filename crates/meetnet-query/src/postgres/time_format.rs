@@ -1,5 +1,5 @@
-//! Templates of PostgreSQL's `to_char` for times, as the formats that DataFusion has: `YYYY-MM-DD` is `%Y-%m-%d` there. As it is
-//! written it would be the answer itself, in every row.
+//! Templates of PostgreSQL's `to_char`, `to_timestamp` and `to_date`, as the formats that DataFusion has: `YYYY-MM-DD` is
+//! `%Y-%m-%d` there. As it is written it would be the answer itself, in every row, or match nothing.
 
 /// Patterns and what they are, the longest of those that begin alike first. In another case they mean the same, but for those
 /// of [`NAMED`].
@@ -77,7 +77,7 @@ pub(super) fn format_of(template: &str) -> Result<String, String> {
         let Some((name, written)) = found else {
             if let Some(name) = UNKNOWN.iter().find(|name| without(rest, name).is_some()) {
                 return Err(format!(
-                    "`to_char` has no pattern `{name}` here; write the format with % instead, such as %Y-%m-%d %H:%M"
+                    "there is no pattern `{name}` here; write the format with % instead, such as %Y-%m-%d %H:%M"
                 ));
             }
             format.push(next);
@@ -99,6 +99,32 @@ pub(super) fn format_of(template: &str) -> Result<String, String> {
     Ok(format)
 }
 
+/// Returns the format by which a text is read that a template describes; one that is a format already stays.
+///
+/// # Errors
+/// What in it cannot be read here.
+pub(super) fn reading_format_of(template: &str) -> Result<String, String> {
+    if template.contains('%') {
+        return Ok(template.to_owned());
+    }
+    let format = format_of(template)?;
+    let has = |letters: &[char]| {
+        let mut parts = format.split('%').skip(1);
+        parts.any(|part| part.trim_start_matches('-').starts_with(letters))
+    };
+    // What of a time does not say which, DataFusion 55.2 takes for a day without one: midnight, whatever the text says.
+    let has_time = has(&['H', 'I', 'M', 'S', 'p', 'P', '3', '6', ':']);
+    let has_hour = has(&['H']) || (has(&['I']) && has(&['p', 'P']));
+    if has_time && !(has_hour && has(&['M'])) {
+        return Err(
+            "a time of day is read by its hours and minutes together: write HH24:MI, or HH12:MI AM, and both into the text"
+                .to_owned(),
+        );
+    }
+    // There may be any number of digits, or none.
+    Ok(format.replace(".%3f", "%.f").replace(".%6f", "%.f"))
+}
+
 /// Returns what stands behind a pattern, in whichever case it is written.
 fn without<'a>(text: &'a str, pattern: &str) -> Option<&'a str> {
     let (head, rest) = text.split_at_checked(pattern.len())?;
@@ -107,7 +133,7 @@ fn without<'a>(text: &'a str, pattern: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::format_of;
+    use super::{format_of, reading_format_of};
 
     #[test]
     fn templates_become_formats() {
@@ -129,6 +155,32 @@ mod tests {
         check("%Y-%m", "%Y-%m");
         check("\"é", "é");
         check("", "");
+    }
+
+    #[test]
+    fn templates_become_formats_to_read_by() {
+        let check = |template: &str, expect: &str| {
+            let found = reading_format_of(template);
+            assert_eq!(found.as_deref(), Ok(expect), "{template}");
+        };
+        check("YYYY-MM-DD HH24:MI:SS.US", "%Y-%m-%d %H:%M:%S%.f");
+        check("YYYY-MM-DD HH24:MI:SS.MS", "%Y-%m-%d %H:%M:%S%.f");
+        check("DD/MM/YYYY HH12:MI AM", "%d/%m/%Y %I:%M %p");
+        check("YYYYMMDD", "%Y%m%d");
+        check("FMDD/FMMM/YYYY", "%-d/%-m/%Y");
+        check("%Y-%m-%d %H", "%Y-%m-%d %H");
+        for (template, why) in [
+            ("YYYY-MM-DD HH24", "minutes"),
+            // By which half of the day, nobody says.
+            ("YYYY-MM-DD HH:MI:SS", "HH24"),
+            ("YYYY-MM-DD MI:SS", "hours"),
+            ("YYYY-MM-DD SS", "hours"),
+            ("YYYY-MM-DD OF", "hours"),
+            ("YYYY WW", "`WW`"),
+        ] {
+            let error = reading_format_of(template).expect_err(template);
+            assert!(error.contains(why), "{template}: {error}");
+        }
     }
 
     #[test]

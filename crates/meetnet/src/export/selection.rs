@@ -85,6 +85,8 @@ pub(super) struct Selection {
     pub(super) area: Option<Area>,
     /// The table of places whose `lon` and `lat` each row gets; None: rows are as they are.
     pub(super) places: Option<&'static str>,
+    /// The columns in whose order the files lie; none: it is not known.
+    pub(super) key: Vec<String>,
 }
 
 impl Selection {
@@ -259,11 +261,16 @@ impl Selection {
     }
 
     /// Returns the question for the rows of a window. Their order is that of the key, so that an export as of a time is one
-    /// file and no other.
+    /// file and no other. It is the key as it is declared, neither exchanged nor with more behind it: so files lie already,
+    /// and in any other order each window would be sorted in memory.
     pub(super) fn rows(&self, window: &Window) -> String {
-        let parts = [&SUBJECTS[..], &[PROPERTY], &TIMES, &[INTERVAL_S]];
-        let order = parts.iter().filter_map(|names| self.column(names));
-        let mut order: Vec<String> = order.map(|(name, _)| name.to_owned()).collect();
+        let mut order: Vec<String> = if self.key.is_empty() {
+            let parts = [&SUBJECTS[..], &[PROPERTY], &[INTERVAL_S], &TIMES];
+            let order = parts.iter().filter_map(|names| self.column(names));
+            order.map(|(name, _)| name.to_owned()).collect()
+        } else {
+            self.key.iter().map(|name| identifier(name)).collect()
+        };
         let mut statement = format!("SELECT * {}", self.source(window));
         if let Some((places, (subject, _))) = self.places.zip(self.column(&SUBJECTS)) {
             let columns = self.columns.iter();

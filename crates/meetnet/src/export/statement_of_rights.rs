@@ -51,7 +51,8 @@ impl Statement<'_> {
     /// Where it cannot be written.
     pub(super) fn write_beside(&self, path: &Path) -> Result<(), Failure> {
         let json = self.to_json(path).map_err(Failure::Work)?;
-        let mut file = PartFile::create(&beside(path)).map_err(Failure::Work)?;
+        let file = PartFile::create(&beside(path)).map_err(Failure::Work)?;
+        let mut file = file.whole_or_nothing();
         file.write(json.as_bytes()).map_err(Failure::Work)?;
         file.finish().map(drop).map_err(Failure::Work)
     }

@@ -42,3 +42,24 @@ fn a_part_is_gone_on_with_or_written_over() {
     assert!(!part.exists(), "what is wrong is not gone on with");
     assert_eq!(fs::read(&path).expect("a file"), b"ab");
 }
+
+#[test]
+fn what_nobody_goes_on_with_leaves_no_part() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x");
+    let part = folder.path().join("x.part");
+    let mut file = PartFile::create(&path).expect("a file").whole_or_nothing();
+    file.write(b"ab").expect("written");
+    assert!(part.exists());
+    drop(file);
+    assert!(!part.exists() && !path.exists());
+
+    let mut file = PartFile::create(&path).expect("a file").whole_or_nothing();
+    file.write(b"ab").expect("written");
+    file.finish().expect("finished");
+    assert_eq!(fs::read(&path).expect("a file"), b"ab");
+    assert!(!part.exists());
+
+    drop(PartFile::resume(&path).expect("a part"));
+    assert!(part.exists(), "a mirror goes on with it");
+}

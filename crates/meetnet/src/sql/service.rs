@@ -61,6 +61,9 @@ pub(super) async fn send(
 /// The part of a dataset's description that is wanted.
 #[derive(Debug, Deserialize)]
 pub(super) struct Described {
+    /// Names of the columns that identify a row, in order.
+    #[serde(default)]
+    pub(super) key: Vec<String>,
     #[serde(default)]
     properties: Vec<Property>,
     /// By whose clocks its rows are days; absent: UTC.

@@ -6,7 +6,7 @@ use super::Output;
 use crate::failure::Failure;
 use crate::part_file::{PartFile, Written};
 
-/// An answer that is being written.
+/// An answer that is being written. Where it breaks off there is no file, and no part of one.
 pub(crate) enum Sink {
     Stdout(Output),
     File(Box<PartFile>),
@@ -21,7 +21,7 @@ impl Sink {
         match file {
             None => Ok(Self::Stdout(Output::new())),
             Some(path) => PartFile::create(path)
-                .map(|file| Self::File(Box::new(file)))
+                .map(|file| Self::File(Box::new(file.whole_or_nothing())))
                 .map_err(Failure::Work),
         }
     }

@@ -85,6 +85,22 @@ impl Target {
         }
     }
 
+    /// Returns the columns of a dataset's key, in the order in which its files are sorted; none where nobody says.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub(crate) async fn key(&self, dataset: &DatasetId) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Service(service) => Ok(describe(service, dataset).await?.key),
+            // Of the lake, which may hold what this configuration does not declare.
+            Self::Files(service, _) => {
+                let snapshot = service.snapshot().load();
+                let table = snapshot.tables.get(dataset);
+                Ok(table.map_or_else(Vec::new, |table| table.declaration.key.clone()))
+            }
+        }
+    }
+
     /// Returns the zone by whose clocks the rows of a dataset are days, months or years, and a day of it begins; none: UTC.
     ///
     /// # Errors

@@ -61,6 +61,111 @@ async fn sqlalchemy_reflects_tables() {
     .await;
 }
 
+/// SQLAlchemy 2.1 asks so for the names of schemas; over psycopg its texts are parameters.
+#[tokio::test]
+async fn sqlalchemy_escapes_patterns_with_a_slash() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+
+    let database = Database::new();
+    let schemas = |pattern: &str| {
+        format!(
+            "SELECT pg_catalog.pg_namespace.nspname FROM pg_catalog.pg_namespace
+             WHERE pg_catalog.pg_namespace.nspname NOT LIKE {pattern} ESCAPE '/'
+             ORDER BY pg_catalog.pg_namespace.nspname"
+        )
+    };
+    let expected = ["nspname", "information_schema", "public"];
+    check(&database, &schemas("'pg/_%'"), &expected).await;
+    let found = table(
+        &database,
+        QueryRequest {
+            parameters: positional([Arc::new(StringArray::from(vec!["pg/_%"])) as ArrayRef]),
+            ..request(&schemas("$1::VARCHAR"))
+        },
+    );
+    assert_eq!(found.await.concat(), expected);
+    check(
+        &database,
+        r"SELECT 'pg_a' LIKE 'pg\_%' ESCAPE E'\\' AS same, 'pgxa' LIKE 'pg\_%' ESCAPE E'\\' AS other",
+        &["same|other", "true|false"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn superset_writes_times_with_their_format() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT count(*) AS n FROM counts WHERE segment_id = 1
+           AND time >= TO_TIMESTAMP('2026-01-01 04:00:00.000000', 'YYYY-MM-DD HH24:MI:SS.US')
+           AND time < TO_TIMESTAMP('2026-01-01 06:00:00', 'YYYY-MM-DD HH24:MI:SS')
+           AND time >= TO_DATE('2026-01-01', 'YYYY-MM-DD')",
+        &["n", "2"],
+    )
+    .await;
+    let sql = "SELECT to_date('2026-W01', 'YYYY-\"W\"WW')";
+    let error = database.answer(request(sql)).await.expect_err("no pattern");
+    assert!(
+        error
+            .message
+            .contains("`to_date`: there is no pattern `WW`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn tableau_begins_weeks_with_sunday() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT (DATE_TRUNC('DAY', \"counts\".\"time\") + (-EXTRACT(DOW FROM \"counts\".\"time\") * INTERVAL '1 DAY')) AS \"twk\",
+           COUNT(1) AS \"cnt\" FROM \"public\".\"counts\" \"counts\"
+         WHERE segment_id = 1 AND \"counts\".\"time\" < (TIMESTAMP '2026-01-02 00:00:00.000') GROUP BY 1",
+        &["twk|cnt", "2025-12-28T00:00:00Z|24"],
+    )
+    .await;
+    // A number of days is often a parameter.
+    let found = table(
+        &database,
+        QueryRequest {
+            parameters: positional([Arc::new(Int64Array::from(vec![3])) as ArrayRef]),
+            ..request("SELECT '2026-01-31T00:00:00Z'::timestamptz - $1 * INTERVAL '1 day' AS since")
+        },
+    );
+    assert_eq!(found.await[1], ["2026-01-28T00:00:00Z"]);
+}
+
+#[tokio::test]
+async fn jdbc_looks_types_up_along_the_search_path() {
+    let database = Database::new();
+    for (name, expected) in [("_int8", "true|b|_int8|1016"), ("int8", "false|b|int8|20")] {
+        let sql = format!(
+            "SELECT typinput='pg_catalog.array_in'::regproc as is_array, typtype, typname, pg_type.oid
+             FROM pg_catalog.pg_type LEFT JOIN (
+               select ns.oid as nspoid, ns.nspname, r.r from pg_namespace as ns
+               join ( select s.r, (current_schemas(false))[s.r] as nspname
+                      from generate_series(1, array_upper(current_schemas(false), 1)) as s(r) ) as r
+               using ( nspname ) ) as sp ON sp.nspoid = typnamespace
+             WHERE typname = '{name}' ORDER BY sp.r, pg_type.oid DESC"
+        );
+        check(&database, &sql, &["is_array|typtype|typname|oid", expected]).await;
+    }
+    check(
+        &database,
+        "SELECT array_to_string(current_schemas(false), ',') AS named, array_to_string(current_schemas(true), ',') AS \"all\",
+           pg_my_temp_schema() AS temporary",
+        &["named|all|temporary", "public|pg_catalog,public|0"],
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn psycopg_asks_for_types_that_are_not_there() {
     let database = Database::new();
@@ -91,6 +196,9 @@ async fn sqlalchemy_names_tables_by_parameters() {
     for (name, expected) in [
         ("pg_catalog.pg_class", "1259".to_owned()),
         ("public.counts", oid(&database, "counts").await),
+        // As ADBC writes one without a schema.
+        ("\"counts\"", oid(&database, "counts").await),
+        ("\"public\".\"counts\"", oid(&database, "counts").await),
         ("nothing", "-".to_owned()),
     ] {
         let found = table(

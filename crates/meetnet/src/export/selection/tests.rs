@@ -50,7 +50,7 @@ fn selections_become_statements() {
     let all = Window::default();
     assert_eq!(
         air().rows(&all),
-        "SELECT * FROM \"air\" ORDER BY sensor_id, property, time, interval_s"
+        "SELECT * FROM \"air\" ORDER BY sensor_id, property, interval_s, time"
     );
     assert_eq!(traffic().nothing(), "SELECT 1 FROM \"traffic\" LIMIT 0");
     let area: Area = "4.6,50.8,4.8,51".parse().expect("an area");
@@ -116,7 +116,7 @@ fn selections_become_statements() {
     assert_eq!(
         air().rows(&window),
         "SELECT * FROM \"air\" WHERE time >= '1970-01-01T00:00:00Z' AND sensor_id >= 'it''s' AND sensor_id < 'its' \
-         ORDER BY sensor_id, property, time, interval_s"
+         ORDER BY sensor_id, property, interval_s, time"
     );
     let window = Window {
         behind: Some(Subject::Number(-7)),
@@ -126,6 +126,33 @@ fn selections_become_statements() {
         traffic().rows(&window),
         "SELECT * FROM \"traffic\" WHERE segment_id < -7 ORDER BY segment_id, time"
     );
+}
+
+/// In any other order the rows of a window are sorted in memory instead of read as the files have them.
+#[test]
+fn rows_come_in_the_order_of_the_key_as_it_is_declared() {
+    let all = Window::default();
+    let check = |selection: Selection, key: &[&str], expect: &str| {
+        let selection = Selection {
+            key: texts(key),
+            ..selection
+        };
+        let statement = selection.rows(&all);
+        let (_, order) = statement.split_once(" ORDER BY ").expect("an order");
+        assert_eq!(order, expect);
+    };
+    check(
+        traffic(),
+        &["segment_id", "interval_s", "time"],
+        r#""segment_id", "interval_s", "time""#,
+    );
+    // A column that is not of the key is not behind it.
+    check(
+        air(),
+        &["sensor_id", "property", "time"],
+        r#""sensor_id", "property", "time""#,
+    );
+    check(air(), &["time", "a\"b"], r#""time", "a""b""#);
 }
 
 #[test]
