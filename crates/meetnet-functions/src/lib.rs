@@ -27,7 +27,7 @@ pub use described::{FunctionDescription, FunctionKind};
 
 use aggregate::{Coverage, Edge, FirstOrLast, TimeWeighted};
 use scalar::{ScalarFunction, ScalarSpec};
-use time::{DateTrunc, PARTS, TimeBucket, TimeGrid, TimePart};
+use time::{DateTrunc, PARTS, Spans, TimeBucket, TimeGrid, TimePart};
 use window::{Interpolate, Locf};
 
 /// Metadata key of a field's UCUM unit.
@@ -49,6 +49,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
     for part in PARTS {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(TimePart::new(part))))?;
     }
+    state.register_function_rewrite(Arc::new(Spans::new()))?;
     for spec in scalars() {
         let function = ScalarFunction::new(spec);
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
