@@ -12,6 +12,7 @@ mod aggregate;
 mod call;
 mod described;
 mod measure;
+mod number;
 mod place;
 mod scalar;
 mod time;
@@ -35,7 +36,8 @@ pub const UNIT_KEY: &str = "unit";
 
 /// Every scalar function but `time_bucket`, which tells the planner more.
 fn scalars() -> impl Iterator<Item = &'static ScalarSpec> {
-    place::SCALARS.iter().chain(measure::SCALARS).copied()
+    let of_values = measure::SCALARS.iter().chain(number::SCALARS);
+    place::SCALARS.iter().chain(of_values).copied()
 }
 
 /// Adds the functions to a session.

@@ -25,10 +25,14 @@ use crate::postgres::{JSON_EXTENSION, beside_stars};
 use crate::reach::Reach;
 
 mod positions;
+mod spelling;
 mod unheard;
 
 use positions::name_positions;
+use spelling::respell;
 use unheard::check_heard;
+
+pub(crate) use spelling::respell_parsed;
 
 /// What PostgreSQL calls the column of a plan.
 const QUERY_PLAN: &str = "QUERY PLAN";
@@ -148,11 +152,12 @@ pub(crate) async fn planned(
     tables: &SnapshotTables,
     options: &QueryOptions,
 ) -> Result<Planned> {
-    let statement = parse::statement(&request.sql, request.dialect, options)?;
+    let mut statement = parse::statement(&request.sql, request.dialect, options)?;
     check_only_reads(&statement)?;
     check_heard(&statement)?;
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
+            respell(&mut statement);
             let (plan, names) = planned_with_names(session, statement).await?;
             (plan, ShownNames::Distinct(names))
         }

@@ -38,7 +38,7 @@ use super::search_path::is_search_path;
 use super::time_format::format_of;
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
-use crate::planning::ShownNames;
+use crate::planning::{ShownNames, respell_parsed};
 
 /// A statement that DataFusion can plan.
 pub(crate) struct Rewritten {
@@ -76,6 +76,8 @@ pub(crate) fn rewritten(
                 None => ShownNames::ByPlanned(aliases::make_distinct(query)),
             };
         }
+        // Behind the names: `mod(a, b)` is a column `mod`, whatever becomes of it.
+        respell_parsed(parsed);
         // The visitor never breaks.
         let _ = parsed.visit(&mut rewriter);
         if let Some(refused) = rewriter.refused {
