@@ -31,6 +31,11 @@ pub(super) fn in_words(text: &str) -> String {
 
 /// Returns what a client is told that nobody has built.
 pub(super) fn unsupported(text: &str) -> String {
+    if let Some((_, expression)) = text.split_once("logical expression ")
+        && let Some(message) = unplanned(expression)
+    {
+        return message.to_owned();
+    }
     let what = text.strip_prefix("Unsupported ast node ").unwrap_or(text);
     let instead = match what {
         "TOP" => "; write LIMIT at the end",
@@ -38,12 +43,39 @@ pub(super) fn unsupported(text: &str) -> String {
         _ if what.starts_with("Pivot ") => {
             "; write a column for each value: max(value) FILTER (WHERE property = 'pm10') AS pm10"
         }
-        _ if what.contains("logical expression WindowFunction") => {
-            return "not supported: a window function in WHERE; write QUALIFY, or WHERE around a subquery".to_owned();
-        }
         _ => "",
     };
     format!("not supported: {}{instead}", without_dump(what))
+}
+
+/// Returns what is said of an expression that stands where nothing can compute it; by its name, behind which DataFusion writes out
+/// its tree.
+fn unplanned(expression: &str) -> Option<&'static str> {
+    let mut words = expression.split(|letter: char| !letter.is_alphanumeric());
+    Some(match words.next()? {
+        "WindowFunction" => {
+            "not supported: a window function in WHERE; write QUALIFY, or WHERE around a subquery"
+        }
+        "AggregateFunction" => {
+            "not supported: an aggregate in WHERE or GROUP BY, which has no rows of a group yet; write HAVING, or WHERE or \
+             GROUP BY around a subquery"
+        }
+        "ScalarSubquery" => {
+            "not supported: a subquery with columns of the query around it that are compared otherwise than by = (such as \
+             inner.time > outer.time), or with a LIMIT; write a JOIN with GROUP BY, or number the rows in a WITH, \
+             row_number() OVER (PARTITION BY … ORDER BY …) AS n, and JOIN those of n = 1"
+        }
+        "Exists" | "InSubquery" => {
+            "not supported: EXISTS (SELECT …) or IN (SELECT …) as a value, in SELECT, CASE or ON; in WHERE they can stand. \
+             Write LEFT JOIN (SELECT DISTINCT key, true AS found FROM …) AS x ON x.key = outer.key, and x.found IS NOT NULL"
+        }
+        "OuterReferenceColumn" => {
+            "not supported: a subquery, LATERAL or not, with columns of the query around it that are compared otherwise than by \
+             =, or with a LIMIT; write a JOIN with that condition, or number the rows in a WITH, \
+             row_number() OVER (PARTITION BY … ORDER BY …) AS n, and JOIN those of n = 1"
+        }
+        _ => return None,
+    })
 }
 
 fn without_prefixes(mut text: &str) -> &str {
@@ -74,6 +106,7 @@ fn known(text: &str) -> Option<String> {
         .or_else(|| grouping(text))
         .or_else(|| types(text))
         .or_else(|| position(text))
+        .or_else(|| subquery(text))
 }
 
 /// Texts that stand for a time, a zone or a span of time.
@@ -226,6 +259,24 @@ fn position(text: &str) -> Option<String> {
     let (position, columns) = rest.split_once(", max: ")?;
     Some(format!(
         "there is no column {position} to order by; the answer has {columns}"
+    ))
+}
+
+/// A subquery that stands where it cannot, or answers more than what is asked of it.
+fn subquery(text: &str) -> Option<String> {
+    if text.starts_with("Correlated scalar subquery can only be used in") {
+        return Some(
+            "not supported: a subquery with columns of the query around it in ON or ORDER BY; write it in SELECT or WHERE, or JOIN \
+             a WITH that computes it for every key"
+                .to_owned(),
+        );
+    }
+    let columns =
+        text.strip_prefix("Too many columns! The subquery should only return one column: ")?;
+    Some(format!(
+        "a subquery that is a value, or that IN compares with, answers one column, and this one {columns}; for (a, b) IN (SELECT \
+         a, b FROM t) write WHERE EXISTS (SELECT 1 FROM t WHERE t.a = outer.a AND t.b = outer.b), or JOIN (SELECT DISTINCT a, b \
+         FROM t) AS t ON …"
     ))
 }
 

@@ -119,6 +119,12 @@ fn a_call_says_what_it_takes_and_got() {
         "`round` cannot be called so: it expects 2 arguments, and got 1; it requires Decimal, and got String",
     );
     check("Function 'f' is broken", "Function 'f' is broken");
+    check(
+        "Too many columns! The subquery should only return one column: t.a, t.b",
+        "a subquery that is a value, or that IN compares with, answers one column, and this one t.a, t.b; for (a, b) IN (SELECT a, b \
+         FROM t) write WHERE EXISTS (SELECT 1 FROM t WHERE t.a = outer.a AND t.b = outer.b), or JOIN (SELECT DISTINCT a, b FROM t) \
+         AS t ON …",
+    );
 }
 
 #[test]
@@ -133,5 +139,16 @@ fn what_nobody_has_built_is_named_without_its_syntax_tree() {
         "Physical plan does not support logical expression WindowFunction(WindowFunction { fun: WindowUDF(…) })",
         "not supported: a window function in WHERE; write QUALIFY, or WHERE around a subquery",
     );
+    for (expression, expect) in [
+        ("ScalarSubquery(<subquery>)", "row_number() OVER"),
+        ("Exists(Exists", "LEFT JOIN"),
+        ("InSubquery(InSubquery", "LEFT JOIN"),
+        ("OuterReferenceColumn(Field", "LATERAL"),
+        ("AggregateFunction(AggregateFunction", "HAVING"),
+    ] {
+        let text = format!("Physical plan does not support logical expression {expression}");
+        let said = unsupported(&text);
+        assert!(said.contains(expect) && !said.contains("logical"), "{said}");
+    }
     check("LATERAL VIEWS", "not supported: LATERAL VIEWS");
 }
