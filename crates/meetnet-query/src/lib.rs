@@ -30,6 +30,7 @@ mod hints;
 mod keys;
 mod latest;
 mod licences;
+mod literals;
 mod memory;
 mod options;
 mod page;

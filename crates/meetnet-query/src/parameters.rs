@@ -11,6 +11,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use meetnet_model::time::with_seconds;
 
 use crate::encode::type_name;
 use crate::error::{QueryError, QueryErrorKind};
@@ -79,7 +80,11 @@ impl ParameterValue {
         else {
             return Ok(plain);
         };
-        plain.cast_to(first).map_err(|_| {
+        let whole = match first {
+            DataType::Timestamp(..) => with_seconds(text).map(ScalarValue::from),
+            _ => None,
+        };
+        whole.unwrap_or(plain).cast_to(first).map_err(|_| {
             wrong(format!(
                 "the value of ${name} is no {}: `{}`",
                 type_name(first),

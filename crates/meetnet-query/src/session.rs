@@ -17,6 +17,7 @@ use crate::as_of::AsOfPlanner;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
+use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
 use crate::postgres::{register_geometry, register_type_names};
@@ -55,6 +56,7 @@ impl Sessions {
         let mut state = SessionStateBuilder::new()
             .with_config(config(options))
             .with_default_features()
+            .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))

@@ -692,6 +692,17 @@ async fn places_choose_rows() {
     let answer = fixture::get(router_with_places(), path).await;
     let rows = serde_json::json!([["617549809514446847"]]);
     assert_eq!(answer.json()["rows"], rows);
+    // So is the text that H3 itself has for it.
+    let path = "/api/v1/datasets/stations/rows?fields=h3_r9&h3_r9=891fa47a337ffff&limit=1";
+    let answer = fixture::get(router_with_places(), path).await;
+    assert_eq!(answer.json()["rows"], rows);
+    let path = "/api/v1/datasets/stations/rows?h3_r9=891fa47a";
+    let answer = fixture::get(router_with_places(), path).await;
+    assert!(
+        answer.body.contains("an H3 cell, such as"),
+        "{}",
+        answer.body
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 //! Their texts are matched, since most of these errors are of one type. One that is not known stays as it is, so that a newer
 //! DataFusion can at worst make a message less helpful.
 
+use crate::literals::cell;
+
 /// What stands before a text and says which library, or which step of it, found the error.
 const PREFIXES: [&str; 8] = [
     "Arrow error: ",
@@ -16,8 +18,7 @@ const PREFIXES: [&str; 8] = [
 ];
 /// What DataFusion says behind an error of a call, for who can see types.
 const CALL_HELP: &str = ". No function matches the given name";
-const TIME_FORMS: &str =
-    "2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00, seconds included";
+const TIME_FORMS: &str = "2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00";
 
 /// Returns what a client is told of an error in a statement; `text` is one line.
 pub(super) fn in_words(text: &str) -> String {
@@ -151,6 +152,11 @@ fn cast(text: &str) -> Option<String> {
         .or_else(|| text.strip_prefix("Cannot cast value '"))?;
     let (value, data_type) = rest.rsplit_once("' to value of ")?;
     let data_type = data_type.strip_suffix(" type")?;
+    if let ("Int64", Some(cell)) = (data_type, cell(value)) {
+        return Some(format!(
+            "`{value}` is used as a whole number, and is none; as an H3 cell it is {cell}"
+        ));
+    }
     let used_as = match data_type {
         "Boolean" => "as true or false, and is neither".to_owned(),
         "Date32" | "Date64" => "as a date, and is none; dates are written 2026-01-31".to_owned(),

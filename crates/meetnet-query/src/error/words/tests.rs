@@ -5,8 +5,8 @@ fn what_is_wrong_is_said_with_what_to_write() {
     let check = |text: &str, expect: &str| assert_eq!(in_words(text), expect, "{text}");
     check(
         "Parser error: Error parsing timestamp from '01/11/2026': error parsing date",
-        "`01/11/2026` is no time; write 2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00, seconds included (UTC \
-         without an offset)",
+        "`01/11/2026` is no time; write 2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00 (UTC without an \
+         offset)",
     );
     check(
         "Error parsing timestamp from 'x' using format '%Y': input contains invalid characters",
@@ -23,6 +23,10 @@ fn what_is_wrong_is_said_with_what_to_write() {
     check(
         "Cast error: Cannot cast string 'it's' to value of Int8 type",
         "`it's` is used as a whole number, and is none",
+    );
+    check(
+        "Cast error: Cannot cast string '891fa47a103ffff' to value of Int64 type",
+        "`891fa47a103ffff` is used as a whole number, and is none; as an H3 cell it is 617549809477484543",
     );
     check(
         "Cast error: Cannot cast string 'x' to value of Interval(MonthDayNano) type",
