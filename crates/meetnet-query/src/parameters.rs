@@ -81,10 +81,11 @@ impl ParameterValue {
             return Ok(plain);
         };
         let whole = match first {
-            DataType::Timestamp(..) => with_seconds(text).map(ScalarValue::from),
+            DataType::Timestamp(..) => with_seconds(text),
             _ => None,
         };
-        whole.unwrap_or(plain).cast_to(first).map_err(|_| {
+        let plain = whole.map_or(plain, ScalarValue::from);
+        plain.cast_to(first).map_err(|_| {
             wrong(format!(
                 "the value of ${name} is no {}: `{}`",
                 type_name(first),
