@@ -24,10 +24,12 @@ use crate::postgres::rewrite::rewritten;
 use crate::postgres::{JSON_EXTENSION, beside_stars};
 use crate::reach::Reach;
 
+mod groups;
 mod positions;
 mod spelling;
 mod unheard;
 
+use groups::check_groups;
 use positions::name_positions;
 use spelling::respell;
 use unheard::check_heard;
@@ -155,6 +157,7 @@ pub(crate) async fn planned(
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
     check_only_reads(&statement)?;
     check_heard(&statement)?;
+    check_groups(&statement, session.aggregate_functions())?;
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
             respell(&mut statement);

@@ -735,6 +735,9 @@ async fn who_exchanges_latitude_and_longitude_is_told() {
         check(dataset, "near=4.70,50.88", None).await;
         check(dataset, "bbox=170,50,-170,51", None).await;
     }
+    let around = Some("write bbox=4.6,50.8,4.8,50.95 for what lies between");
+    check("heat", "bbox=4.8,50.8,4.6,50.95", around).await;
+    check("heat", "bbox=14.8,50.8,14.6,50.95", None).await;
     check("traffic", "from=2026-01-01", None).await;
 }
 
