@@ -360,6 +360,16 @@ impl Rewriter<'_> {
                     None => Some(case(expr, names)),
                 }
             }
+            // What psql asks for `\sf name`; names of relations are numbers by now.
+            "oid" if literal(expr).is_some_and(|text| text.trim().parse::<i64>().is_err()) => {
+                let name = shortened(literal(expr)?.to_owned(), SHOWN_BYTES_MAX);
+                let message = format!(
+                    "there is no OID of `{name}`; functions have none here: SELECT name, signature, description FROM functions \
+                     lists those for sensor data"
+                );
+                self.refused = Some(QueryError::new(QueryErrorKind::BadRequest, message));
+                None
+            }
             "oid" | "xid" | "cid" | "int2" | "int4" | "int8" | "cardinal_number" => {
                 *data_type = DataType::BigInt(None);
                 None
