@@ -344,7 +344,7 @@ fn intervals(array: &ArrayRef) -> Result<Option<ArrayRef>, PgError> {
 
 fn too_long() -> PgError {
     let message = "a span of time in the answer has more days than an interval can have; ask for date_part('epoch', span)";
-    PgError::new(state::INTERNAL, message)
+    PgError::new(state::OUT_OF_RANGE, message)
 }
 
 fn shown(array: &ArrayRef) -> Result<ArrayRef, PgError> {

@@ -1,13 +1,8 @@
-//! Spans of time, `max(time) - min(time)`: their parts, and how they compare with intervals.
+//! Spans of time, `max(time) - min(time)`, and their parts.
 //!
-//! | written | planned |
-//! |---|---|
-//! | `date_part('hour', span)`, `extract(hour FROM span)`, `hour(span)` | the hours beside its days, as in PostgreSQL |
-//! | `span > INTERVAL '1 day'` | `span > ` 24 hours |
-//!
-//! What is between two times is an Arrow `Duration`, a single number. DataFusion 55.2 answers all of its hours, where
-//! PostgreSQL and DuckDB answer those beside its days; and it compares a duration with an interval by months first, then days,
-//! so that no number of hours would be more than a day.
+//! What is between two times is an Arrow `Duration`, a single number. Of one that has days, `date_part('hour', span)`,
+//! `extract(hour FROM span)` and `hour(span)` are the hours beside them, as in PostgreSQL and DuckDB; DataFusion 55.2 answers
+//! all of its hours.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,17 +10,17 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int32Array, Int64Array};
 use arrow::compute::cast;
 use arrow::compute::kernels::cast_utils::IntervalUnit;
-use arrow::datatypes::{DataType, FieldRef, Int64Type, IntervalMonthDayNano, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Int64Type, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::datetime;
-use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
-    Between, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, lit,
 };
 
 use super::PARTS;
@@ -37,10 +32,8 @@ const SECOND_NS: i128 = 1_000_000_000;
 const MINUTE_NS: i128 = 60 * SECOND_NS;
 const HOUR_NS: i128 = 60 * MINUTE_NS;
 const DAY_NS: i128 = 24 * HOUR_NS;
-/// Of a month in a comparison, as PostgreSQL has it.
-const MONTH_NS: i128 = 30 * DAY_NS;
 
-/// Puts what knows spans in the place of DataFusion's.
+/// Puts a function that knows spans in the place of DataFusion's.
 #[derive(Debug)]
 pub(crate) struct Spans {
     part: Arc<ScalarUDF>,
@@ -65,7 +58,9 @@ impl Spans {
             (name, [span]) if PARTS.contains(&name) => (lit(name), span),
             _ => return None,
         };
-        unit_of(span, schema)?;
+        if !is_span(span, schema) {
+            return None;
+        }
         let args = vec![part, span.clone()];
         let call = ScalarFunction::new_udf(Arc::clone(&self.part), args);
         Some(Expr::ScalarFunction(call))
@@ -83,92 +78,19 @@ impl FunctionRewrite for Spans {
         schema: &DFSchema,
         _: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let rewritten = match &expr {
-            Expr::ScalarFunction(call) => self.part(call, schema),
-            Expr::BinaryExpr(binary) => compared(binary, schema),
-            Expr::Between(between) => within(between, schema),
-            _ => None,
+        let Expr::ScalarFunction(call) = &expr else {
+            return Ok(Transformed::no(expr));
         };
-        Ok(match rewritten {
-            Some(rewritten) => Transformed::yes(rewritten),
+        Ok(match self.part(call, schema) {
+            Some(part) => Transformed::yes(part),
             None => Transformed::no(expr),
         })
     }
 }
 
-/// Returns the unit that a span is counted in; None for what is no span.
-fn unit_of(expr: &Expr, schema: &DFSchema) -> Option<TimeUnit> {
-    match expr.get_type(schema) {
-        Ok(DataType::Duration(unit)) => Some(unit),
-        _ => None,
-    }
-}
-
-/// Returns the comparison of a span with an interval as one of two spans; None for every other comparison, and where the
-/// interval is none of whole units.
-fn compared(binary: &BinaryExpr, schema: &DFSchema) -> Option<Expr> {
-    let BinaryExpr { left, op, right } = binary;
-    let is_comparison = matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    );
-    if !is_comparison {
-        return None;
-    }
-    let (left, right) = match (interval(left), interval(right)) {
-        (None, Some(interval)) => {
-            let span = span_of(interval, unit_of(left, schema)?)?;
-            (left.as_ref().clone(), lit(span))
-        }
-        (Some(interval), None) => {
-            let span = span_of(interval, unit_of(right, schema)?)?;
-            (lit(span), right.as_ref().clone())
-        }
-        _ => return None,
-    };
-    let compared = BinaryExpr::new(Box::new(left), *op, Box::new(right));
-    Some(Expr::BinaryExpr(compared))
-}
-
-/// As [`compared`], of a span between two intervals.
-fn within(between: &Between, schema: &DFSchema) -> Option<Expr> {
-    let (low, high) = (interval(&between.low)?, interval(&between.high)?);
-    let unit = unit_of(&between.expr, schema)?;
-    let [low, high] = [span_of(low, unit)?, span_of(high, unit)?].map(|span| Box::new(lit(span)));
-    let within = Between::new(between.expr.clone(), between.negated, low, high);
-    Some(Expr::Between(within))
-}
-
-fn interval(expr: &Expr) -> Option<IntervalMonthDayNano> {
-    match expr {
-        Expr::Literal(ScalarValue::IntervalMonthDayNano(interval), _) => *interval,
-        _ => None,
-    }
-}
-
-/// Returns an interval as a span: days of 24 hours, months of 30 days.
-fn span_of(interval: IntervalMonthDayNano, unit: TimeUnit) -> Option<ScalarValue> {
-    let nanoseconds = i128::from(interval.months) * MONTH_NS
-        + i128::from(interval.days) * DAY_NS
-        + i128::from(interval.nanoseconds);
-    let (each, _) = scale(unit);
-    if nanoseconds % each != 0 {
-        return None;
-    }
-    let count = Some(i64::try_from(nanoseconds / each).ok()?);
-    Some(match unit {
-        TimeUnit::Second => ScalarValue::DurationSecond(count),
-        TimeUnit::Millisecond => ScalarValue::DurationMillisecond(count),
-        TimeUnit::Microsecond => ScalarValue::DurationMicrosecond(count),
-        TimeUnit::Nanosecond => ScalarValue::DurationNanosecond(count),
-    })
+/// Returns true for what lies between two times.
+fn is_span(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Duration(_)))
 }
 
 /// Nanoseconds of a unit, and how many of it a second has.

@@ -8,7 +8,7 @@
 //! | `date_trunc('day', time, zone)` | `time_bucket(INTERVAL '1 day', time, zone)` |
 //! | `timezone('Europe/Brussels', time)` | `time AT TIME ZONE 'Europe/Brussels'` |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
-//! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too |
+//! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
 
@@ -52,7 +52,8 @@ impl VisitorMut for Respelling {
             with_ordinality: false,
             ..
         } = table
-            && array_exprs.len() == 1
+            && let [array] = array_exprs.as_slice()
+            && !is_struct(array)
             && alias.columns.is_empty()
         {
             alias.columns.push(TableAliasColumnDef {
@@ -70,6 +71,22 @@ impl VisitorMut for Respelling {
             *expr = other;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Returns true for what unnest makes a column of each field of.
+fn is_struct(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(expr) => is_struct(expr),
+        Expr::Struct { .. } | Expr::Dictionary(_) | Expr::Tuple(_) => true,
+        Expr::Function(function) => match function.name.0.as_slice() {
+            [part] => part.as_ident().is_some_and(|name| {
+                let name = name.value.to_lowercase();
+                ["struct", "named_struct", "row"].contains(&name.as_str())
+            }),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

@@ -48,26 +48,3 @@ fn a_part_that_no_span_has_is_refused() {
     let nothing: ArrayRef = Arc::new(DurationSecondArray::from(vec![None::<i64>]));
     assert_eq!(part("day", nothing), "NULL");
 }
-
-#[test]
-fn an_interval_is_a_span_of_its_days_and_months() {
-    let interval = IntervalMonthDayNano::new(1, 1, 1_000_000_000);
-    for (unit, expect) in [
-        (
-            TimeUnit::Second,
-            Some(ScalarValue::DurationSecond(Some(31 * 86_400 + 1))),
-        ),
-        (
-            TimeUnit::Nanosecond,
-            Some(ScalarValue::DurationNanosecond(Some(
-                (31 * 86_400 + 1) * 1_000_000_000,
-            ))),
-        ),
-    ] {
-        assert_eq!(span_of(interval, unit), expect);
-    }
-    let half = IntervalMonthDayNano::new(0, 0, 500_000_000);
-    assert_eq!(span_of(half, TimeUnit::Second), None);
-    let long = IntervalMonthDayNano::new(i32::MAX, 0, 0);
-    assert_eq!(span_of(long, TimeUnit::Nanosecond), None);
-}
