@@ -249,14 +249,6 @@ fn types(text: &str) -> Option<String> {
         };
         return Some(format!("these cannot be computed: {what}; {hint}"));
     }
-    if let Some(what) = text.strip_prefix("Cannot get result type for temporal operation ")
-        && let Some((what, _)) = what.split_once(": ")
-        && what.contains(" * ")
-    {
-        return Some(format!(
-            "these cannot be computed: {what}; n times an interval is CAST(concat(n, ' hours') AS INTERVAL)"
-        ));
-    }
     let what = text.strip_prefix("There isn't a common type to coerce ")?;
     let (of, _) = what.split_once(" and ")?;
     let hint = match has_time {

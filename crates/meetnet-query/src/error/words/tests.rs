@@ -122,11 +122,6 @@ fn a_call_says_what_it_takes_and_got() {
          (DataType: Utf8).",
         "`round` cannot be called so: it expects 2 arguments, and got 1; it requires Decimal, and got String",
     );
-    check(
-        "Cannot get result type for temporal operation Interval(MonthDayNano) * Int64: Invalid argument error: Invalid interval \
-         arithmetic operation: Interval(MonthDayNano) * Interval(MonthDayNano)",
-        "these cannot be computed: Interval(MonthDayNano) * Int64; n times an interval is CAST(concat(n, ' hours') AS INTERVAL)",
-    );
     check("Function 'f' is broken", "Function 'f' is broken");
     check(
         "Too many columns! The subquery should only return one column: t.a, t.b",
