@@ -12,6 +12,7 @@ mod aggregate;
 mod call;
 mod described;
 mod measure;
+mod number;
 mod place;
 mod scalar;
 mod time;
@@ -27,7 +28,7 @@ pub use described::{FunctionDescription, FunctionKind};
 
 use aggregate::{Coverage, Edge, FirstOrLast, TimeWeighted};
 use scalar::{ScalarFunction, ScalarSpec};
-use time::{DateTrunc, PARTS, TimeBucket, TimeGrid, TimePart};
+use time::{DateTrunc, PARTS, Spans, TimeBucket, TimeGrid, TimePart};
 use window::{Interpolate, Locf};
 
 /// Metadata key of a field's UCUM unit.
@@ -35,7 +36,8 @@ pub const UNIT_KEY: &str = "unit";
 
 /// Every scalar function but `time_bucket`, which tells the planner more.
 fn scalars() -> impl Iterator<Item = &'static ScalarSpec> {
-    place::SCALARS.iter().chain(measure::SCALARS).copied()
+    let of_values = measure::SCALARS.iter().chain(number::SCALARS);
+    place::SCALARS.iter().chain(of_values).copied()
 }
 
 /// Adds the functions to a session.
@@ -49,6 +51,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
     for part in PARTS {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(TimePart::new(part))))?;
     }
+    state.register_function_rewrite(Arc::new(Spans::new()))?;
     for spec in scalars() {
         let function = ScalarFunction::new(spec);
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;

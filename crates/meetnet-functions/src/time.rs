@@ -1,9 +1,10 @@
 //! Buckets of time: `time_bucket` and `date_trunc`, which name the bucket of an instant, and `time_grid`, which lists
-//! buckets; and `date_part` by the names of its parts.
+//! buckets; and `date_part` by the names of its parts, and of spans.
 
 mod bucket;
 mod grid;
 mod part;
+mod span;
 mod truncate;
 
 use arrow::datatypes::IntervalMonthDayNano;
@@ -12,6 +13,7 @@ use meetnet_model::buckets::{BucketWidth, TimeBuckets};
 pub(crate) use bucket::{BUCKET, TimeBucket};
 pub(crate) use grid::{GRID, TimeGrid};
 pub(crate) use part::{PARTS, TimePart};
+pub(crate) use span::Spans;
 pub(crate) use truncate::DateTrunc;
 
 /// Returns the width that an interval is.

@@ -99,6 +99,21 @@ pub fn day_or_time_in(text: &str, zone: Option<&str>) -> Option<i64> {
     in_range(floor_micros(begin)).ok()
 }
 
+/// Returns a time that is written without seconds (`2026-02-01 12:30`, with an offset or none) with them; none for every other
+/// text.
+pub fn with_seconds(text: &str) -> Option<String> {
+    const PATTERN: &[u8; 16] = b"dddd-dd-ddTdd:dd";
+    let (minutes, rest) = text.split_at_checked(PATTERN.len())?;
+    let fits = |(sign, pattern): (u8, &u8)| match pattern {
+        b'd' => sign.is_ascii_digit(),
+        b'T' => matches!(sign, b'T' | b't' | b' '),
+        pattern => sign == *pattern,
+    };
+    let is_zone = rest.is_empty() || rest.starts_with(['Z', 'z', '+', '-', ' ']);
+    let is_time = minutes.bytes().zip(PATTERN).all(fits) && is_zone;
+    is_time.then(|| format!("{minutes}:00{rest}"))
+}
+
 /// Returns the name of the period by the clocks of `zone` (an IANA name; none: UTC) that holds an instant, as [`period`] writes it;
 /// none where nobody knows the zone.
 pub fn period_in(micros: i64, grain: Grain, zone: Option<&str>) -> Option<String> {

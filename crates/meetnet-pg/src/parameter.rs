@@ -10,6 +10,7 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNano};
+use meetnet_model::time::with_seconds;
 use meetnet_query::postgres::{PgScalar, PgType, array_elements};
 
 use crate::error::{PgError, state};
@@ -113,7 +114,12 @@ fn text_value(text: &str, scalar: PgScalar) -> Result<ArrayRef, PgError> {
             Ok(Arc::new(BinaryArray::from_vec(vec![bytes.as_slice()])))
         }
         scalar => {
-            let texts = StringArray::from(vec![text.trim()]);
+            let text = text.trim();
+            let whole = match scalar {
+                PgScalar::Timestamp | PgScalar::TimestampTz => with_seconds(text),
+                _ => None,
+            };
+            let texts = StringArray::from(vec![whole.as_deref().unwrap_or(text)]);
             let options = CastOptions {
                 safe: false,
                 ..CastOptions::default()

@@ -1,13 +1,17 @@
 //! Values as clients read them, in text or binary: each column is matched to its type once per batch, not once per row.
 
+use std::sync::Arc;
+
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, IntervalMonthDayNanoArray, ListArray,
+    PrimitiveArray, StringArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
+    DataType, Date32Type, Field, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::{BufMut, BytesMut};
@@ -22,6 +26,7 @@ mod text;
 /// Days from 1970 to 2000, where PostgreSQL counts from.
 pub(crate) const EPOCH_DAYS: i32 = 10_957;
 pub(crate) const DAY_MICROSECONDS: i64 = 86_400_000_000;
+const DAY_NANOSECONDS: i128 = DAY_MICROSECONDS as i128 * 1_000;
 /// As [`EPOCH_DAYS`], in microseconds.
 pub(crate) const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * DAY_MICROSECONDS;
 
@@ -268,6 +273,11 @@ fn converted(array: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, PgError> {
     if *array.data_type() == wanted {
         return Ok(ArrayRef::clone(array));
     }
+    if pg_type.scalar == PgScalar::Interval
+        && let Some(intervals) = intervals(array)?
+    {
+        return Ok(intervals);
+    }
     let has_no_text = matches!(
         array.data_type(),
         DataType::List(_)
@@ -290,6 +300,53 @@ fn converted(array: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, PgError> {
     cast_with_options(array, &wanted, &options).map_err(|error| failed(&error))
 }
 
+/// Returns spans, or lists of them, as PostgreSQL makes intervals of the difference of two times: whole days, and the time beside
+/// them. None for what are no spans.
+fn intervals(array: &ArrayRef) -> Result<Option<ArrayRef>, PgError> {
+    let each = match array.data_type() {
+        DataType::Duration(TimeUnit::Second) => 1_000_000_000,
+        DataType::Duration(TimeUnit::Millisecond) => 1_000_000,
+        DataType::Duration(TimeUnit::Microsecond) => 1_000,
+        DataType::Duration(TimeUnit::Nanosecond) => 1,
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let Some(values) = intervals(list.values())? else {
+                return Ok(None);
+            };
+            let field = Field::new_list_field(values.data_type().clone(), true);
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            let list = ListArray::try_new(Arc::new(field), offsets, values, nulls);
+            return list
+                .map(|list| Some(Arc::new(list) as ArrayRef))
+                .map_err(|error| failed(&error));
+        }
+        _ => return Ok(None),
+    };
+    let counts = cast_with_options(array, &DataType::Int64, &CastOptions::default());
+    let counts = counts.map_err(|error| failed(&error))?;
+    let counts = counts.as_primitive::<Int64Type>();
+    let interval = |count: i64| {
+        let nanoseconds = i128::from(count) * each;
+        // Less than a day of them is left.
+        let time = (nanoseconds % DAY_NANOSECONDS) as i64;
+        let days = i32::try_from(nanoseconds / DAY_NANOSECONDS).ok()?;
+        Some(IntervalMonthDayNano::new(0, days, time))
+    };
+    let mut found = IntervalMonthDayNanoArray::builder(counts.len());
+    for count in counts {
+        found.append_option(match count {
+            Some(count) => Some(interval(count).ok_or_else(too_long)?),
+            None => None,
+        });
+    }
+    Ok(Some(Arc::new(found.finish())))
+}
+
+fn too_long() -> PgError {
+    let message = "a span of time in the answer has more days than an interval can have; ask for date_part('epoch', span)";
+    PgError::new(state::OUT_OF_RANGE, message)
+}
+
 fn shown(array: &ArrayRef) -> Result<ArrayRef, PgError> {
     let options = FormatOptions::default();
     let formatter =
@@ -302,7 +359,7 @@ fn shown(array: &ArrayRef) -> Result<ArrayRef, PgError> {
         formatter.value(row).try_to_string().map(Some)
     });
     let texts: Result<StringArray, _> = texts.collect();
-    Ok(std::sync::Arc::new(texts.map_err(|error| failed(&error))?))
+    Ok(Arc::new(texts.map_err(|error| failed(&error))?))
 }
 
 fn failed(error: &arrow::error::ArrowError) -> PgError {

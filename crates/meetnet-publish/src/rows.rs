@@ -248,7 +248,7 @@ impl RowsParameters {
             self.any_of(column, asked);
             return Ok(());
         }
-        let value = PageValue::parse(field.data_type(), text, declaration.zone())
+        let value = PageValue::of_column(field, text, declaration.zone())
             .map_err(|accepted| bad(format!("{name} takes {accepted}")))?;
         let test = match operator {
             "eq" => {

@@ -21,10 +21,12 @@ use datafusion::sql::sqlparser::ast::{
 };
 use meetnet_lake::snapshot::TableSnapshot;
 use meetnet_model::common::timestamp_type;
+use meetnet_model::time::with_seconds;
 
 use crate::catalog::{SCHEMA, SnapshotTables};
 use crate::encode::{format_time, type_name};
 use crate::error::{QueryError, QueryErrorKind};
+use crate::literals::readable;
 use crate::reach::is_unsteady;
 use crate::table::view::View;
 
@@ -169,10 +171,12 @@ fn instant(
     let simplifier = ExprSimplifier::new(SimplifyContext::builder().build());
     let constant = simplifier
         .coerce(argument, &schema)
-        .and_then(|argument| simplifier.simplify(argument))?;
+        .and_then(|argument| simplifier.simplify(readable(argument)?.data))?;
     let Expr::Literal(value, _) = constant else {
         return Err(refused(""));
     };
+    let whole = value.try_as_str().flatten().and_then(with_seconds);
+    let value = whole.map_or(value, ScalarValue::from);
     let is_time = matches!(
         value,
         ScalarValue::TimestampSecond(..)

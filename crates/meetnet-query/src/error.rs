@@ -441,6 +441,11 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
         .strip_prefix("table function '")
         .and_then(|rest| rest.split_once("' not found"))
         .map(|(name, _)| name);
+    if let Some("unnest") = function {
+        let message = "not supported: unnest in FROM of a column of another table there; write it in SELECT: SELECT t.id, unnest(t.list) \
+                       AS x FROM t";
+        return QueryError::of_statement(StatementFault::Unsupported, message);
+    }
     if let Some(name) = function {
         let message = format!(
             "there is no table function `{name}`; there are time_grid, generate_series and, for \

@@ -254,7 +254,7 @@ fn of_like(op: Operator) -> Option<(bool, bool)> {
 }
 
 /// Returns the text of a literal, which may be NULL; None for another expression.
-fn literal_text(expr: &Expr) -> Option<Option<&str>> {
+pub(crate) fn literal_text(expr: &Expr) -> Option<Option<&str>> {
     let Expr::Literal(
         ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text),
         _,

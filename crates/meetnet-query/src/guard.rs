@@ -59,6 +59,9 @@ const GATHERING: [&str; 7] = [
     "approx_percentile_cont_with_weight",
 ];
 
+/// Window functions that mean nothing without an order.
+const ORDERED: [&str; 2] = ["locf", "interpolate"];
+
 /// Checks the text before anything parses it, and the values that go into it.
 pub(crate) fn check_request(
     request: &QueryRequest,
@@ -387,6 +390,16 @@ fn check_window(call: &WindowFunction) -> Result<(), DataFusionError> {
         return Err(too_large(format!(
             "the frame of a window has more than {FRAME_ROWS_MAX} rows before or behind a row; take fewer, or UNBOUNDED"
         )));
+    }
+    if let WindowFunctionDefinition::WindowUDF(function) = &call.fun
+        && ORDERED.contains(&function.name())
+        && call.params.order_by.is_empty()
+    {
+        let name = function.name();
+        let message = format!(
+            "`{name}` needs an order, or chance says which row comes before which: write OVER (PARTITION BY series ORDER BY time)"
+        );
+        return Err(QueryError::new(QueryErrorKind::BadRequest, message).into());
     }
     let WindowFunctionDefinition::AggregateUDF(function) = &call.fun else {
         return Ok(());

@@ -33,6 +33,7 @@ mod intervals;
 mod keys;
 mod latest;
 mod licences;
+mod literals;
 mod memory;
 mod options;
 mod page;

@@ -11,6 +11,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use meetnet_model::time::with_seconds;
 
 use crate::encode::type_name;
 use crate::error::{QueryError, QueryErrorKind};
@@ -96,6 +97,11 @@ impl ParameterValue {
         let Some(first) = only else {
             return Ok(plain);
         };
+        let whole = match first {
+            DataType::Timestamp(..) => with_seconds(text),
+            _ => None,
+        };
+        let plain = whole.map_or(plain, ScalarValue::from);
         plain.cast_to(first).map_err(|_| {
             wrong(format!(
                 "the value of ${name} is no {}: `{}`",

@@ -25,11 +25,17 @@ use crate::postgres::rewrite::rewritten;
 use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, name_casts};
 use crate::reach::Reach;
 
+mod groups;
 mod positions;
+mod spelling;
 mod unheard;
 
+use groups::check_groups;
 use positions::name_positions;
+use spelling::respell;
 use unheard::check_heard;
+
+pub(crate) use spelling::respell_parsed;
 
 /// What PostgreSQL calls the column of a plan.
 const QUERY_PLAN: &str = "QUERY PLAN";
@@ -153,8 +159,10 @@ pub(crate) async fn planned(
     escape_by_backslash(&mut statement);
     check_only_reads(&statement)?;
     check_heard(&statement)?;
+    check_groups(&statement, session.aggregate_functions())?;
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
+            respell(&mut statement);
             let (plan, names) = planned_with_names(session, statement).await?;
             (plan, ShownNames::Distinct(names))
         }

@@ -24,6 +24,7 @@ use crate::cooperative::Cooperative;
 use crate::functions::{self, CallShare};
 use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
+use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
@@ -65,6 +66,7 @@ impl Sessions {
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
+            .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))

@@ -15,6 +15,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use futures::stream;
 use meetnet_model::buckets::TimeBuckets;
 use meetnet_model::common::timestamp_type;
+use meetnet_model::time::with_seconds;
 
 use super::buckets;
 use crate::call::{Parameter, coerce, misplanned, text_of, uncoerced, wrong};
@@ -94,7 +95,13 @@ fn span(args: &[Expr]) -> Result<Option<Span>> {
     }
     let mut constants = Vec::with_capacity(values.len());
     for ((value, to), position) in values.iter().zip(&types).zip(1..) {
-        let constant = value.cast_to(to).map_err(|_| {
+        // As elsewhere: '2026-01-01 12:00' is a time.
+        let whole = match to {
+            DataType::Timestamp(..) => text_of(Some(*value)).and_then(with_seconds),
+            _ => None,
+        };
+        let whole = whole.map(ScalarValue::from);
+        let constant = whole.as_ref().unwrap_or(*value).cast_to(to).map_err(|_| {
             let what = if matches!(to, DataType::Interval(IntervalUnit::MonthDayNano)) {
                 "interval"
             } else {

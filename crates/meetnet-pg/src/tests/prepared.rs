@@ -168,6 +168,30 @@ async fn types_have_the_names_of_postgresql() {
         answer[1], "row bigint|text|double precision|timestamp with time zone|unknown|bigint",
         "{answer:?}"
     );
+    let sql = "SELECT b - a AS span, extract(hour FROM b - a) AS hours, array_agg(b - a) AS spans, pg_typeof(b - a) AS named \
+               FROM (SELECT timestamptz '2026-01-02 01:00:00+00' AS b, timestamptz '2026-01-01 00:00:00+00' AS a) AS t \
+               GROUP BY a, b";
+    assert_eq!(
+        client.query(sql).await,
+        [
+            "columns span:1186 hours:23 spans:1187 named:25",
+            r#"row 1 day 01:00:00|1|{\"1 day 01:00:00\"}|interval"#,
+            "SELECT 1",
+            "ready I"
+        ]
+    );
+    // Columns have the names that were written, whatever is planned for them.
+    let sql = "SELECT mod(7, 3), sign(-2), date_trunc('day', timestamptz '2026-07-01 12:00:00+00', 'Europe/Brussels'), \
+               timezone('Europe/Brussels', timestamptz '2026-07-01 12:00:00+00') FETCH FIRST ROW ONLY";
+    assert_eq!(
+        client.query(sql).await,
+        [
+            "columns mod:20 sign:701 date_trunc:1184 timezone:1114",
+            "row 1|-1|2026-06-30 22:00:00+00|2026-07-01 14:00:00",
+            "SELECT 1",
+            "ready I"
+        ]
+    );
     let answer = client.query("SELECT 9223372036854775807 + 1").await;
     assert_eq!(answer, ["ERROR 22003", "ready I"]);
 }

@@ -1,11 +1,9 @@
-use std::sync::Arc;
-
 use arrow::array::{
-    BinaryArray, Date32Array, Decimal128Array, Float64Array, Int8Array, Int64Array,
-    IntervalMonthDayNanoArray, ListArray, TimestampMicrosecondArray, TimestampSecondArray,
+    BinaryArray, Date32Array, Decimal128Array, DurationMicrosecondArray, DurationSecondArray,
+    Float64Array, Int8Array, Int64Array, TimestampMicrosecondArray, TimestampSecondArray,
     UInt64Array,
 };
-use arrow::datatypes::IntervalMonthDayNano;
+use arrow::datatypes::DurationMicrosecondType;
 
 use super::*;
 
@@ -105,6 +103,15 @@ fn every_type_has_a_text() {
     );
     check(interval(0, 0, 0), "00:00:00");
     check(interval(0, 0, -1_000_000_000), "-00:00:01");
+    // What lies between two times has days, as in PostgreSQL.
+    let span = |micros: i64| Arc::new(DurationMicrosecondArray::from(vec![micros]));
+    check(span(31_540_201_500_000), "365 days 01:10:01.5");
+    check(span(-90_000_000_000), "-1 days -01:00:00");
+    check(span(0), "00:00:00");
+    check(Arc::new(DurationSecondArray::from(vec![86_400])), "1 day");
+    let rows = [Some(vec![Some(90_000_000_000), None])];
+    let spans = ListArray::from_iter_primitive::<DurationMicrosecondType, _, _>(rows);
+    check(Arc::new(spans), "{\"1 day 01:00:00\",NULL}");
 }
 
 #[test]
@@ -128,6 +135,13 @@ fn every_type_has_a_binary_form() {
     check(
         Arc::new(Date32Array::from(vec![10_958])),
         &1_i32.to_be_bytes(),
+    );
+    let mut span = 4_201_500_000_i64.to_be_bytes().to_vec();
+    span.extend(365_i32.to_be_bytes());
+    span.extend(0_i32.to_be_bytes());
+    check(
+        Arc::new(DurationMicrosecondArray::from(vec![31_540_201_500_000])),
+        &span,
     );
     // 12345.678: three digits to the base 10,000, the first of weight 1, three decimals.
     let decimal = Decimal128Array::from(vec![12_345_678]);
@@ -185,6 +199,8 @@ fn what_was_described_is_what_is_sent() {
     let mut out = BytesMut::new();
     column.write(0, &mut out);
     assert_eq!(&out[..], [0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 7]);
+    let array: ArrayRef = Arc::new(DurationSecondArray::from(vec![i64::MAX]));
+    assert!(Column::new(&array, PgType::of(PgScalar::Interval), Format::Text).is_err());
     // What does not fit is an error, not NULL.
     let array: ArrayRef = Arc::new(Int64Array::from(vec![70_000]));
     assert!(Column::new(&array, PgType::of(PgScalar::Int2), Format::Text).is_err());

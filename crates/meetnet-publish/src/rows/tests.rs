@@ -757,6 +757,17 @@ async fn places_choose_rows() {
     let answer = fixture::get(router_with_places(), path).await;
     let rows = serde_json::json!([["617549809514446847"]]);
     assert_eq!(answer.json()["rows"], rows);
+    // So is the text that H3 itself has for it.
+    let path = "/api/v1/datasets/stations/rows?fields=h3_r9&h3_r9=891fa47a337ffff&limit=1";
+    let answer = fixture::get(router_with_places(), path).await;
+    assert_eq!(answer.json()["rows"], rows);
+    let path = "/api/v1/datasets/stations/rows?h3_r9=891fa47a";
+    let answer = fixture::get(router_with_places(), path).await;
+    assert!(
+        answer.body.contains("an H3 cell, such as"),
+        "{}",
+        answer.body
+    );
 }
 
 #[tokio::test]
@@ -789,6 +800,9 @@ async fn who_exchanges_latitude_and_longitude_is_told() {
         check(dataset, "near=4.70,50.88", None).await;
         check(dataset, "bbox=170,50,-170,51", None).await;
     }
+    let around = Some("write bbox=4.6,50.8,4.8,50.95 for what lies between");
+    check("heat", "bbox=4.8,50.8,4.6,50.95", around).await;
+    check("heat", "bbox=14.8,50.8,14.6,50.95", None).await;
     check("traffic", "from=2026-01-01", None).await;
 }
 

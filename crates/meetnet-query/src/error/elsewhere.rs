@@ -37,6 +37,17 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "if" | "iif" => "CASE WHEN condition THEN a ELSE b END",
         "isnull" => "x IS NULL, or coalesce(x, y)",
         "safe_cast" | "to_number" => "TRY_CAST(x AS DOUBLE)",
+        "mod" => "a % b",
+        "timezone" => "time AT TIME ZONE 'Europe/Brussels'",
+        "mode" => {
+            "SELECT value, count(*) FROM … GROUP BY value ORDER BY count(*) DESC, value LIMIT 1; per group, row_number() over \
+             such counts"
+        }
+        "make_interval" => "CAST(concat(n, ' hours') AS INTERVAL), or INTERVAL '90 minutes'",
+        "md5" | "sha1" | "sha256" => {
+            "the value itself, which compares and groups as well: hashes are not made here"
+        }
+        "format" | "printf" => "concat(a, ' ', b), or to_char(time, '%Y-%m-%d')",
         "len" => "length(text)",
         "charindex" => "strpos(text, part)",
         "ucase" => "upper(text)",

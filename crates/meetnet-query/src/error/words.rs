@@ -3,6 +3,8 @@
 //! Their texts are matched, since most of these errors are of one type. One that is not known stays as it is, so that a newer
 //! DataFusion can at worst make a message less helpful.
 
+use crate::literals::cell;
+
 /// What stands before a text and says which library, or which step of it, found the error.
 const PREFIXES: [&str; 8] = [
     "Arrow error: ",
@@ -16,8 +18,7 @@ const PREFIXES: [&str; 8] = [
 ];
 /// What DataFusion says behind an error of a call, for who can see types.
 const CALL_HELP: &str = ". No function matches the given name";
-const TIME_FORMS: &str =
-    "2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00, seconds included";
+const TIME_FORMS: &str = "2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00";
 
 /// Returns what a client is told of an error in a statement; `text` is one line.
 pub(super) fn in_words(text: &str) -> String {
@@ -31,6 +32,11 @@ pub(super) fn in_words(text: &str) -> String {
 
 /// Returns what a client is told that nobody has built.
 pub(super) fn unsupported(text: &str) -> String {
+    if let Some((_, expression)) = text.split_once("logical expression ")
+        && let Some(message) = unplanned(expression)
+    {
+        return message.to_owned();
+    }
     let what = text.strip_prefix("Unsupported ast node ").unwrap_or(text);
     let instead = match what {
         "TOP" => "; write LIMIT at the end",
@@ -38,12 +44,39 @@ pub(super) fn unsupported(text: &str) -> String {
         _ if what.starts_with("Pivot ") => {
             "; write a column for each value: max(value) FILTER (WHERE property = 'pm10') AS pm10"
         }
-        _ if what.contains("logical expression WindowFunction") => {
-            return "not supported: a window function in WHERE; write QUALIFY, or WHERE around a subquery".to_owned();
-        }
         _ => "",
     };
     format!("not supported: {}{instead}", without_dump(what))
+}
+
+/// Returns what is said of an expression that stands where nothing can compute it; by its name, behind which DataFusion writes out
+/// its tree.
+fn unplanned(expression: &str) -> Option<&'static str> {
+    let mut words = expression.split(|letter: char| !letter.is_alphanumeric());
+    Some(match words.next()? {
+        "WindowFunction" => {
+            "not supported: a window function in WHERE; write QUALIFY, or WHERE around a subquery"
+        }
+        "AggregateFunction" => {
+            "not supported: an aggregate in WHERE or GROUP BY, which has no rows of a group yet; write HAVING, or WHERE or \
+             GROUP BY around a subquery"
+        }
+        "ScalarSubquery" => {
+            "not supported: a subquery with columns of the query around it that are compared otherwise than by = (such as \
+             inner.time > outer.time), or with a LIMIT; write a JOIN with GROUP BY, or number the rows in a WITH, \
+             row_number() OVER (PARTITION BY … ORDER BY …) AS n, and JOIN those of n = 1"
+        }
+        "Exists" | "InSubquery" => {
+            "not supported: EXISTS (SELECT …) or IN (SELECT …) as a value, in SELECT, CASE or ON; in WHERE they can stand. \
+             Write LEFT JOIN (SELECT DISTINCT key, true AS found FROM …) AS x ON x.key = outer.key, and x.found IS NOT NULL"
+        }
+        "OuterReferenceColumn" => {
+            "not supported: a subquery, LATERAL or not, with columns of the query around it that are compared otherwise than by \
+             =, or with a LIMIT; write a JOIN with that condition, or number the rows in a WITH, \
+             row_number() OVER (PARTITION BY … ORDER BY …) AS n, and JOIN those of n = 1"
+        }
+        _ => return None,
+    })
 }
 
 fn without_prefixes(mut text: &str) -> &str {
@@ -74,6 +107,7 @@ fn known(text: &str) -> Option<String> {
         .or_else(|| grouping(text))
         .or_else(|| types(text))
         .or_else(|| position(text))
+        .or_else(|| subquery(text))
 }
 
 /// Texts that stand for a time, a zone or a span of time.
@@ -118,6 +152,11 @@ fn cast(text: &str) -> Option<String> {
         .or_else(|| text.strip_prefix("Cannot cast value '"))?;
     let (value, data_type) = rest.rsplit_once("' to value of ")?;
     let data_type = data_type.strip_suffix(" type")?;
+    if let ("Int64", Some(cell)) = (data_type, cell(value)) {
+        return Some(format!(
+            "`{value}` is used as a whole number, and is none; as an H3 cell it is {cell}"
+        ));
+    }
     let used_as = match data_type {
         "Boolean" => "as true or false, and is neither".to_owned(),
         "Date32" | "Date64" => "as a date, and is none; dates are written 2026-01-31".to_owned(),
@@ -226,6 +265,24 @@ fn position(text: &str) -> Option<String> {
     let (position, columns) = rest.split_once(", max: ")?;
     Some(format!(
         "there is no column {position} to order by; the answer has {columns}"
+    ))
+}
+
+/// A subquery that stands where it cannot, or answers more than what is asked of it.
+fn subquery(text: &str) -> Option<String> {
+    if text.starts_with("Correlated scalar subquery can only be used in") {
+        return Some(
+            "not supported: a subquery with columns of the query around it in ON or ORDER BY; write it in SELECT or WHERE, or JOIN \
+             a WITH that computes it for every key"
+                .to_owned(),
+        );
+    }
+    let columns =
+        text.strip_prefix("Too many columns! The subquery should only return one column: ")?;
+    Some(format!(
+        "a subquery that is a value, or that IN compares with, answers one column, and this one {columns}; for (a, b) IN (SELECT \
+         a, b FROM t) write WHERE EXISTS (SELECT 1 FROM t WHERE t.a = outer.a AND t.b = outer.b), or JOIN (SELECT DISTINCT a, b \
+         FROM t) AS t ON …"
     ))
 }
 

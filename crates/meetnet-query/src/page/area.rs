@@ -1,5 +1,5 @@
 //! Whether an area was asked for with latitude and longitude exchanged: nothing lies there, and the answer is empty without a
-//! word.
+//! word. Or with west and east: then it is the rest of the earth.
 //!
 //! Bounds of all places, from the statistics of files and from hot rows, are enough to know: where one file has none, nothing is
 //! said.
@@ -77,6 +77,32 @@ fn exchanged(area: &PageArea) -> PageArea {
     }
 }
 
+/// Returns what a box means that goes almost all around the earth, with west and east exchanged, and what to say of it; None for
+/// every other area. One over the date line is less than half of the earth wide.
+fn backwards(area: &PageArea) -> Option<(PlaceBounds, String)> {
+    let PageArea::Box {
+        west,
+        south,
+        east,
+        north,
+    } = *area
+    else {
+        return None;
+    };
+    if west <= east || west - east >= 180.0 {
+        return None;
+    }
+    let meant = PlaceBounds {
+        lon: (east, west),
+        lat: (south, north),
+    };
+    let hint = format!(
+        "bbox goes from west to east: with west {west} and east {east} it goes around the earth, over the date line; write \
+         bbox={east},{south},{west},{north} for what lies between"
+    );
+    Some((meant, hint))
+}
+
 /// Returns what to say of the area of a request; None where nothing is known to be wrong with it.
 pub(super) fn hint(
     request: &PageRequest,
@@ -84,8 +110,13 @@ pub(super) fn hint(
     snapshot: &LakeSnapshot,
 ) -> Option<String> {
     let area = request.area.as_ref()?;
-    let (asked, meant) = (PlaceBounds::of(area)?, PlaceBounds::of(&exchanged(area))?);
     let known = bounds_of(snapshot, declaration)?;
+    if let Some((meant, hint)) = backwards(area)
+        && meant.meets(&known)
+    {
+        return Some(hint);
+    }
+    let (asked, meant) = (PlaceBounds::of(area)?, PlaceBounds::of(&exchanged(area))?);
     if asked.meets(&known) || !meant.meets(&known) {
         return None;
     }

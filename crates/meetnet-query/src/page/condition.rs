@@ -1,10 +1,11 @@
 //! Conditions on columns of a page: typed values, and SQL of them.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use meetnet_model::common::RECEIVED_AT;
 use meetnet_model::time::{day_or_time_in, format_rfc3339};
 
 use super::statement::quoted;
+use crate::literals::{CELLS, cell};
 
 /// A value to compare a column with.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,20 @@ pub enum PageValue {
 }
 
 impl PageValue {
+    /// Reads a value of a column, as [`Self::parse`] does; of a column of H3 cells their usual text, too.
+    ///
+    /// # Errors
+    /// What is accepted.
+    pub fn of_column(field: &Field, text: &str, zone: Option<&str>) -> Result<Self, &'static str> {
+        if !field.name().starts_with(CELLS) || *field.data_type() != DataType::Int64 {
+            return Self::parse(field.data_type(), text, zone);
+        }
+        let value = text.parse().ok().or_else(|| cell(text));
+        value
+            .map(Self::Int)
+            .ok_or("an H3 cell, such as 891fa47a103ffff or as a number")
+    }
+
     /// Reads a value of a type as answers show it; a day begins by the clocks of `zone`, as
     /// [`meetnet_model::dataset::DatasetDeclaration::zone`] gives it.
     ///

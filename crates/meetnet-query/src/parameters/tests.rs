@@ -36,6 +36,7 @@ async fn values_take_the_place_of_placeholders() {
     check("place = $1", &[("1", text("' OR '1' = '1"))], 0).await;
     let february = text("2026-02-01T00:00:00Z");
     check("time < $to", &[("to", february.clone())], 300).await;
+    check("time < $to", &[("to", text("2026-02-01 00:00"))], 300).await;
     check(
         "segment_id = $segment AND time < $to AND time < $to",
         &[("to", february), ("segment", text("2"))],

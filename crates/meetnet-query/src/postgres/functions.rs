@@ -47,12 +47,16 @@ const SIZES: [&str; 7] = [
     "pg_table_size",
     "pg_total_relation_size",
 ];
-const VISIBLE: [&str; 6] = [
+const VISIBLE: [&str; 10] = [
     "pg_conversion_is_visible",
     "pg_function_is_visible",
     "pg_has_role",
     "pg_opclass_is_visible",
     "pg_table_is_visible",
+    "pg_ts_config_is_visible",
+    "pg_ts_dict_is_visible",
+    "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible",
     "pg_type_is_visible",
 ];
 const PRIVILEGES: [&str; 7] = [

@@ -40,7 +40,7 @@ use super::search_path::is_search_path;
 use super::time_format::{format_of, reading_format_of};
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
-use crate::planning::ShownNames;
+use crate::planning::{ShownNames, respell_parsed};
 
 /// A statement that DataFusion can plan.
 pub(crate) struct Rewritten {
@@ -78,6 +78,8 @@ pub(crate) fn rewritten(
                 None => ShownNames::ByPlanned(aliases::make_distinct(query)),
             };
         }
+        // Behind the names: `mod(a, b)` is a column `mod`, whatever becomes of it.
+        respell_parsed(parsed);
         // The visitor never breaks.
         let _ = parsed.visit(&mut rewriter);
         if let Some(refused) = rewriter.refused {
@@ -429,6 +431,16 @@ impl Rewriter<'_> {
                     Some(_) => Some(expr.clone()),
                     None => Some(case(expr, names)),
                 }
+            }
+            // What psql asks for `\sf name`; names of relations are numbers by now.
+            "oid" if literal(expr).is_some_and(|text| text.trim().parse::<i64>().is_err()) => {
+                let name = shortened(literal(expr)?.to_owned(), SHOWN_BYTES_MAX);
+                let message = format!(
+                    "there is no OID of `{name}`; functions have none here: SELECT name, signature, description FROM functions \
+                     lists those for sensor data"
+                );
+                self.refused = Some(QueryError::new(QueryErrorKind::BadRequest, message));
+                None
             }
             "oid" | "xid" | "cid" | "int2" | "int4" | "int8" | "cardinal_number" => {
                 *data_type = DataType::BigInt(None);

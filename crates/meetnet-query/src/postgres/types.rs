@@ -180,7 +180,7 @@ impl PgType {
             DataType::Time32(_) | DataType::Time64(_) => PgScalar::Time,
             DataType::Timestamp(_, None) => PgScalar::Timestamp,
             DataType::Timestamp(_, Some(_)) => PgScalar::TimestampTz,
-            DataType::Interval(_) => PgScalar::Interval,
+            DataType::Interval(_) | DataType::Duration(_) => PgScalar::Interval,
             DataType::List(field) | DataType::LargeList(field) => {
                 let element = Self::of_arrow(field.data_type());
                 // A list of lists is text: an array of several dimensions would have to be a rectangle.

@@ -165,7 +165,7 @@ impl Names {
         let command = before[..start].trim();
         let candidates: Vec<&str> = match command {
             "" => command::NAMES.to_vec(),
-            "\\d" => self.tables.keys().map(String::as_str).collect(),
+            "\\d" | "\\d+" => self.tables.keys().map(String::as_str).collect(),
             "\\df" => self.functions.iter().map(String::as_str).collect(),
             "\\format" => Format::ALL.map(Format::as_str).to_vec(),
             "\\timing" | "\\x" => vec!["on", "off"],

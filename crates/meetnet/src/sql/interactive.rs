@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use super::complete::Names;
 use super::edit::edited;
-use super::history;
+use super::history::{self, Entry};
 use super::script::{Item, Script};
 use super::session::{Flow, Session};
 use super::target::Target;
@@ -47,6 +47,8 @@ pub(super) async fn run(
     // The statement that `\e` opens where none has begun, and the lines that an editor has given back.
     let mut last = String::new();
     let mut edited_lines: VecDeque<String> = VecDeque::new();
+    // What is typed of a statement is one entry of the history, however many lines it has.
+    let mut entry = Entry::default();
     loop {
         let prompt = if script.is_idle() {
             PROMPT
@@ -54,7 +56,7 @@ pub(super) async fn run(
             PROMPT_MORE
         };
         let typed = match edited_lines.pop_front() {
-            Some(line) => terminal.remember(&line).map(|()| Typed::Line(line)),
+            Some(line) => Ok(Typed::Line(line)),
             // Blocks this thread, which has nothing else to do: connections live on others.
             None => terminal.read_line(prompt, script.pending()),
         };
@@ -65,12 +67,20 @@ pub(super) async fn run(
             Typed::Line(line) => line,
             Typed::Interrupt => {
                 script.clear();
+                remember(&mut terminal, entry.take())?;
                 continue;
             }
             Typed::End => break,
         };
+        let items = script.push_line(&line);
+        // A command may stand between the lines of a statement.
+        let whole = match items.as_slice() {
+            [Item::Command(_)] => Some(line),
+            _ => entry.push(&line, script.is_idle()),
+        };
+        remember(&mut terminal, whole)?;
         let mut flow = Flow::Continue;
-        for item in script.push_line(&line) {
+        for item in items {
             if let Item::Statement(statement) = &item {
                 last = format!("{statement};");
             }
@@ -86,7 +96,10 @@ pub(super) async fn run(
         }
         match flow {
             Flow::Continue => {}
-            Flow::Reset => script.clear(),
+            Flow::Reset => {
+                script.clear();
+                remember(&mut terminal, entry.take())?;
+            }
             Flow::Edit => {
                 let begun = script.pending().trim();
                 let text = if begun.is_empty() {
@@ -100,6 +113,8 @@ pub(super) async fn run(
                         let shown = format!("{}\n", text.trim_end());
                         went_out(io::stdout().lock().write_all(shown.as_bytes()))?;
                         script.clear();
+                        // What had begun is in it.
+                        drop(entry.take());
                         edited_lines = text.trim_end().lines().map(str::to_owned).collect();
                     }
                     Ok(None) => {}
@@ -109,10 +124,22 @@ pub(super) async fn run(
             Flow::Quit => break,
         }
     }
+    remember(&mut terminal, entry.take())?;
     if let Err(error) = terminal.save_history() {
         eprintln!("meetnet: the history was not saved: {error}");
     }
     Ok(())
+}
+
+/// Adds what was typed to the history.
+fn remember(terminal: &mut Terminal, typed: Option<String>) -> Result<(), Failure> {
+    let Some(typed) = typed else {
+        return Ok(());
+    };
+    terminal
+        .remember(&typed)
+        .context("the terminal cannot be read")
+        .map_err(Failure::Work)
 }
 
 fn greet(target: &Target) -> Result<(), Failure> {

@@ -76,7 +76,7 @@ impl Parameters {
             .map(|(name, literal)| (name.as_str(), literal.as_str()))
     }
 
-    /// Puts the values in a statement, outside of its texts, quoted names and comments.
+    /// Puts the values in a statement, outside of its texts (`$$…$$` among them), quoted names and comments.
     ///
     /// # Errors
     /// A name that has no value.

@@ -23,6 +23,8 @@ pub(super) enum Within {
     Code,
     /// A text or a quoted name, by its quote, which belongs to it. A doubled quote ends it and begins it again.
     Quotes(char),
+    /// `$$ … $$`: a text in which quotes mean nothing.
+    Dollars,
     /// `-- …`
     LineComment,
     /// `/* … */`
@@ -41,6 +43,8 @@ pub(super) fn walk(
         // Where this character stands, where the next one does, and whether both are one mark.
         let (here, after, is_pair) = match (within, c, next) {
             (Within::Code, '\'' | '"', _) => (Within::Quotes(c), Within::Quotes(c), false),
+            (Within::Code, '$', Some('$')) => (Within::Dollars, Within::Dollars, true),
+            (Within::Dollars, '$', Some('$')) => (within, Within::Code, true),
             (Within::Code, '-', Some('-')) => (Within::LineComment, Within::LineComment, true),
             (Within::Code, '/', Some('*')) => (Within::BlockComment, Within::BlockComment, true),
             (Within::Quotes(quote), c, _) if c == quote => (within, Within::Code, false),
@@ -131,7 +135,7 @@ impl Script {
 fn is_blank(text: &str) -> bool {
     let mut is_blank = true;
     walk(text, Within::Code, |_, c, here| {
-        let counts = matches!(here, Within::Code | Within::Quotes(_));
+        let counts = matches!(here, Within::Code | Within::Quotes(_) | Within::Dollars);
         is_blank &= !counts || c.is_whitespace();
     });
     is_blank

@@ -16,7 +16,7 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use super::complete::{Completion, Names};
 
-/// Lines that are kept.
+/// Statements and commands that are kept.
 const HISTORY_MAX: usize = 1000;
 
 /// What was typed.
@@ -51,7 +51,7 @@ impl Terminal {
         history: Option<PathBuf>,
         names: Arc<OnceLock<Names>>,
     ) -> Result<Self, ReadlineError> {
-        // A line that begins with a space is not kept, as in shells: it may name what is private.
+        // A statement that begins with a space is not kept, as in shells: it may name what is private.
         let config = Config::builder()
             .completion_type(CompletionType::List)
             .history_ignore_space(true)
@@ -82,17 +82,14 @@ impl Terminal {
             pending.clone_into(&mut completing.pending);
         }
         match self.editor.readline(prompt) {
-            Ok(line) => {
-                self.remember(&line)?;
-                Ok(Typed::Line(line))
-            }
+            Ok(line) => Ok(Typed::Line(line)),
             Err(ReadlineError::Interrupted) => Ok(Typed::Interrupt),
             Err(ReadlineError::Eof) => Ok(Typed::End),
             Err(error) => Err(error),
         }
     }
 
-    /// Adds a line to the history.
+    /// Adds a statement or command to the history.
     ///
     /// # Errors
     /// Where the history cannot take it.

@@ -235,7 +235,7 @@ fn at_a_terminal(lake: &str, state: &Path, editor: &str, typed: &[&str]) -> Stri
             let shown = text(shown);
             let line = shown.rsplit_once('\n').map(|(_, line)| line);
             let line = line.or((index == 0).then_some(shown.as_str()));
-            line.is_some_and(|line| line.contains("meetnet> "))
+            line.is_some_and(|line| line.contains("meetnet> ") || line.contains("...> "))
         };
         while !is_asked(&shown[from..]) {
             let mut piece = [0; 4096];
@@ -271,6 +271,10 @@ fn a_terminal_completes_and_remembers() {
     // Another session goes on: the key Up brings the line before the last.
     let shown = at_a_terminal(&lake, &state, "true", &["\x1b[A\x1b[A\r", "\\q\r"]);
     assert!(shown.contains("42"), "{shown}");
+    // A statement of several lines comes back as a whole.
+    let lines = ["SELECT 6 *\r", "7 AS n;\r", "\x1b[A\r", "\\q\r"];
+    let shown = at_a_terminal(&lake, &state, "true", &lines);
+    assert_eq!(shown.matches("(1 row").count(), 2, "{shown}");
 }
 
 #[test]

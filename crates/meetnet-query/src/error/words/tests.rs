@@ -5,8 +5,8 @@ fn what_is_wrong_is_said_with_what_to_write() {
     let check = |text: &str, expect: &str| assert_eq!(in_words(text), expect, "{text}");
     check(
         "Parser error: Error parsing timestamp from '01/11/2026': error parsing date",
-        "`01/11/2026` is no time; write 2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00, seconds included (UTC \
-         without an offset)",
+        "`01/11/2026` is no time; write 2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00 (UTC without an \
+         offset)",
     );
     check(
         "Error parsing timestamp from 'x' using format '%Y': input contains invalid characters",
@@ -23,6 +23,10 @@ fn what_is_wrong_is_said_with_what_to_write() {
     check(
         "Cast error: Cannot cast string 'it's' to value of Int8 type",
         "`it's` is used as a whole number, and is none",
+    );
+    check(
+        "Cast error: Cannot cast string '891fa47a103ffff' to value of Int64 type",
+        "`891fa47a103ffff` is used as a whole number, and is none; as an H3 cell it is 617549809477484543",
     );
     check(
         "Cast error: Cannot cast string 'x' to value of Interval(MonthDayNano) type",
@@ -119,6 +123,12 @@ fn a_call_says_what_it_takes_and_got() {
         "`round` cannot be called so: it expects 2 arguments, and got 1; it requires Decimal, and got String",
     );
     check("Function 'f' is broken", "Function 'f' is broken");
+    check(
+        "Too many columns! The subquery should only return one column: t.a, t.b",
+        "a subquery that is a value, or that IN compares with, answers one column, and this one t.a, t.b; for (a, b) IN (SELECT a, b \
+         FROM t) write WHERE EXISTS (SELECT 1 FROM t WHERE t.a = outer.a AND t.b = outer.b), or JOIN (SELECT DISTINCT a, b FROM t) \
+         AS t ON …",
+    );
 }
 
 #[test]
@@ -133,5 +143,16 @@ fn what_nobody_has_built_is_named_without_its_syntax_tree() {
         "Physical plan does not support logical expression WindowFunction(WindowFunction { fun: WindowUDF(…) })",
         "not supported: a window function in WHERE; write QUALIFY, or WHERE around a subquery",
     );
+    for (expression, expect) in [
+        ("ScalarSubquery(<subquery>)", "row_number() OVER"),
+        ("Exists(Exists", "LEFT JOIN"),
+        ("InSubquery(InSubquery", "LEFT JOIN"),
+        ("OuterReferenceColumn(Field", "LATERAL"),
+        ("AggregateFunction(AggregateFunction", "HAVING"),
+    ] {
+        let text = format!("Physical plan does not support logical expression {expression}");
+        let said = unsupported(&text);
+        assert!(said.contains(expect) && !said.contains("logical"), "{said}");
+    }
     check("LATERAL VIEWS", "not supported: LATERAL VIEWS");
 }

@@ -9,7 +9,7 @@ use super::{INFORMATION_SCHEMA, PG_CATALOG};
 use crate::catalog::NamedColumns;
 
 /// Tables that never have rows, and their columns: `i` a number, `b` a boolean, `t` a text.
-pub(super) const EMPTY: [(&str, &str); 39] = [
+pub(super) const EMPTY: [(&str, &str); 45] = [
     ("pg_aggregate", "aggfnoid:i"),
     ("pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
     (
@@ -77,6 +77,7 @@ pub(super) const EMPTY: [(&str, &str); 39] = [
         "inhrelid:i inhparent:i inhseqno:i inhdetachpending:b",
     ),
     ("pg_language", "oid:i lanname:t lanowner:i"),
+    ("pg_largeobject_metadata", "oid:i lomowner:i lomacl:t"),
     (
         "pg_locks",
         "locktype:t database:i relation:i pid:i mode:t granted:b",
@@ -127,6 +128,26 @@ pub(super) const EMPTY: [(&str, &str); 39] = [
     (
         "pg_trigger",
         "oid:i tgrelid:i tgname:t tgfoid:i tgenabled:t tgisinternal:b tgconstraint:i",
+    ),
+    (
+        "pg_ts_config",
+        "oid:i cfgname:t cfgnamespace:i cfgowner:i cfgparser:i",
+    ),
+    (
+        "pg_ts_dict",
+        "oid:i dictname:t dictnamespace:i dictowner:i dicttemplate:i dictinitoption:t",
+    ),
+    (
+        "pg_ts_parser",
+        "oid:i prsname:t prsnamespace:i prsstart:i prstoken:i prsend:i prsheadline:i prslextype:i",
+    ),
+    (
+        "pg_ts_template",
+        "oid:i tmplname:t tmplnamespace:i tmplinit:i tmpllexize:i",
+    ),
+    (
+        "pg_user_mappings",
+        "umid:i srvid:i srvname:t umuser:i usename:t umoptions:t",
     ),
     (
         "geography_columns",

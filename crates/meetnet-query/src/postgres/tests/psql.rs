@@ -327,3 +327,52 @@ async fn psql_describes_more() {
     )
     .await;
 }
+
+/// Lists of what there is none of here.
+#[tokio::test]
+async fn psql_lists_nothing_where_nothing_is() {
+    let database = Database::new();
+    for (sql, names) in [
+        (
+            r#"SELECT n.nspname as "Schema", c.cfgname as "Name",
+                 pg_catalog.obj_description(c.oid, 'pg_ts_config') as "Description"
+               FROM pg_catalog.pg_ts_config c
+                 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.cfgnamespace
+               WHERE pg_catalog.pg_ts_config_is_visible(c.oid)
+               ORDER BY 1, 2"#,
+            "Schema|Name|Description",
+        ),
+        (
+            r#"SELECT n.nspname as "Schema", p.prsname as "Name",
+                 pg_catalog.obj_description(p.oid, 'pg_ts_parser') as "Description"
+               FROM pg_catalog.pg_ts_parser p
+                 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = p.prsnamespace
+               WHERE pg_catalog.pg_ts_parser_is_visible(p.oid)
+               ORDER BY 1, 2"#,
+            "Schema|Name|Description",
+        ),
+        (
+            r#"SELECT oid as "ID", pg_catalog.pg_get_userbyid(lomowner) as "Owner",
+                 pg_catalog.obj_description(oid, 'pg_largeobject') as "Description"
+               FROM pg_catalog.pg_largeobject_metadata ORDER BY oid"#,
+            "ID|Owner|Description",
+        ),
+        (
+            r#"SELECT um.srvname AS "Server", um.usename AS "User name"
+               FROM pg_catalog.pg_user_mappings um ORDER BY 1, 2"#,
+            "Server|User name",
+        ),
+    ] {
+        check(&database, sql, &[names]).await;
+    }
+    let sql = "SELECT 'time_bucket'::pg_catalog.regproc::pg_catalog.oid";
+    let refused = database.answer(request(sql)).await.expect_err(sql);
+    assert_eq!(refused.kind, QueryErrorKind::BadRequest);
+    assert!(refused.message.contains("FROM functions"), "{refused}");
+    check(
+        &database,
+        "SELECT '17'::pg_catalog.oid AS number",
+        &["number", "17"],
+    )
+    .await;
+}

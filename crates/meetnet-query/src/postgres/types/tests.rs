@@ -37,6 +37,9 @@ fn columns_have_the_types_that_clients_expect() {
     check(DataType::Utf8View, 25, "text");
     check(DataType::Null, 25, "text");
     check(DataType::Date32, 1082, "date");
+    let span = DataType::Duration(TimeUnit::Microsecond);
+    check(span.clone(), 1186, "interval");
+    check(list(span), 1187, "interval[]");
     check(list(DataType::Float64), 1022, "double precision[]");
     check(list(DataType::Utf8), 1009, "text[]");
     check(list(list(DataType::Int64)), 25, "text");

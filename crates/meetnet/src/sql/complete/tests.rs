@@ -68,6 +68,7 @@ fn words_become_what_can_stand_there() {
     check("\\x o|", &["off", "on"]);
     check("\\d |", &["air", "stations", "traffic"]);
     check("\\d a|", &["air"]);
+    check("\\d+ a|", &["air"]);
     check("\\df c|", &["coverage"]);
     check("\\format n|", &["ndjson"]);
     check("\\q |", &[]);

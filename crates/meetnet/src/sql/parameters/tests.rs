@@ -43,6 +43,7 @@ fn statements_take_values_outside_of_texts() {
         "SELECT '$n', \"$n\" -- $x\n, $n",
         "SELECT '$n', \"$n\" -- $x\n, 5",
     );
+    check("SELECT $$n;$n$$, $n", "SELECT $$n;$n$$, 5");
     check("SELECT $ n", "SELECT $ n");
     check("SELECT 'ü', $n", "SELECT 'ü', 5");
     let said = parameters.bind("SELECT $nn").expect_err("no value");

@@ -28,6 +28,13 @@ fn statements_end_outside_of_texts_and_comments() {
         "SELECT \"a;b\" FROM t;",
         &[statement("SELECT \"a;b\" FROM t")],
     );
+    check(
+        "SELECT $$it's; a$$; SELECT $$\n\\d ;$$",
+        &[
+            statement("SELECT $$it's; a$$"),
+            statement("SELECT $$\n\\d ;$$"),
+        ],
+    );
     check("SELECT 'a\n;b'", &[statement("SELECT 'a\n;b'")]);
     check(
         "SELECT 1 -- one; of many\n, 2;",

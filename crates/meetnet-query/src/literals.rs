@@ -1,0 +1,164 @@
+//! Texts in a statement that are read as people write them, where DataFusion wants more.
+//!
+//! | written | read as |
+//! |---|---|
+//! | `time >= '2026-02-01 00:00'`, `TIMESTAMP '2026-02-01T00:00+01'`, `to_timestamp('2026-02-01 00:00')` | `… 00:00:00` |
+//! | `h3_r9 = '891fa47a103ffff'`, `h3_cell(…) IN ('891fa47a103ffff')` | the number of that cell |
+//!
+//! Only literals are: whole columns of texts are read by Arrow, which is strict.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::logical_expr::expr::{BinaryExpr, Cast, InList, ScalarFunction, TryCast};
+use datafusion::logical_expr::{Expr, LogicalPlan, lit};
+use datafusion::optimizer::AnalyzerRule;
+use meetnet_model::time::with_seconds;
+
+use crate::functions::literal_text;
+use crate::rewrite;
+
+/// What columns and functions of H3 cells are called.
+pub(crate) const CELLS: &str = "h3_";
+
+/// Reads such texts. It goes behind the step that makes types equal, which says what a text is read as.
+#[derive(Debug)]
+pub(crate) struct ReadableTexts;
+
+impl AnalyzerRule for ReadableTexts {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        rewrite::expressions(
+            plan,
+            |expr| read(expr).is_some(),
+            |expr, _| match expr {
+                // Each of its parts is a column of its own, and would need its own name back.
+                Expr::GroupingSet(_) => Ok(Transformed::no(expr)),
+                expr => readable(expr),
+            },
+        )
+    }
+
+    fn name(&self) -> &str {
+        "readable_texts"
+    }
+}
+
+/// Returns an expression with its texts as they are read.
+///
+/// # Errors
+/// None.
+pub(crate) fn readable(expr: Expr) -> Result<Transformed<Expr>> {
+    expr.transform_up(|expr| {
+        Ok(match read(&expr) {
+            Some(read) => Transformed::yes(read),
+            None => Transformed::no(expr),
+        })
+    })
+}
+
+/// Returns what an expression is where a text in it is read otherwise than it is written; None for every other one.
+fn read(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Cast(cast) if is_time(cast.field.data_type()) => Some(Expr::Cast(Cast {
+            expr: Box::new(whole_time(&cast.expr)?),
+            field: Arc::clone(&cast.field),
+        })),
+        Expr::TryCast(cast) if is_time(cast.field.data_type()) => Some(Expr::TryCast(TryCast {
+            expr: Box::new(whole_time(&cast.expr)?),
+            field: Arc::clone(&cast.field),
+        })),
+        Expr::ScalarFunction(call) if call.name().starts_with("to_timestamp") => {
+            let [text] = call.args.as_slice() else {
+                return None;
+            };
+            let args = vec![whole_time(text)?];
+            let call = ScalarFunction::new_udf(Arc::clone(&call.func), args);
+            Some(Expr::ScalarFunction(call))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let (left, right) = if is_cell(left) {
+                (left.clone(), Box::new(lit(cell_in(right)?)))
+            } else if is_cell(right) {
+                (Box::new(lit(cell_in(left)?)), right.clone())
+            } else {
+                return None;
+            };
+            Some(Expr::BinaryExpr(BinaryExpr::new(left, *op, right)))
+        }
+        Expr::InList(InList {
+            expr,
+            list,
+            negated,
+        }) if is_cell(expr) && list.iter().any(|value| cell_in(value).is_some()) => {
+            let values = list.iter();
+            let values = values.map(|value| cell_in(value).map_or_else(|| value.clone(), lit));
+            let list = InList::new(expr.clone(), values.collect(), *negated);
+            Some(Expr::InList(list))
+        }
+        _ => None,
+    }
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(..))
+}
+
+/// Returns the text of a literal that is a time without seconds, with them.
+fn whole_time(expr: &Expr) -> Option<Expr> {
+    Some(lit(with_seconds(literal_text(expr)??)?))
+}
+
+/// Returns true for a column or a call whose values are H3 cells.
+fn is_cell(expr: &Expr) -> bool {
+    match expr {
+        Expr::Column(column) => column.name.starts_with(CELLS),
+        Expr::ScalarFunction(call) => call.name().starts_with(CELLS),
+        _ => false,
+    }
+}
+
+/// Returns the cell in a literal that is used as a whole number.
+fn cell_in(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Cast(cast) if *cast.field.data_type() == DataType::Int64 => {
+            cell(literal_text(&cast.expr)??)
+        }
+        _ => None,
+    }
+}
+
+/// Returns the H3 cell that a text such as `891fa47a103ffff` means, as the number that columns have.
+pub(crate) fn cell(text: &str) -> Option<i64> {
+    // 15 digits, the first of which says that it is a cell.
+    let is_cell = text.len() == 15
+        && text.starts_with('8')
+        && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if is_cell {
+        i64::from_str_radix(text, 16).ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_has_a_number() {
+        for (text, expect) in [
+            ("891fa47a103ffff", Some(617_549_809_477_484_543)),
+            ("891FA47A103FFFF", Some(617_549_809_477_484_543)),
+            ("617549809477484543", None),
+            ("1fa47a103ffff", None),
+            ("791fa47a103ffff", None),
+            ("891fa47a103fff-", None),
+            ("891fa47a103fffé", None),
+        ] {
+            assert_eq!(cell(text), expect, "{text}");
+        }
+    }
+}

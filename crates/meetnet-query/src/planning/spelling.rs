@@ -1,0 +1,212 @@
+//! What PostgreSQL and DuckDB write and DataFusion does not, in words that it plans: the syntax tree is changed, in every
+//! dialect.
+//!
+//! | written | planned |
+//! |---|---|
+//! | `mod(a, b)` | `a % b` |
+//! | `every(x)` | `bool_and(x)` |
+//! | `date_trunc('day', time, zone)` | `time_bucket(INTERVAL '1 day', time, zone)` |
+//! | `timezone('Europe/Brussels', time)` | `time AT TIME ZONE 'Europe/Brussels'` |
+//! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
+//! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    Interval, LimitClause, ObjectName, Query, TableAliasColumnDef, TableFactor, Value, VisitMut,
+    VisitorMut,
+};
+
+/// Writes a statement, or the one that is to be explained, in the words that DataFusion plans.
+pub(super) fn respell(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(parsed) => respell_parsed(parsed),
+        Statement::Explain(explain) => respell(&mut explain.statement),
+        _ => {}
+    }
+}
+
+/// Writes a statement in the words that DataFusion plans.
+pub(crate) fn respell_parsed(parsed: &mut ast::Statement) {
+    // The visitor never breaks.
+    let _ = parsed.visit(&mut Respelling);
+}
+
+struct Respelling;
+
+impl VisitorMut for Respelling {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        fetch_as_limit(query);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::UNNEST {
+            alias: Some(alias),
+            array_exprs,
+            with_offset: false,
+            with_ordinality: false,
+            ..
+        } = table
+            && let [array] = array_exprs.as_slice()
+            && !is_struct(array)
+            && alias.columns.is_empty()
+        {
+            alias.columns.push(TableAliasColumnDef {
+                name: alias.name.clone(),
+                data_type: None,
+            });
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && let Some(other) = respelled(function)
+        {
+            *expr = other;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Returns true for what unnest makes a column of each field of.
+fn is_struct(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(expr) => is_struct(expr),
+        Expr::Struct { .. } | Expr::Dictionary(_) | Expr::Tuple(_) => true,
+        Expr::Function(function) => match function.name.0.as_slice() {
+            [part] => part.as_ident().is_some_and(|name| {
+                let name = name.value.to_lowercase();
+                ["struct", "named_struct", "row"].contains(&name.as_str())
+            }),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Makes a FETCH of so many rows the LIMIT that it means; any other one is refused by the planner.
+fn fetch_as_limit(query: &mut Query) {
+    let Some(fetch) = &query.fetch else {
+        return;
+    };
+    let has_limit = match &query.limit_clause {
+        None => false,
+        Some(LimitClause::LimitOffset {
+            limit, limit_by, ..
+        }) => limit.is_some() || !limit_by.is_empty(),
+        Some(LimitClause::OffsetCommaLimit { .. }) => true,
+    };
+    if has_limit || fetch.with_ties || fetch.percent {
+        return;
+    }
+    // FETCH FIRST ROW ONLY
+    let one = || Expr::Value(Value::Number("1".to_owned(), false).with_empty_span());
+    let rows = fetch.quantity.clone().unwrap_or_else(one);
+    match &mut query.limit_clause {
+        Some(LimitClause::LimitOffset { limit, .. }) => *limit = Some(rows),
+        clause => {
+            *clause = Some(LimitClause::LimitOffset {
+                limit: Some(rows),
+                offset: None,
+                limit_by: Vec::new(),
+            });
+        }
+    }
+    query.fetch = None;
+}
+
+/// Returns what a call means where that is no call; changes it where it is one of another function.
+fn respelled(function: &mut Function) -> Option<Expr> {
+    let [part] = function.name.0.as_slice() else {
+        return None;
+    };
+    match part.as_ident()?.value.to_lowercase().as_str() {
+        "every" => function.name = named("bool_and"),
+        "mod" => {
+            let [left, right] = arguments(function)?;
+            return Some(Expr::Nested(Box::new(Expr::BinaryOp {
+                left: Box::new(left),
+                op: BinaryOperator::Modulo,
+                right: Box::new(right),
+            })));
+        }
+        "timezone" => {
+            let [zone, time] = arguments(function)?;
+            // AT TIME ZONE takes the name of a zone alone.
+            text(&zone)?;
+            return Some(Expr::AtTimeZone {
+                timestamp: Box::new(time),
+                time_zone: Box::new(zone),
+            });
+        }
+        "date_trunc" => {
+            let [unit, _, _] = arguments(function)?;
+            let unit = text(&unit)?.to_lowercase();
+            let width = match unit.as_str() {
+                "quarter" => "3 months".to_owned(),
+                "second" | "minute" | "hour" | "day" | "week" | "month" | "year" => {
+                    format!("1 {unit}")
+                }
+                _ => return None,
+            };
+            let FunctionArguments::List(list) = &mut function.args else {
+                return None;
+            };
+            *list.args.first_mut()? = FunctionArg::Unnamed(FunctionArgExpr::Expr(interval(width)));
+            function.name = named("time_bucket");
+        }
+        _ => {}
+    }
+    None
+}
+
+fn named(name: &str) -> ObjectName {
+    ObjectName::from(vec![Ident::new(name)])
+}
+
+fn interval(width: String) -> Expr {
+    let value = Expr::Value(Value::SingleQuotedString(width).with_empty_span());
+    Expr::Interval(Interval {
+        value: Box::new(value),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    })
+}
+
+fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Returns the arguments of a plain call, where there are so many.
+fn arguments<const N: usize>(function: &Function) -> Option<[Expr; N]> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let is_plain = function.over.is_none()
+        && function.filter.is_none()
+        && list.clauses.is_empty()
+        && list.duplicate_treatment.is_none();
+    if !is_plain || list.args.len() != N {
+        return None;
+    }
+    let expression = |argument: &FunctionArg| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    let arguments: Option<Vec<Expr>> = list.args.iter().map(expression).collect();
+    arguments?.try_into().ok()
+}
