@@ -414,14 +414,11 @@ fn axis(label: &str, text: &str) -> Option<Look> {
 }
 
 /// Returns a number with at least [`PLACES_MIN`] decimal places that `text` begins with, and its length; none where the
-/// word goes on behind it. What follows behind `_`, or behind a hyphen that is no sign, is another word.
+/// word goes on behind it. What follows behind `_` or a hyphen is another word.
 fn precise_number(text: &str) -> Option<(f64, usize)> {
     let (number, length) = number_of_places(text)?;
     let behind = &text[length..];
-    let is_hyphen = behind
-        .strip_prefix('-')
-        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'));
-    let goes_on = behind.starts_with(is_word) && !behind.starts_with('_') && !is_hyphen;
+    let goes_on = behind.starts_with(is_word) && !behind.starts_with(['_', '-']);
     (!goes_on).then_some((number, length))
 }
 
