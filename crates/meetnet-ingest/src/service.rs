@@ -311,13 +311,14 @@ impl Handles {
                 continue;
             }
             let options = &source.options;
-            let takes_over = |session: &Session| {
-                is_one_session(
-                    (&session.url, session.client_id.as_str()),
-                    session_of(options),
-                )
-            };
-            if let Some(at) = self.retired.iter().position(takes_over) {
+            let retired = self.retired.iter().enumerate();
+            let one = retired.filter(|(_, session)| {
+                let before = (&session.url, session.client_id.as_str());
+                is_one_session(before, session_of(options))
+            });
+            // As in `successor`: the very address counts before another one of the broker.
+            let one = one.min_by_key(|(_, session)| session.url != options.url);
+            if let Some(at) = one.map(|(at, _)| at) {
                 let before = self.retired.swap_remove(at).source;
                 if before != source.id {
                     moves.push((before, source.id.clone()));
