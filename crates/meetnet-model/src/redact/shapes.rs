@@ -354,7 +354,8 @@ fn email(_: &str, text: &str) -> Option<Look> {
 /// on the first: `balcony-50.87981,4.70052`; one that names an axis needs no second number: `lat50.87981lon4.70052`.
 fn coordinates(before: &str, text: &str) -> Option<Look> {
     let label = head(text, LABEL_BYTES_MAX);
-    let label = &label[..label.bytes().take_while(u8::is_ascii_alphabetic).count()];
+    let letters = label.find(|c: char| !c.is_alphabetic());
+    let label = &label[..letters.unwrap_or(label.len())];
     // Behind a word it is a hyphen, and no sign.
     let is_glued = !label.is_empty() || before.ends_with(char::is_alphanumeric);
     let hyphen = usize::from(is_glued && text[label.len()..].starts_with('-'));
@@ -396,7 +397,7 @@ fn pair(before: &str, text: &str) -> Option<Look> {
 /// The number that hangs on the name of an axis.
 fn axis(label: &str, text: &str) -> Option<Look> {
     let is_one_of = |names: &[&str]| names.iter().any(|name| label.eq_ignore_ascii_case(name));
-    let is_exact = if is_one_of(&["lat", "latitude"]) {
+    let is_exact: fn(f64) -> bool = if is_one_of(&["lat", "latitude"]) {
         lat_is_exact
     } else if is_one_of(&["lon", "lng", "longitude"]) {
         lon_is_exact
@@ -478,7 +479,7 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c.is_control()
 }
 
-/// Returns true where a precise number stands right before.
+/// Returns true where a precise number stands right before, whatever its sign: that may be the hyphen of a word.
 fn ends_with_number(before: &str) -> bool {
     let text = before.trim_end_matches(is_between);
     if text.len() == before.len() {
@@ -487,7 +488,7 @@ fn ends_with_number(before: &str) -> bool {
     let mut start = text.len();
     while start > 0
         && text.len() - start < 24
-        && matches!(text.as_bytes()[start - 1], b'0'..=b'9' | b'.' | b'-')
+        && matches!(text.as_bytes()[start - 1], b'0'..=b'9' | b'.')
     {
         start -= 1;
     }
