@@ -140,7 +140,7 @@ pub struct Handles {
     push: Option<(PushState, JoinHandle<io::Result<()>>)>,
     /// Those that have been told to stop.
     stopping: JoinSet<()>,
-    /// The sessions of the broker sources that were retired last.
+    /// The sessions of broker sources that were retired, until another one has the session or its source runs again.
     retired: Vec<Session>,
     shutdown: CancellationToken,
 }
@@ -220,9 +220,7 @@ impl Handles {
             let mut same = next.mqtt.iter().filter(|source| source.id == *id);
             same.any(|source| source.options == *options)
         };
-        let out = take_out(&mut self.mqtt, goes_on);
-        self.retired.clear();
-        for (id, running) in out {
+        for (id, running) in take_out(&mut self.mqtt, goes_on) {
             let after = successor(&running.options, &next.mqtt);
             running.handle.leave(leaving(&running.options, after));
             running.stop.cancel();
@@ -329,6 +327,9 @@ impl Handles {
         if let Some(source) = mqtt.first() {
             source.windows.hand_over(&moves);
         }
+        // A source that runs again has its window for the session that it has now.
+        self.retired
+            .retain(|session| mqtt.iter().all(|source| source.id != session.source));
     }
 
     /// Waits until every source has stopped after the token was cancelled.

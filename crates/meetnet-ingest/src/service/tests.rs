@@ -194,6 +194,14 @@ async fn a_renamed_source_knows_what_was_journalled_of_its_session() {
     assert_eq!(["a", "b", "n"].map(known), [2, 0, 1]);
     exchange(&mut handles, || of(&[("n", "d", "x")])).await;
     assert_eq!(["a", "b", "n"].map(known), [0, 0, 2]);
+    // The session is left, and taken up later.
+    exchange(&mut handles, || of(&[])).await;
+    exchange(&mut handles, || of(&[("m", "d", "x")])).await;
+    assert_eq!(["n", "m"].map(known), [0, 2]);
+    // A source that comes back with another session does not give that one away.
+    exchange(&mut handles, || of(&[("m", "e", "x")])).await;
+    exchange(&mut handles, || of(&[("m", "e", "x"), ("o", "d", "x")])).await;
+    assert_eq!(known("o"), 0);
     shutdown.cancel();
     handles.stopped().await;
 }
