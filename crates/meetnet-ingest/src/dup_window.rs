@@ -343,6 +343,21 @@ impl DupWindows {
         window.journalled(packet_id, topic, payload_hash, sequence);
     }
 
+    /// Lets sources go on with the windows of others, whose sessions they have now: (before, after). All at once, since
+    /// two may have exchanged their sessions. None of them may be connected.
+    pub(crate) fn hand_over(&self, moves: &[(SourceId, SourceId)]) {
+        let mut windows = lock(&self.windows);
+        let taken = moves.iter().map(|(before, _)| windows.remove(before));
+        let taken: Vec<_> = taken.collect();
+        for ((_, after), window) in moves.iter().zip(taken) {
+            // What a source remembers of a session that it no longer has means nothing in this one.
+            match window {
+                Some(window) => windows.insert(after.clone(), window),
+                None => windows.remove(after),
+            };
+        }
+    }
+
     /// Returns the window of a source, made empty on first use.
     pub(crate) fn window(&self, source: &SourceId) -> Arc<Mutex<DupWindow>> {
         Arc::clone(lock(&self.windows).entry(source.clone()).or_default())

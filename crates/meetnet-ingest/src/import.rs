@@ -115,6 +115,10 @@ pub struct Summary {
     pub files: u64,
     /// Documents in them.
     pub documents: u64,
+    /// Documents with nothing in them but blank lines.
+    pub empty: u64,
+    /// The first of them.
+    pub first_empty: Option<String>,
     /// Rows by dataset: what became of them.
     pub applied: BTreeMap<DatasetId, Applied>,
     /// Rows that an earlier run of the same import had brought.
@@ -265,12 +269,14 @@ pub fn run(
             }
         }
         drop(chunks);
-        let (documents, tally) = decoding
+        let found = decoding
             .join()
             .map_err(|_| ImportError::Thread("decoding ended abnormally".to_owned()))??;
-        loading.summary.documents = documents;
-        loading.summary.kept_before = tally.known;
-        loading.summary.left_out += tally.left_out;
+        loading.summary.documents = found.documents;
+        loading.summary.empty = found.empty;
+        loading.summary.first_empty = found.first_empty;
+        loading.summary.kept_before = found.tally.known;
+        loading.summary.left_out += found.tally.left_out;
         Ok::<(), ImportError>(())
     })?;
     if let Some(last) = loading.last {

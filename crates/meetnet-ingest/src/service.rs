@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::http::{self, PushSource, PushState, push_router};
-use crate::mqtt::{self, Leaving, MqttOptions, MqttSource, OptionsError, SourceHandle};
+use crate::mqtt::{self, Leaving, MqttOptions, MqttSource, OptionsError, SourceHandle, Url};
 use crate::poll::{PollHandle, PollOptions, PollOptionsError, PollSource, Polling, Prepared};
 
 #[cfg(test)]
@@ -140,7 +140,16 @@ pub struct Handles {
     push: Option<(PushState, JoinHandle<io::Result<()>>)>,
     /// Those that have been told to stop.
     stopping: JoinSet<()>,
+    /// The sessions of broker sources that were retired, until another one has the session or its source runs again.
+    retired: Vec<Session>,
     shutdown: CancellationToken,
+}
+
+/// A session at a broker that a source has had.
+struct Session {
+    source: SourceId,
+    url: Url,
+    client_id: String,
 }
 
 impl fmt::Debug for Handles {
@@ -168,6 +177,7 @@ pub fn start(
         polls: BTreeMap::new(),
         push: None,
         stopping: JoinSet::new(),
+        retired: Vec::new(),
         shutdown: shutdown.clone(),
     };
     handles.start_pulling(sources.mqtt, sources.polls)?;
@@ -211,11 +221,15 @@ impl Handles {
             same.any(|source| source.options == *options)
         };
         for (id, running) in take_out(&mut self.mqtt, goes_on) {
-            let after = next.mqtt.iter().find(|source| source.id == id);
-            let after = after.map(|source| &source.options);
+            let after = successor(&running.options, &next.mqtt);
             running.handle.leave(leaving(&running.options, after));
             running.stop.cancel();
             self.stopping.spawn(running.handle.join());
+            self.retired.push(Session {
+                source: id,
+                url: running.options.url,
+                client_id: running.options.client_id,
+            });
         }
         let goes_on = |id: &SourceId, with: &PollingWith| {
             let mut same = next.polls.iter().filter(|source| source.id == *id);
@@ -258,6 +272,7 @@ impl Handles {
             let source = source.map_err(|error| StartError::poll(&id, error))?;
             prepared.push((id, options, source));
         }
+        self.hand_over(&mqtt);
         for source in mqtt {
             if self.mqtt.contains_key(&source.id) {
                 continue;
@@ -283,6 +298,38 @@ impl Handles {
             self.polls.insert(id, running);
         }
         Ok(())
+    }
+
+    /// Gives a source that goes on with the session of another one what that one has journalled and not seen acknowledged:
+    /// the broker may deliver it once more.
+    fn hand_over(&mut self, mqtt: &[MqttSource]) {
+        let mut moves = Vec::new();
+        for source in mqtt {
+            if self.mqtt.contains_key(&source.id) {
+                continue;
+            }
+            let options = &source.options;
+            let retired = self.retired.iter().enumerate();
+            let one = retired.filter(|(_, session)| {
+                let before = (&session.url, session.client_id.as_str());
+                is_one_session(before, session_of(options))
+            });
+            // As in `successor`: the very address counts before another one of the broker.
+            let one = one.min_by_key(|(_, session)| session.url != options.url);
+            if let Some(at) = one.map(|(at, _)| at) {
+                let before = self.retired.swap_remove(at).source;
+                if before != source.id {
+                    moves.push((before, source.id.clone()));
+                }
+            }
+        }
+        // All sources have the same ones.
+        if let Some(source) = mqtt.first() {
+            source.windows.hand_over(&moves);
+        }
+        // A source that runs again has its window for the session that it has now.
+        self.retired
+            .retain(|session| mqtt.iter().all(|source| source.id != session.source));
     }
 
     /// Waits until every source has stopped after the token was cancelled.
@@ -314,14 +361,34 @@ fn take_out<O, H>(
     out
 }
 
-/// Returns what is to become of the subscriptions of a source that becomes another, or none: the broker keeps them in the
-/// session. Where that is another session, none is needed any more.
+/// Returns the source that goes on with the session of another one, whatever its id: a source that is renamed and keeps
+/// its client id has the same session.
+fn successor<'s>(before: &MqttOptions, next: &'s [MqttSource]) -> Option<&'s MqttOptions> {
+    let heirs = next
+        .iter()
+        .map(|source| &source.options)
+        .filter(|after| is_one_session(session_of(before), session_of(after)));
+    heirs.min_by_key(|after| after.url != before.url)
+}
+
+/// Returns what a broker knows a session by.
+fn session_of(options: &MqttOptions) -> (&Url, &str) {
+    (&options.url, options.client_id.as_str())
+}
+
+/// Returns whether two connections have one session. With TLS a broker listens on another port, and has the same sessions.
+fn is_one_session(one: (&Url, &str), other: (&Url, &str)) -> bool {
+    let is_one_broker =
+        one.0 == other.0 || (one.0.host == other.0.host && one.0.tls != other.0.tls);
+    is_one_broker && one.1 == other.1
+}
+
+/// Returns what is to become of the subscriptions of a source whose session another goes on with, or nobody: the broker
+/// keeps them in the session. Where nobody does, none is needed any more.
 fn leaving(before: &MqttOptions, after: Option<&MqttOptions>) -> Leaving {
     // A source that runs has filters.
     let filters = before.filters().unwrap_or_default();
-    let same_session =
-        |after: &&MqttOptions| after.url == before.url && after.client_id == before.client_id;
-    let Some(after) = after.filter(same_session) else {
+    let Some(after) = after else {
         return Leaving {
             filters,
             next: None,

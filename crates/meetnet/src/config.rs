@@ -287,6 +287,8 @@ pub(crate) struct Config {
     /// Folder whose declarations replace or add to the built-in ones.
     pub(crate) schemas_dir: Option<PathBuf>,
     pub(crate) log: LogConfig,
+    /// The file has nothing in it but blanks.
+    is_blank: bool,
     /// What a running daemon does not read again, by `[section] key`, as it is written.
     fixed: BTreeMap<String, Located<toml::Value>>,
     /// Files that were read beside the configuration itself and the declarations, or will be: registries, certificates,

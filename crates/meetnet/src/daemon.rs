@@ -5,8 +5,9 @@
 //!                                        └▶ journal (recovery) ─▶ pipeline (replay) ─▶ sources
 //! ```
 //!
-//! Listeners are bound first: a taken port must not cost a recovery. Only the admin socket waits for the lock of the
-//! folder, which says that nobody else answers on it. What is committed is answered before the journal is read, and while
+//! Listeners are bound first: a taken port must not cost a recovery. Where one is, and another process has the folder, the
+//! second daemon of a configuration is told of that. Only the admin socket waits for the lock of the folder, which says that
+//! nobody else answers on it. What is committed is answered before the journal is read, and while
 //! it is replayed (`opening`). Sources start last and stop first, so that nothing is acknowledged that the rest is not there
 //! to take. What may change meanwhile is exchanged by `reload`.
 
@@ -169,9 +170,8 @@ impl Daemon {
                 config.file.display()
             )));
         }
-        let mut listeners = Listeners::bind(&config, role)
-            .await
-            .map_err(Failure::Usage)?;
+        let bound = Listeners::bind(&config, role).await;
+        let mut listeners = bound.map_err(|error| listeners::refused(error, &config, role))?;
         let addresses = listeners.addresses();
         let stop_intake = CancellationToken::new();
         let stop_serving = CancellationToken::new();

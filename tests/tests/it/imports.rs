@@ -98,3 +98,49 @@ async fn rows_that_an_import_refused_are_replayed_once() {
     daemon.stop().unwrap();
     installation.succeed(&["check"]).unwrap();
 }
+
+/// A script that imports what another one has written must learn that it was nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_of_which_nothing_came_is_no_success() {
+    let installation = Installation::new("", &source(false)).unwrap();
+    let daemon = installation.start().await.unwrap();
+    let import = |name: &str, content: &str| {
+        let file = installation.folder().join(name);
+        fs::write(&file, content).unwrap();
+        let file = file.display().to_string();
+        let output = installation.run(&["import", "csv", &file]).unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        (output.status.code(), said)
+    };
+    let check = |name: &str, content: &str, expect: &[&str]| {
+        let (code, said) = import(name, content);
+        assert_eq!(code, Some(1), "{name}: {said}");
+        for part in expect {
+            assert!(said.contains(part), "{name}: {said}");
+        }
+    };
+    check(
+        "empty.csv",
+        "",
+        &["nothing is in", "there is nothing in the files"],
+    );
+    check("blank.csv", "\n\n", &["there is nothing in the files"]);
+    let refused = [
+        "1 rejects: 1 unexpected_shape",
+        "the header has no column `id`",
+    ];
+    check("garbage.csv", "garbage\n", &refused);
+    check("header.csv", "station,time,temperature\n", &refused);
+    check("no-rows.csv", "id,at,t\n", &["1 rejects: 1 no_observation"]);
+    let (code, said) = import("row.csv", &format!("id,at,t\n1,{FIRST},20\n"));
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(
+        installation
+            .cell("SELECT count(*) FROM heat")
+            .await
+            .unwrap(),
+        1
+    );
+    daemon.stop().unwrap();
+}

@@ -78,6 +78,65 @@ async fn a_session_that_a_renamed_source_leaves_is_said() {
     daemon.stop().unwrap();
 }
 
+/// A source with a fixed client id gets another id and the old one again, while messages flow.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_source_with_a_fixed_client_id_loses_and_doubles_nothing() {
+    const RENAMES: usize = 4;
+    // Some 16 s of them.
+    const SENT: usize = 8_000;
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
+        return;
+    };
+    let city = source(broker.port, 0).replace(
+        "kind = \"mqtt\"\n",
+        "kind = \"mqtt\"\nclient_id = \"fixed-one\"\n",
+    );
+    let installation = Installation::new("commit_age_max = \"100ms\"", &city).unwrap();
+    let file = installation.folder().join("meetnet.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("fixed-one"), "{text}");
+    let daemon = installation.start().await.unwrap();
+    let messages = (0..SENT).map(|number| Message {
+        topic: format!("city/device-{}", number % 100),
+        payload: format!("{{\"n\":{number}}}").into_bytes(),
+    });
+    let messages: Vec<Message> = messages.collect();
+    let (port, pause) = (broker.port, Duration::from_millis(200));
+    let publishing =
+        tokio::spawn(async move { publisher::publish(port, "gateway", messages, pause).await });
+    for rename in 1..=RENAMES {
+        // What is renamed in the middle of nothing loses nothing.
+        assert!(!publishing.is_finished(), "rename {rename}");
+        let changed = if rename % 2 == 1 {
+            text.replace("id = \"city\"", "id = \"town\"")
+        } else {
+            text.clone()
+        };
+        fs::write(&file, changed).unwrap();
+        daemon.ask_to_reload().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while installation.log().matches("configuration loaded").count() < rename {
+            let log = installation.log();
+            assert!(Instant::now() < deadline, "rename {rename}: {log}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    publishing.await.unwrap().unwrap();
+    let count = "SELECT count(*) FROM air";
+    installation.wait_for(count, SENT as i64).await.unwrap();
+    // Whatever would be answered twice has had the time to arrive.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(installation.cell(count).await.unwrap(), SENT);
+    let different = "SELECT count(DISTINCT value) FROM air";
+    assert_eq!(installation.cell(different).await.unwrap(), SENT);
+    daemon.stop().unwrap();
+    let log = installation.log();
+    assert!(!log.contains("a broker's source is gone"), "{log}");
+    let rejects = installation.sql_on_files("SELECT count(*) FROM rejects");
+    assert_eq!(rejects.unwrap()[0][0], 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_change_of_the_configuration_loses_or_doubles_a_message() {
     let seed = std::env::var("MEETNET_SEED").ok();

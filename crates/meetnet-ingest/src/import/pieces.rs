@@ -1,6 +1,7 @@
 //! A document cut into pieces, each of which its source could have sent as one message.
 //!
-//! Tables and line protocol are cut between lines into blocks, each table block under the header again. A JSON document
+//! Tables and line protocol are cut between lines into blocks, each table block under the header again; a table without
+//! rows is its header. A JSON document
 //! is one piece, or one per line where every line is a document of its own. No piece is cut inside a quoted field.
 //!
 //! A piece has parts, which say the same by themselves: its lines, the rows of a table under its header, the elements of a
@@ -157,10 +158,14 @@ impl<'a> Pieces<'a> {
             Split::Lines => self.block()?,
             Split::Table => {
                 if is_first {
-                    self.record()?;
+                    // Blank lines before it are no header.
+                    while self.record()? && self.piece.trim_ascii().is_empty() {
+                        self.piece.clear();
+                    }
                     self.header = self.piece.len();
                 }
-                self.block()?
+                // A first line alone may be no header of this source, or a row of a table without one: its decoder says.
+                self.block()? || (is_first && !self.piece.trim_ascii().is_empty())
             }
         };
         Ok(found.then_some(&self.piece))

@@ -32,6 +32,18 @@ pub(super) struct Chunk {
     pub(super) kept: Vec<Kept>,
 }
 
+/// What has been read.
+#[derive(Default)]
+pub(super) struct HasRead {
+    pub(super) documents: u64,
+    /// Documents with nothing in them.
+    pub(super) empty: u64,
+    /// The first of them.
+    pub(super) first_empty: Option<String>,
+    /// What became of what was refused.
+    pub(super) tally: KeptTally,
+}
+
 /// Reads and decodes, ahead of the tables.
 pub(super) struct Reader<'a> {
     pub(super) decoders: &'a Decoders,
@@ -45,18 +57,19 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Returns the number of documents, and what became of what was refused.
+    /// Reads everything, or as much as is wanted.
     pub(super) fn read(
         &self,
         mut keeper: Keeper<'_>,
         inputs: &[Input],
-    ) -> Result<(u64, KeptTally), ImportError> {
+    ) -> Result<HasRead, ImportError> {
         let mut group = self.decoders.group();
         let mut chunk = Building::default();
-        let mut documents = 0;
+        let mut found = HasRead::default();
         for input in inputs {
             let is_wanted = input.documents(&self.read, &mut |name, bytes| {
-                documents += 1;
+                found.documents += 1;
+                let mut is_empty = true;
                 let mut pieces = Pieces::new(self.source.format, name, bytes);
                 let topic = if self.topic.is_empty() {
                     topic_of(self.patterns, input, name)
@@ -64,6 +77,7 @@ impl Reader<'_> {
                     self.topic
                 };
                 while pieces.next()?.is_some() {
+                    is_empty &= pieces.piece().trim_ascii().is_empty();
                     let topics = Topics {
                         decoded: topic,
                         kept: self.topic_kept(input, topic, name),
@@ -95,14 +109,19 @@ impl Reader<'_> {
                         return Ok(false);
                     }
                 }
+                if is_empty {
+                    found.empty += 1;
+                    found.first_empty.get_or_insert_with(|| name.to_owned());
+                }
                 Ok(true)
             })?;
+            found.tally = keeper.tally;
             if !is_wanted {
-                return Ok((documents, keeper.tally));
+                return Ok(found);
             }
         }
         self.send(&mut chunk, &mut group);
-        Ok((documents, keeper.tally))
+        Ok(found)
     }
 
     /// Decodes one message into the chunk; returns the number of its rejects.

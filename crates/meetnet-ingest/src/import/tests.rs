@@ -57,7 +57,11 @@ fn a_table_is_cut_between_records_and_each_block_has_the_header() {
         assert_eq!(pieces(Split::Table, text), expect, "{text:?}");
     };
     check("", &[]);
-    check("a;b\n", &[]);
+    check("\n\n", &[]);
+    check("\n\r\na;b\n1;2\n", &["a;b\n1;2\n"]);
+    // A header without rows is for the decoder to judge, once.
+    check("a;b\n", &["a;b\n"]);
+    check("a;b", &["a;b"]);
     check("a;b\n1;2\n3;4", &["a;b\n1;2\n3;4"]);
     // Three lines, of which the first ends where a block is full.
     let row = "1;\"two\n\nlines\"\n";

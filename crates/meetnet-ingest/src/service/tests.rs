@@ -1,10 +1,10 @@
-use meetnet_model::ids::SourceId;
+use meetnet_model::ids::{Sequence, SourceId};
 use tokio_util::sync::CancellationToken;
 
-use super::{Handles, Sources, StartError, leaving, start};
-use crate::dup_window::DupWindows;
+use super::{Handles, Sources, StartError, leaving, start, successor};
+use crate::dup_window::{DupWindows, lock};
 use crate::intake::memory::MemorySink;
-use crate::mqtt::{MqttOptions, MqttSource};
+use crate::mqtt::{MqttOptions, MqttSource, Url};
 use crate::poll::{
     Api, Backfills, HostLimits, Hosts, PollOptions, PollSource, TelraamOptions, Window,
 };
@@ -162,28 +162,103 @@ async fn polled_sources_are_exchanged_by_what_they_ask_and_their_key() {
     handles.stopped().await;
 }
 
+async fn exchange(handles: &mut Handles, next: impl Fn() -> Sources) {
+    handles.retire(&next()).await;
+    handles.start_missing(next()).unwrap();
+}
+
+#[tokio::test]
+async fn a_renamed_source_knows_what_was_journalled_of_its_session() {
+    let windows = DupWindows::default();
+    let of = |all: &[(&str, &str, &str)]| {
+        let mut sources = sources(all);
+        for source in &mut sources.mqtt {
+            source.windows = windows.clone();
+        }
+        sources
+    };
+    let known = |id: &str| lock(&windows.window(&SourceId::new(id))).len();
+    let shutdown = CancellationToken::new();
+    let mut handles = start(of(&[("a", "c", "x"), ("b", "d", "x")]), None, &shutdown).unwrap();
+    for (id, count) in [("a", 1), ("b", 2)] {
+        let window = windows.window(&SourceId::new(id));
+        for packet_id in 1..=count {
+            let sequence = Sequence(u64::from(packet_id));
+            lock(&window).journalled(packet_id, "x", [0; 16], sequence);
+        }
+    }
+    // Two sources exchange their client ids, then one is renamed, and then the other takes its name.
+    exchange(&mut handles, || of(&[("a", "d", "x"), ("b", "c", "x")])).await;
+    assert_eq!(["a", "b"].map(known), [2, 1]);
+    exchange(&mut handles, || of(&[("a", "d", "x"), ("n", "c", "x")])).await;
+    assert_eq!(["a", "b", "n"].map(known), [2, 0, 1]);
+    exchange(&mut handles, || of(&[("n", "d", "x")])).await;
+    assert_eq!(["a", "b", "n"].map(known), [0, 0, 2]);
+    // The session is left, and taken up later.
+    exchange(&mut handles, || of(&[])).await;
+    exchange(&mut handles, || of(&[("m", "d", "x")])).await;
+    assert_eq!(["n", "m"].map(known), [0, 2]);
+    // A source that comes back with another session does not give that one away.
+    exchange(&mut handles, || of(&[("m", "e", "x")])).await;
+    exchange(&mut handles, || of(&[("m", "e", "x"), ("o", "d", "x")])).await;
+    assert_eq!(known("o"), 0);
+    shutdown.cancel();
+    handles.stopped().await;
+}
+
 #[test]
 fn subscriptions_that_nobody_wants_are_ended() {
-    let options = |client_id: &str, topics: &[&str]| {
-        let url = "mqtt://127.0.0.1:1".parse().unwrap();
-        let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        MqttOptions::new(url, client_id, topics)
+    let before = sources(&[("a", "c", "x/{device}")]).mqtt.remove(0);
+    let before = MqttOptions {
+        topics: vec!["x/{device}".to_owned(), "y/#".to_owned()],
+        ..before.options
     };
-    let before = options("c", &["x/{device}", "y/#"]);
-    let check = |after: Option<MqttOptions>, left: &[&str], next: &[&str]| {
-        let leaving = leaving(&before, after.as_ref());
+    let check = |next: &[(&str, &str, &[&str])], left: &[&str], new: &[&str]| {
+        let next = next.iter().map(|(id, client_id, topics)| {
+            let mut source = source(id, client_id, "");
+            source.options.topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
+            source
+        });
+        let next: Vec<MqttSource> = next.collect();
+        let leaving = leaving(&before, successor(&before, &next));
         assert_eq!(leaving.filters, left);
-        let new = leaving.next.map_or(Vec::new(), |(filters, _)| filters);
-        assert_eq!(new, next);
+        let asked = leaving.next.map_or(Vec::new(), |(filters, _)| filters);
+        assert_eq!(asked, new);
     };
-    check(None, &["x/+", "y/#"], &[]);
-    check(Some(options("c", &["y/#", "z"])), &["x/+"], &["z"]);
+    check(&[], &["x/+", "y/#"], &[]);
+    check(&[("a", "c", &["y/#", "z"])], &["x/+"], &["z"]);
     // Another name for the same level is the same filter.
-    check(Some(options("c", &["x/{id}", "y/#"])), &[], &[]);
+    check(&[("a", "c", &["x/{id}", "y/#"])], &[], &[]);
     // Another session: in the old one nothing is to be collected any more.
-    check(
-        Some(options("d", &["x/{device}", "y/#"])),
-        &["x/+", "y/#"],
-        &[],
-    );
+    check(&[("a", "d", &["x/{device}", "y/#"])], &["x/+", "y/#"], &[]);
+    // Another id, and the same session.
+    check(&[("b", "c", &["x/{device}", "y/#"])], &[], &[]);
+    check(&[("b", "c", &["y/#", "z"])], &["x/+"], &["z"]);
+    // The id goes on with another session, and another id with this one.
+    let exchanged: [(&str, &str, &[&str]); 2] =
+        [("a", "d", &["w"]), ("b", "c", &["x/{device}", "y/#"])];
+    check(&exchanged, &[], &[]);
+}
+
+#[test]
+fn a_session_is_the_same_where_its_broker_is_reached_by_tls() {
+    let with_url = |url: &str| {
+        let mut source = source("a", "c", "x");
+        source.options.url = url.parse().unwrap();
+        source
+    };
+    let before = with_url("mqtt://broker.example:1883").options;
+    let check = |next: &[&str], expect: Option<&str>| {
+        let next: Vec<MqttSource> = next.iter().map(|url| with_url(url)).collect();
+        let found = successor(&before, &next).map(|after| after.url.clone());
+        let expect: Option<Url> = expect.map(|url| url.parse().unwrap());
+        assert_eq!(found, expect);
+    };
+    check(&["mqtt://broker.example"], Some("mqtt://broker.example"));
+    check(&["mqtts://broker.example"], Some("mqtts://broker.example"));
+    let both = ["mqtts://broker.example", "mqtt://broker.example"];
+    check(&both, Some("mqtt://broker.example"));
+    // Another broker on the same machine, and another machine.
+    check(&["mqtt://broker.example:1884"], None);
+    check(&["mqtt://other.example"], None);
 }

@@ -40,9 +40,18 @@ impl Parts {
     }
 
     fn wait(&self, what: &str, is_so: impl Fn(&SourceStatus) -> bool) -> SourceStatus {
+        self.wait_of(SOURCE, what, is_so)
+    }
+
+    fn wait_of(
+        &self,
+        source: &str,
+        what: &str,
+        is_so: impl Fn(&SourceStatus) -> bool,
+    ) -> SourceStatus {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let status = self.statuses.read_one(&SourceId::new(SOURCE)).unwrap();
+            let status = self.statuses.read_one(&SourceId::new(source)).unwrap();
             if is_so(&status) {
                 return status;
             }
@@ -135,6 +144,54 @@ fn what_nobody_wants_any_more_is_not_collected() {
         parts.wait("only what came since", |status| {
             status.messages_total - before.messages_total == status.bytes_total - before.bytes_total
         });
+        shutdown.cancel();
+        runtime.block_on(handles.stopped());
+    });
+}
+
+#[test]
+fn a_renamed_source_with_its_client_id_goes_on_with_the_session() {
+    in_both(|scene, _| {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = JournalOptions {
+            reserve_bytes: 0,
+            ..JournalOptions::new(folder.path().join("journal"), folder.path().join("archive"))
+        };
+        let (journal, _) = Journal::open(journal, b"{}").unwrap();
+        let parts = Parts {
+            intake: Intake::from_journal(&journal),
+            windows: DupWindows::default(),
+            statuses: Statuses::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let shutdown = CancellationToken::new();
+        let sources = |id: &str| {
+            let mut sources = parts.sources(&scene, &["city/{sensor}"]);
+            sources.mqtt[0].id = SourceId::new(id);
+            sources
+        };
+        let first = sources(SOURCE);
+        let mut handles = runtime
+            .block_on(async { start(first, None, &shutdown) })
+            .unwrap();
+        parts.wait("subscribed", |status| status.subscribed);
+        for (id, topic) in [("renamed", "city/1"), (SOURCE, "city/2")] {
+            let before = parts.statuses.read_one(&SourceId::new(id));
+            let before = before.map_or(0, |status| status.acked_total);
+            runtime.block_on(handles.retire(&sources(id)));
+            // Nobody is connected: the session has to collect it.
+            scene.publish_all([(topic.to_owned(), "1")]);
+            let next = sources(id);
+            runtime
+                .block_on(async { handles.start_missing(next) })
+                .unwrap();
+            let status = parts.wait_of(id, "collected", |status| status.acked_total > before);
+            assert!(status.session_present);
+        }
         shutdown.cancel();
         runtime.block_on(handles.stopped());
     });

@@ -389,6 +389,9 @@ impl CommitJob {
         let committed = match &self.written {
             Some(_) => self.log.settle(self.now_ms),
             None => {
+                // Before any folder is made: where the table is away, it would be in the way of what comes back.
+                let in_place = self.log.check_in_place(&[]);
+                in_place.map_err(CommitFailure::Retry)?;
                 let added = self.write_files().map_err(CommitFailure::Retry)?;
                 let actions = self.actions(&added);
                 self.written = Some(added.into_iter().map(Arc::new).collect());

@@ -35,9 +35,9 @@ pub struct RestoreOptions {
 /// Restores a backup into an empty lake and empty folders.
 ///
 /// # Errors
-/// Where the backup is damaged or incomplete (nothing is written then), something is where it should go, a process
-/// holds the journal's folder, or a file cannot be written. In the last case the journal cannot be opened: remove what
-/// there is and restore again.
+/// Where the backup is damaged or incomplete, something is where it should go, or a process holds the journal's folder:
+/// nothing is written or made then. Where a file cannot be written: the journal cannot be opened; remove what there is and
+/// restore again.
 pub fn restore(
     storage: &dyn LakeStorage,
     options: &RestoreOptions,
@@ -51,12 +51,10 @@ pub fn restore(
     } = options;
     let files = files.as_ref();
     let manifest = Manifest::read(files, dir)?;
-    for folder in [journal_dir, archive_dir] {
-        files
-            .create_dir(folder)
-            .map_err(BackupError::io("create", folder))?;
-    }
-    let _lock = FolderLock::acquire(files, journal_dir)?;
+    // Where nobody has ever had the folder, it is made once nothing can be refused any more.
+    let has_lock = listed(files, journal_dir)?.iter().any(|name| name == LOCK);
+    let take = || FolderLock::acquire(files, journal_dir);
+    let held = has_lock.then(take).transpose()?;
     refuse_occupied(storage, options)?;
     for file in &manifest.files {
         let path = dir.join(&file.path);
@@ -66,6 +64,20 @@ pub fn restore(
     let count = manifest.files.len() as u64;
     progress(format!("verified {}", amount(count, manifest.bytes())));
 
+    for folder in [journal_dir, archive_dir] {
+        files
+            .create_dir(folder)
+            .map_err(BackupError::io("create", folder))?;
+    }
+    let _lock = match held {
+        Some(lock) => lock,
+        None => {
+            let lock = take()?;
+            // Another restore may have been faster.
+            refuse_occupied(storage, options)?;
+            lock
+        }
+    };
     let mark = journal_dir.join(RESTORING);
     write(files, &mark, |_| Ok(()))?;
     let sync = |folder: &Path| {
@@ -102,14 +114,20 @@ pub fn restore(
     Ok(manifest)
 }
 
+/// Returns the names of the files in a folder; none where there is no such folder.
+fn listed(files: &dyn Files, dir: &Path) -> Result<Vec<String>, BackupError> {
+    match files.list(dir) {
+        Ok(listed) => Ok(listed.into_iter().map(|file| file.name).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(BackupError::io("list", dir)(error)),
+    }
+}
+
 /// Nothing is overwritten, and nothing is mixed: files of another journal or lake would be taken for parts of this one.
 fn refuse_occupied(storage: &dyn LakeStorage, options: &RestoreOptions) -> Result<(), BackupError> {
     for dir in [&options.journal_dir, &options.archive_dir] {
-        let listed = options
-            .files
-            .list(dir)
-            .map_err(BackupError::io("list", dir))?;
-        if listed.iter().any(|file| file.name != LOCK) {
+        let names = listed(options.files.as_ref(), dir)?;
+        if names.iter().any(|name| name != LOCK) {
             return Err(BackupError::Occupied {
                 place: dir.display().to_string(),
             });

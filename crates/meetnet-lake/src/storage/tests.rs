@@ -150,3 +150,18 @@ fn a_file_that_is_given_up_leaves_nothing() {
     drop(file);
     assert_eq!(storage.list("").unwrap(), []);
 }
+
+/// A disk was unmounted under the process, and another one is there.
+#[test]
+fn folders_that_are_gone_are_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("lake");
+    let storage = FolderStorage::new(&root);
+    for content in [b"one", b"two"] {
+        let mut file = storage.create("t/a/x.parquet").unwrap();
+        file.write_all(content).unwrap();
+        file.finish().unwrap();
+        assert_eq!(storage.read("t/a/x.parquet").unwrap(), content.as_slice());
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+}

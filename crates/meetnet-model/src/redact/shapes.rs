@@ -59,6 +59,8 @@ const MAKERS: [&str; 24] = [
 const IMPORT: &str = "meetnet/import/";
 /// Blanks and commas between two things that belong together.
 const GAP_BYTES_MAX: usize = 64;
+/// Longest word that may hang on a number.
+const LABEL_BYTES_MAX: usize = 64;
 /// Decimal places that make two numbers side by side a place.
 const PLACES_MIN: usize = 4;
 /// Where sensors of a European city stand; pairs elsewhere may be two measurements.
@@ -348,8 +350,27 @@ fn email(_: &str, text: &str) -> Option<Look> {
     })
 }
 
-/// Two numbers side by side with the precision of a house: `50.87981, 4.70052`. More of them are measurements.
+/// Two numbers side by side with the precision of a house: `50.87981, 4.70052`. More of them are measurements. A word may hang
+/// on the first: `balcony-50.87981,4.70052`; one that names an axis needs no second number: `lat50.87981lon4.70052`.
 fn coordinates(before: &str, text: &str) -> Option<Look> {
+    let label = head(text, LABEL_BYTES_MAX);
+    let letters = label.find(|c: char| !c.is_alphabetic());
+    let label = &label[..letters.unwrap_or(label.len())];
+    // Behind a word it is a hyphen, and no sign.
+    let is_glued = !label.is_empty() || before.ends_with(char::is_alphanumeric);
+    let hyphen = usize::from(is_glued && text[label.len()..].starts_with('-'));
+    let at = label.len() + hyphen;
+    let before = if at > 0 { "" } else { before };
+    let numbers = &text[at..];
+    let look = pair(before, numbers).or_else(|| axis(label, numbers))?;
+    Some(Look {
+        range: at + look.range.start..at + look.range.end,
+        ..look
+    })
+}
+
+/// Two precise numbers, and not more, that are a place in either order.
+fn pair(before: &str, text: &str) -> Option<Look> {
     let (first, first_end) = precise_number(text)?;
     let gap = separator_length(&text[first_end..])?;
     let (second, length) = precise_number(&text[first_end + gap..])?;
@@ -373,8 +394,37 @@ fn coordinates(before: &str, text: &str) -> Option<Look> {
     })
 }
 
-/// Returns a number with at least [`PLACES_MIN`] decimal places that `text` begins with, and its length.
+/// The number that hangs on the name of an axis.
+fn axis(label: &str, text: &str) -> Option<Look> {
+    let is_one_of = |names: &[&str]| names.iter().any(|name| label.eq_ignore_ascii_case(name));
+    let is_exact: fn(f64) -> bool = if is_one_of(&["lat", "latitude"]) {
+        lat_is_exact
+    } else if is_one_of(&["lon", "lng", "longitude"]) {
+        lon_is_exact
+    } else {
+        return None;
+    };
+    let (number, length) = number_of_places(text)?;
+    // Between further points it is a version.
+    let is_number = !text[length..].starts_with('.') && is_exact(number);
+    is_number.then_some(Look {
+        kind: PersonalKind::Coordinates,
+        range: 0..length,
+        is_certain: true,
+    })
+}
+
+/// Returns a number with at least [`PLACES_MIN`] decimal places that `text` begins with, and its length; none where the
+/// word goes on behind it. What follows behind `_` or a hyphen is another word.
 fn precise_number(text: &str) -> Option<(f64, usize)> {
+    let (number, length) = number_of_places(text)?;
+    let behind = &text[length..];
+    let goes_on = behind.starts_with(is_word) && !behind.starts_with(['_', '-']);
+    (!goes_on).then_some((number, length))
+}
+
+/// The same whatever follows.
+fn number_of_places(text: &str) -> Option<(f64, usize)> {
     let text = head(text, 24);
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let whole = unsigned.bytes().take_while(u8::is_ascii_digit).count();
@@ -388,15 +438,16 @@ fn precise_number(text: &str) -> Option<(f64, usize)> {
         return None;
     }
     let length = text.len() - unsigned.len() + whole + 1 + places;
-    if text[length..].starts_with(is_word) {
-        return None;
-    }
     Some((text[..length].parse().ok()?, length))
 }
 
+/// Returns the length of what stands between two numbers that are one place.
 fn separator_length(text: &str) -> Option<usize> {
     if text.starts_with("%2C") || text.starts_with("%2c") {
         return Some(3);
+    }
+    if text.starts_with(is_joint) {
+        return Some(1);
     }
     let start = head(text, GAP_BYTES_MAX);
     let length = start.find(|c| !is_separator(c)).unwrap_or(start.len());
@@ -413,9 +464,14 @@ fn is_separator(c: char) -> bool {
     matches!(c, ',' | ';' | '|') || is_blank(c)
 }
 
+/// What joins two numbers in the names of things and topics.
+fn is_joint(c: char) -> bool {
+    matches!(c, '_' | '/' | ':')
+}
+
 /// What stands between the numbers of a list: brackets of the inner lists too.
 fn is_between(c: char) -> bool {
-    matches!(c, '[' | ']' | '(' | ')') || is_separator(c)
+    matches!(c, '[' | ']' | '(' | ')') || is_separator(c) || is_joint(c)
 }
 
 /// What an excerpt shows as a blank.
@@ -423,7 +479,7 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c.is_control()
 }
 
-/// Returns true where a precise number stands right before.
+/// Returns true where a precise number stands right before, whatever its sign: that may be the hyphen of a word.
 fn ends_with_number(before: &str) -> bool {
     let text = before.trim_end_matches(is_between);
     if text.len() == before.len() {
@@ -432,7 +488,7 @@ fn ends_with_number(before: &str) -> bool {
     let mut start = text.len();
     while start > 0
         && text.len() - start < 24
-        && matches!(text.as_bytes()[start - 1], b'0'..=b'9' | b'.' | b'-')
+        && matches!(text.as_bytes()[start - 1], b'0'..=b'9' | b'.')
     {
         start -= 1;
     }

@@ -165,6 +165,11 @@ fn credentials_and_places_go_by_their_look() {
         ("AKIAIOSFODNN7EXAMPLE", "…"),
         ("at 50.87981, 4.70052 today", "at … today"),
         ("id;50.8798;4.7005;x", "id;…;x"),
+        ("balcony-50.879812,4.700518", "balcony-…"),
+        ("50.879812_4.700518", "…"),
+        ("id-50.879812;4.700518", "id-…"),
+        ("lat50.879812lon4.700518", "lat…lon…"),
+        ("temp21.5234hum40.1234", "temp21.5234hum40.1234"),
         // Three are measurements, and so are few decimal places.
         ("1.23456;2.34567;3.45678", "1.23456;2.34567;3.45678"),
         ("21.52,40.31", "21.52,40.31"),
@@ -201,6 +206,7 @@ fn part() -> impl Strategy<Value = String> {
         "[ ,;:=/&\"'@.-]{1,2}",
         "[0-9a-fA-F]{2,16}",
         "-?[0-9]{1,3}\\.[0-9]{3,6}",
+        "(lat|lon|id)-?[0-9]{1,2}\\.[0-9]{4,6}[_/:,-]?",
         prop::sample::select(vec![
             "token=",
             "\"password\": \"",
@@ -246,6 +252,21 @@ proptest! {
     fn any_text_around_a_mac_does_not_save_it(before in "[ -~é]{0,60}[ ,:=\"/]", after in "[ ,;\"/&][ -~]{0,60}") {
         let text = format!("{before}AA:BB:CC:DD:EE:FF{after}");
         prop_assert!(!redact(text.as_bytes()).contains("BB:CC:DD"));
+    }
+
+    #[test]
+    fn places_go_whatever_word_hangs_on_them(
+        lat in "5[01]\\.[0-9]{3}[1-9]",
+        lon in "[2-6]\\.[0-9]{3}[1-9]",
+        before in "[a-z]{1,8}[-_/]?",
+        joint in "[,;|_/:]",
+        after in "([-_/][a-z]{0,8})?",
+    ) {
+        let text = format!("{before}{lat}{joint}{lon}{after}");
+        let [lat_number, lon_number] = [&lat, &lon].map(|text| text.parse::<f64>().unwrap());
+        prop_assume!(crate::privacy::lat_is_exact(lat_number) || crate::privacy::lon_is_exact(lon_number));
+        prop_assert_eq!(find(&text).len(), 1, "{}", &text);
+        prop_assert!(!redact(text.as_bytes()).contains(&lon), "{}", &text);
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn the_text_says_what_is_wrong_and_what_to_do() {
             "2 raw messages of source garden",
             "but not back to its beginning",
             "sequences 5 to 6, in one.journal\n",
+            "\n    meetnet rejects replay --all-messages --sequence 5..6 --source garden --config FILE\n",
         ],
         None,
     );

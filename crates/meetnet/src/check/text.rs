@@ -143,8 +143,14 @@ fn describe_raw(raw: &RawFrames) -> String {
     } else {
         ""
     };
+    let of_one = if raw.sources.least == raw.sources.greatest {
+        format!(" --source {}", raw.sources.least)
+    } else {
+        String::new()
+    };
     format!(
-        "to replay: {} raw messages of {source}, recorded {wanted}{begins}, sequences {first} to {last}, in {}",
+        "to replay: {} raw messages of {source}, recorded {wanted}{begins}, sequences {first} to {last}, in {}\n    \
+         meetnet rejects replay --all-messages --sequence {first}..{last}{of_one} --config FILE",
         raw.frames,
         raw.files.join(", ")
     )

@@ -81,10 +81,26 @@ pub(super) async fn ask(
             }
             None => {
                 return Err(Failure::Work(anyhow!(
-                    "the daemon ended before `{name}` was done; its log says why"
+                    "the daemon ended before `{name}` was done; its log says why; {}",
+                    after_the_end(request)
                 )));
             }
         }
+    }
+}
+
+/// Says what becomes of a command whose daemon has ended.
+fn after_the_end(request: &Request) -> &'static str {
+    match request {
+        Request::Erase(_) => {
+            "the next start completes an erasure that had begun: give the same command then, and it says whether anything \
+             is left"
+        }
+        Request::Backfill { .. } => "it goes on by itself after the next start",
+        Request::Import(_) => {
+            "it does not go on by itself: start the daemon and give the same command again, which goes on where it was"
+        }
+        _ => "it does not go on by itself: start the daemon and give the same command again",
     }
 }
 
@@ -138,6 +154,27 @@ pub(super) fn end_bar() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waits_is_told_whether_the_work_goes_on_by_itself() {
+        use crate::commands::{Importing, Named};
+
+        let check = |request: Request, expect: &str| {
+            let said = after_the_end(&request);
+            assert!(said.contains(expect), "{said}");
+        };
+        check(Request::Erase(Named::default()), "the next start completes");
+        let importing = Importing {
+            format: "csv".to_owned(),
+            paths: Vec::new(),
+            source: None,
+            topic: None,
+            correct: false,
+            dry_run: false,
+        };
+        check(Request::Import(importing), "goes on where it was");
+        check(Request::Vacuum, "give the same command again");
+    }
 
     #[test]
     fn a_bar_that_nothing_replaces_is_told_once_a_minute() {

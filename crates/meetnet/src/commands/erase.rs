@@ -205,7 +205,9 @@ fn describe(report: &EraseReport) -> String {
             counted(unreadable, "file or damaged part")
         ));
     }
-    lines.push("backups that were made before still hold what was erased".to_owned());
+    if found_anything(report) {
+        lines.push("backups that were made before still hold what was erased".to_owned());
+    }
     lines.join("\n")
 }
 

@@ -98,17 +98,24 @@ pub(super) fn import(
         context.pipeline.commit_all().map_err(Failure::work)?;
     }
     let mut outcome = Outcome::of(describe(&summary));
-    outcome.in_vain = is_refused_whole(&summary).then(|| {
-        "nothing was imported: all of it was refused, for the reasons above; look at format, source and mapping, and try them \
-         with `meetnet source test`"
-            .to_owned()
-    });
+    outcome.in_vain = in_vain(&summary).map(str::to_owned);
     Ok(outcome)
 }
 
-/// Returns whether nothing of the files is a row, now or from an earlier run, and something might have been.
-fn is_refused_whole(summary: &Summary) -> bool {
-    summary.rows() == 0 && summary.resumed == 0 && !summary.rejects.is_empty()
+/// Says why nothing of the files is a row, now or from an earlier run; None where something is.
+fn in_vain(summary: &Summary) -> Option<&'static str> {
+    if summary.rows() > 0 || summary.resumed > 0 {
+        return None;
+    }
+    Some(if !summary.rejects.is_empty() {
+        "nothing was imported: all of it was refused, for the reasons above; look at format, source and mapping, and try them \
+         with `meetnet source test`"
+    } else if summary.empty == summary.documents {
+        "nothing was imported: there is nothing in the files; look at what has written them"
+    } else {
+        "nothing was imported: there is no observation in the files; look at format and source, and try them with `meetnet \
+         source test`"
+    })
 }
 
 /// Finds the source that the rows are of.
@@ -227,6 +234,15 @@ fn describe(summary: &Summary) -> String {
             grouped(history)
         ));
     }
+    if let Some(first) = &summary.first_empty {
+        lines.push(match summary.empty {
+            1 => format!("nothing is in {first}"),
+            empty => format!(
+                "nothing is in {} documents, of which the first is {first}",
+                grouped(empty)
+            ),
+        });
+    }
     if summary.resumed > 0 {
         lines.push(format!(
             "{} rows were there from an earlier run of this import",
@@ -287,6 +303,8 @@ fn clock(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use meetnet_model::ids::DatasetId;
+    use meetnet_model::reject::RejectReason;
     use meetnet_model::source::SourceKind;
 
     use super::*;
@@ -326,6 +344,49 @@ mod tests {
             unknown.ends_with("and of what publishers give out telraam-json, sensor-community-csv"),
             "{unknown}"
         );
+    }
+
+    #[test]
+    fn an_import_of_which_nothing_came_says_so() {
+        let check = |summary: Summary, expect: Option<&str>| {
+            let why = in_vain(&summary);
+            assert_eq!(why.is_some(), expect.is_some(), "{why:?}");
+            let said = why.unwrap_or_default();
+            assert!(said.contains(expect.unwrap_or_default()), "{said}");
+        };
+        let of = |documents: u64, empty: u64| Summary {
+            documents,
+            empty,
+            ..Summary::default()
+        };
+        check(of(1, 1), Some("there is nothing in the files"));
+        check(of(0, 0), Some("there is nothing in the files"));
+        check(of(2, 1), Some("there is no observation in the files"));
+        let refused = Summary {
+            rejects: [(RejectReason::Malformed, 1)].into(),
+            ..of(2, 1)
+        };
+        check(refused, Some("all of it was refused"));
+        let repeated = Summary {
+            resumed: 3,
+            ..of(1, 0)
+        };
+        check(repeated, None);
+        let one = Applied {
+            unchanged: 1,
+            ..Applied::default()
+        };
+        let brought = Summary {
+            applied: [(DatasetId::new("heat"), one)].into(),
+            ..of(2, 1)
+        };
+        check(brought, None);
+        let lines = describe(&Summary {
+            first_empty: Some("a.csv".to_owned()),
+            ..of(3, 2)
+        });
+        let line = "nothing is in 2 documents, of which the first is a.csv";
+        assert!(lines.contains(line), "{lines}");
     }
 
     #[test]

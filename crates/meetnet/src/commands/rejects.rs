@@ -178,7 +178,8 @@ async fn listed(
 /// else.
 ///
 /// # Errors
-/// Where neither tables nor journal can be read, and where the message is gone although its bytes are wanted.
+/// Where neither tables nor journal can be read, where there is neither such a message nor a reject of it, and where the
+/// message is gone although its bytes are wanted.
 pub(crate) async fn show_message(
     sequence: Sequence,
     raw: bool,
@@ -203,7 +204,20 @@ pub(crate) async fn show_message(
     let list = listed(&listing, config, environment).await?;
     let message = match found {
         Some(found) => found.described,
-        None => nowhere(sequence),
+        None => {
+            let as_lines = Listing {
+                format: Format::Ndjson.as_str().to_owned(),
+                ..listing
+            };
+            let lines = listed(&as_lines, config, environment).await?;
+            if lines.report.trim().is_empty() {
+                let nowhere = nowhere(sequence);
+                return Err(Failure::Work(anyhow!(
+                    "{nowhere}; there is no reject of it either"
+                )));
+            }
+            nowhere(sequence)
+        }
     };
     print(&format!("{}\n\n{message}", list.report.trim_end()))
 }
@@ -310,7 +324,7 @@ pub(super) fn replay_chosen(
     }
     let resolved = resolved_by(&table, &decided)?;
     let mut outcome = Outcome::of(describe_replayed(&decided, chosen, resolved));
-    if decided.frames == 0 && !decided.without_source.is_empty() {
+    if decided.frames == 0 {
         outcome.in_vain = Some("nothing was replayed".to_owned());
     }
     Ok(outcome)
@@ -335,7 +349,11 @@ pub(super) fn drop_chosen(
             decided.frames
         ),
     };
-    Ok(Outcome::of(report))
+    let mut outcome = Outcome::of(report);
+    if decided.frames == 0 {
+        outcome.in_vain = Some("nothing was dropped".to_owned());
+    }
+    Ok(outcome)
 }
 
 /// Returns what earlier imports have kept of what they refused of a source, resolved or not; none where nothing may be added

@@ -306,16 +306,28 @@ pub(super) fn push_listener(
     }
 }
 
-/// Two listeners cannot share an address.
+/// Two listeners cannot share an address; `0.0.0.0` and `[::]` are all addresses of their kind.
 pub(super) fn same_address(document: &mut Document<'_>, listeners: Vec<(&str, SocketAddr)>) {
     for (index, (name, address)) in listeners.iter().enumerate() {
-        for (other, _) in listeners[..index]
+        for (other, taken) in listeners[..index]
             .iter()
-            .filter(|(_, taken)| taken == address && taken.port() != 0)
+            .filter(|(_, taken)| is_shared(*taken, *address))
         {
-            let message =
-                format!("{other} and {name} both listen on {address}; give one another port");
+            let message = if taken == address {
+                format!("{other} and {name} both listen on {address}; give one another port")
+            } else {
+                format!(
+                    "{other} listens on {taken} and {name} on {address}, which is the same port of the same address; give \
+                     one another port"
+                )
+            };
             document.general_problem(message);
         }
     }
+}
+
+fn is_shared(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_one_port = one.port() == other.port() && one.port() != 0;
+    let has_all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    is_one_port && (one.ip() == other.ip() || (has_all && one.is_ipv4() == other.is_ipv4()))
 }

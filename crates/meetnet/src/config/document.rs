@@ -67,6 +67,11 @@ impl<'a> Document<'a> {
         !self.problems.is_empty() && self.root.is_empty()
     }
 
+    /// Returns true where the file has nothing in it, whatever the environment says.
+    pub(super) fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
     /// Lays the overrides of the environment over the file.
     pub(super) fn apply_environment(&mut self, environment: &'a Environment) {
         if self.is_unreadable() {

@@ -12,11 +12,23 @@ use super::{Config, ConfigError};
 pub(super) const LIVE_SECTIONS: &[&str] = &["source", "dataset", "schemas"];
 
 impl Config {
-    /// Checks that nothing differs from the `running` configuration that is read only when a daemon starts.
+    /// Checks that nothing differs from the `running` configuration that is read only when a daemon starts. A file that has
+    /// become empty was cut off: nobody takes every source out like that.
     ///
     /// # Errors
     /// Every key that does.
     pub(crate) fn check_live(&self, running: &Self) -> Result<(), ConfigError> {
+        let of_file = |message: String| DeclarationError {
+            file: self.file.display().to_string(),
+            line: None,
+            message,
+        };
+        if self.is_blank && !running.is_blank {
+            let message = "the file is empty; put it back as it was, from a backup or as the running daemon was started with";
+            return Err(ConfigError {
+                problems: vec![of_file(message.to_owned())],
+            });
+        }
         let message = |name: &str| {
             format!(
                 "{name} has changed, and a running daemon does not read it again; restart the daemon, or put it back"
@@ -31,11 +43,7 @@ impl Config {
         }
         for name in running.fixed.keys() {
             if !self.fixed.contains_key(name) {
-                problems.push(DeclarationError {
-                    file: self.file.display().to_string(),
-                    line: None,
-                    message: message(name),
-                });
+                problems.push(of_file(message(name)));
             }
         }
         if problems.is_empty() {

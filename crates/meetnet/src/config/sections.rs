@@ -79,6 +79,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     if document.is_unreadable() {
         return None;
     }
+    let is_blank = document.is_blank();
     let fixed = document.settings(LIVE_SECTIONS);
     let lake = match optional::<raw::Lake>(document, "lake") {
         Some(raw) => lake(document, raw, folder),
@@ -162,6 +163,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
         limits: limits?,
         schemas_dir,
         log: log?,
+        is_blank,
         fixed,
         files: document
             .take_files()

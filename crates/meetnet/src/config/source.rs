@@ -89,6 +89,8 @@ pub(crate) struct HttpTransport {
 pub(super) struct ReadSource {
     pub(super) config: SourceConfig,
     pub(super) id_span: Range<usize>,
+    /// None where it has none of its own.
+    client_id_span: Option<Range<usize>>,
     pub(super) licence_span: Range<usize>,
     pub(super) map_spans: Vec<Range<usize>>,
     pub(super) named_properties: Vec<NamedProperty>,
@@ -132,6 +134,18 @@ pub(super) fn read_all(document: &mut Document<'_>, folder: &Path) -> Vec<ReadSo
             let message = format!("source `{other}` has the path {path} already");
             document.problem(source.id_span.clone(), message);
         }
+        if let Some(span) = &source.client_id_span
+            && let Transport::Mqtt(mqtt) = &source.config.transport
+            && !mqtt.options.client_id.is_empty()
+            && let Some(other) = owner_of_session(&sources, mqtt)
+        {
+            let message = format!(
+                "source `{other}` has the client id `{}` at {} already, and a broker lets only one of them be connected; \
+                 give this one a `client_id` of its own, or leave it out",
+                mqtt.options.client_id, mqtt.options.url
+            );
+            document.problem(span.clone(), message);
+        }
         sources.push(source);
     }
     sources
@@ -141,6 +155,20 @@ fn owner_of_path<'s>(sources: &'s [ReadSource], path: &str) -> Option<&'s Source
     let mut configs = sources.iter().map(|source| &source.config);
     let owner = configs.find(|config| {
         matches!(&config.transport, Transport::Http(http) if http.path.as_deref() == Some(path))
+    });
+    owner.map(|config| &config.declaration.id)
+}
+
+/// Returns the source that has the client id of `mqtt` at its broker. Those that follow from the journal differ, as ids do.
+fn owner_of_session<'s>(sources: &'s [ReadSource], mqtt: &MqttTransport) -> Option<&'s SourceId> {
+    let broker = mqtt.options.url.to_string();
+    let mut configs = sources.iter().map(|source| &source.config);
+    let owner = configs.find(|config| {
+        let Transport::Mqtt(other) = &config.transport else {
+            return false;
+        };
+        let other = &other.options;
+        other.client_id == mqtt.options.client_id && other.url.to_string() == broker
     });
     owner.map(|config| &config.declaration.id)
 }
@@ -281,6 +309,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             silent_after,
         },
         id_span: raw.id.span(),
+        client_id_span: raw.client_id.as_ref().map(Spanned::span),
         licence_span,
         map_spans,
         named_properties,

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
+use meetnet_lake::journal::{FolderLock, JournalError};
 use tokio::net::TcpListener;
 
 use super::Role;
 use crate::config::Config;
+use crate::failure::Failure;
 
 /// The bound sockets of a daemon.
 #[derive(Debug, Default)]
@@ -73,6 +75,19 @@ impl Listeners {
             pg: address(&self.pg),
             flight: address(&self.flight),
         }
+    }
+}
+
+/// Says why a daemon does not start whose addresses cannot be had. The second one of a configuration meets the ports of the
+/// first: whoever stops "the program that uses the port" should know that it is the same one, and which.
+pub(super) fn refused(error: anyhow::Error, config: &Config, role: Role) -> Failure {
+    let dir = &config.journal.dir;
+    match FolderLock::holder(dir).filter(|_| role.writes()) {
+        Some(holder) => Failure::usage(JournalError::Locked {
+            dir: dir.clone(),
+            holder,
+        }),
+        None => Failure::Usage(error),
     }
 }
 

@@ -170,8 +170,9 @@ fn tell(left: &Left) {
             broker,
             command,
             "a broker's source is gone from the configuration, or has another client id: its session at the broker has no \
-             subscriptions any more, but what it held is not fetched; to fetch it, give a source this `client_id`; to end it, \
-             connect once with this client id and a clean session"
+             subscriptions any more, but what it held is not fetched, and what came before another session had subscribed \
+             came to nobody; to fetch it, give a source this `client_id`; to end it, connect once with this client id and a \
+             clean session; to rename a source without a gap, give it this `client_id` in the same change"
         );
     }
 }

@@ -55,6 +55,38 @@ fn a_second_daemon_names_the_first_and_changes_nothing() {
     daemon.stop();
 }
 
+/// Both listen on the same ports, as they do wherever ports are written down.
+#[test]
+fn a_second_daemon_of_one_configuration_names_the_first_and_not_the_port() {
+    let (dir, file) = installation();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("its address").to_string();
+    drop(free);
+    let text = std::fs::read_to_string(&file).expect("the configuration");
+    let text = text.replacen("127.0.0.1:0", &address, 1);
+    assert!(text.contains(&address), "{text}");
+    std::fs::write(&file, &text).expect("a file");
+    let (daemon, portal, pushed) = start(&file);
+    assert_eq!(portal, format!("http://{address}"));
+    let said = refusal(&["run", "--config", &file], 2);
+    let holder = format!("is in use by process {}: stop it", daemon.pid());
+    assert!(said.contains(&holder), "{said}");
+    assert!(!said.contains("cannot listen"), "{said}");
+    // Another installation has a folder of its own: it is told of the port.
+    let (_other_dir, other) = desk::installation(&text);
+    let said = refusal(&["run", "--config", &other], 2);
+    assert!(
+        said.contains(&format!("cannot listen on {address} for [http]")),
+        "{said}"
+    );
+    // A process that only reads does not want the folder.
+    let said = refusal(&["serve", "--config", &file], 2);
+    assert!(said.contains("cannot listen on"), "{said}");
+    push(&pushed, 1);
+    daemon.stop();
+    drop(dir);
+}
+
 #[test]
 fn a_second_journal_on_the_same_lake_is_refused_and_the_first_goes_on() {
     let (dir, file) = installation();

@@ -113,8 +113,9 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
         said.contains("message 4711 is in neither journal nor archive"),
         "{said}"
     );
-    let shown = answer(&["rejects", "show", "4711", "--config", &file]);
-    assert!(shown.contains("or never was"), "{shown}");
+    let said = refusal(&["rejects", "show", "4711", "--config", &file], 1);
+    assert!(said.contains("there is no reject of it either"), "{said}");
+    assert!(said.contains("or never was"), "{said}");
     let said = refusal(
         &["rejects", "list", "--reason", "bad", "--config", &file],
         2,
@@ -156,8 +157,15 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
     assert_eq!(lines(&list(&["--resolved"])), 3);
     let said = answer(&["rejects", "drop", "--all", "--config", &file]);
     assert!(said.contains("dropped 1 rejects of 1 messages"), "{said}");
-    let said = answer(&["rejects", "drop", "--all", "--config", &file]);
-    assert_eq!(said.trim_end(), "no open reject matches");
+    // Nothing is left to do, and nobody is told that it was done.
+    for (command, more) in [("drop", &["--all"][..]), ("replay", &[][..])] {
+        let arguments = [&["rejects", command, "--config", &file], more].concat();
+        let output = run(&arguments);
+        let (said, why) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(1), "{command}: {said}{why}");
+        assert_eq!(said.trim_end(), "no open reject matches");
+        assert!(why.contains("nothing was "), "{why}");
+    }
     // Every message, rejected or not: the rows are there already.
     let range = ["--sequence", "1..1000", "--all-messages"];
     let said = answer(&[&["rejects", "replay", "--config", &file], &range[..]].concat());

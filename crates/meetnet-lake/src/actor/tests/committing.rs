@@ -7,6 +7,9 @@ use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use super::*;
 use crate::snapshot::ColumnStatistics;
 use crate::snapshot::StatisticsValue::Float;
+use crate::table::actions::Action;
+use crate::table::files::add_action;
+use crate::table::log::{Committed, commit_info};
 
 #[test]
 fn a_failed_commit_keeps_the_rows_hot_and_the_next_one_takes_them() {
@@ -117,6 +120,48 @@ fn a_commit_names_no_file_that_was_written_while_the_folder_was_away() {
     assert_eq!(actor.hot_rows(), 0);
     let actor = open(&root, 2);
     assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
+}
+
+/// Whoever moves it back, or mounts it again, finds nothing in its place.
+#[test]
+fn a_commit_makes_no_folder_where_its_table_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 0, Some(1.0))]);
+    commit(&mut actor, 1);
+    apply(&mut actor, &[row(2, 1, Some(2.0))]);
+    let away = folder.path().join("away");
+    std::fs::rename(&root, &away).unwrap();
+    for _ in 0..2 {
+        assert_not_in_place(&mut actor, 2);
+        assert!(!root.exists());
+    }
+    std::fs::rename(&away, &root).unwrap();
+    commit(&mut actor, 2);
+    assert_eq!((actor.version(), actor.hot_rows()), (2, 0));
+    assert_eq!(read(&actor.snapshot(Sequence(2), 0)).0.len(), 2);
+}
+
+/// The folder went away and came back after the commit had looked for it.
+#[test]
+fn an_entry_names_no_file_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("d");
+    let mut actor = open(&root, 0);
+    apply(&mut actor, &[row(1, 0, Some(1.0))]);
+    let mut job = actor.freeze(Sequence(1), 0, UNLIMITED, 0).unwrap();
+    let files = job.write_files().unwrap();
+    std::fs::remove_file(root.join(&*files[0].path)).unwrap();
+    let actions = vec![
+        commit_info("WRITE", 0, serde_json::json!({})),
+        Action::Add(add_action(&job.declaration, &files[0])),
+    ];
+    let Committed::Lost(error) = job.log.commit(actions, 0) else {
+        panic!("the file is gone");
+    };
+    assert!(error.to_string().contains(&*files[0].path), "{error}");
+    assert!(!root.join("_delta_log/00000000000000000001.json").exists());
 }
 
 /// The next start would take it for one that was set back.

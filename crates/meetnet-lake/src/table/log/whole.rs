@@ -69,7 +69,7 @@ impl TableLog {
     /// Looks whether the newest entry is still where it was put, and the files that `actions` add where the entry would be: a
     /// folder can be unmounted, or put back to an earlier state, under a process that writes it, and files be written below
     /// the place where it is mounted again. A bucket cannot, and would be asked once more for each commit.
-    pub(super) fn check_in_place(&self, actions: &[Action]) -> Result<(), LakeError> {
+    pub(crate) fn check_in_place(&self, actions: &[Action]) -> Result<(), LakeError> {
         if !matches!(self.folder.location(), LakeLocation::Folder(_)) {
             return Ok(());
         }

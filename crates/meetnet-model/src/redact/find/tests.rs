@@ -63,6 +63,35 @@ fn each_kind_is_found() {
             (Coordinates, "[4.70052,50.88]"),
         ),
         ("geohash=u151kcd9", (Coordinates, "u151kcd9")),
+        // Glued to other words, as in names and topics.
+        (
+            "balcony-50.879812,4.700518",
+            (Coordinates, "50.879812,4.700518"),
+        ),
+        (
+            "balcony50.879812,4.700518",
+            (Coordinates, "50.879812,4.700518"),
+        ),
+        (
+            "Höfe50.879812,4.700518",
+            (Coordinates, "50.879812,4.700518"),
+        ),
+        ("50.879812_4.700518", (Coordinates, "50.879812_4.700518")),
+        ("id-50.879812;4.700518", (Coordinates, "50.879812;4.700518")),
+        (
+            "id7_50.879812_4.700518_up",
+            (Coordinates, "50.879812_4.700518"),
+        ),
+        (
+            "at/50.879812/4.700518/up",
+            (Coordinates, "50.879812/4.700518"),
+        ),
+        (
+            "50.879812,4.700518-balcony",
+            (Coordinates, "50.879812,4.700518"),
+        ),
+        ("home_lat50.879812", (Coordinates, "50.879812")),
+        ("lon-4.700518", (Coordinates, "4.700518")),
         // As a terminal gets it.
         (
             "\u{1b}[3mtoken\u{1b}[0m\u{1b}[2m=\u{1b}[0mhunter2",
@@ -128,6 +157,17 @@ fn look_alikes_are_not_found() {
         "{\"coordinates\":[[4.70012,50.88012],[4.70031,50.88013]]}",
         "1.23456,2.34567,3.45678",
         "0.00012 0.99988",
+        // Measurements that hang on their names, and lists of them.
+        "temp21.5234hum40.1234",
+        "t-21.5234 rh-40.12",
+        "21.5234/40.1234/7.1234",
+        "21.5234_40.1234_7.1234",
+        "id7-21.5234_40.1234_7.1234",
+        "2026-05-01-21.5234,40.1234,7.1234",
+        "pm-1.2345_2.3456",
+        "flat50.879812 platoon4.700518",
+        "lat50.88lon4.7010",
+        "lat50.8798.1",
         // Left out already.
         "token=… lat=… from …",
         "mqtt://…@broker:1883",
@@ -151,6 +191,16 @@ fn several_are_found_in_one_text() {
         ],
     );
     assert_eq!(redact_text(text), "…,…,token=…,…");
+    let text = "lat50.879812lon4.700518";
+    check(
+        text,
+        &[(Coordinates, "50.879812"), (Coordinates, "4.700518")],
+    );
+    assert_eq!(redact_text(text), "lat…lon…");
+    // Ten of them, in one pass: what is left out behind one makes no other.
+    let text = ["50.879812,4.700518"; 10].join("-");
+    assert_eq!(find(&text).len(), 10);
+    assert_eq!(redact_text(&text), ["…"; 10].join("-"));
     // A key is an id, and tells of its value.
     let text = "device-70b3d57ed005abcd-token=hunter2";
     check(text, &[(Eui, "70b3d57ed005abcd"), (Token, "hunter2")]);

@@ -69,6 +69,7 @@ fn of_several_each_is_told_and_one_that_is_nowhere_is_no_success() {
 fn a_report_says_what_went_and_names_nobody() {
     let nothing = describe(&EraseReport::default());
     assert!(nothing.starts_with("nothing was found"), "{nothing}");
+    assert!(!nothing.contains("backups"), "{nothing}");
     assert!(!found_anything(&EraseReport::default()));
     let mut report = EraseReport {
         datasets: [("air".into(), 3)].into(),

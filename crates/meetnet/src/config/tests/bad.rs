@@ -127,6 +127,32 @@ fn nobody_is_locked_out_of_the_postgresql_listener_or_let_in_by_mistake() {
 }
 
 #[test]
+fn all_addresses_have_the_one_that_another_listener_has() {
+    let both =
+        |http: &str, pg: &str| format!("[http]\nlisten = \"{http}\"\n[pg]\nlisten = \"{pg}\"\n");
+    for (http, pg) in [
+        ("0.0.0.0:8080", "127.0.0.1:8080"),
+        ("[::1]:8080", "[::]:8080"),
+    ] {
+        check(
+            &both(http, pg),
+            &format!(
+                "city/meetnet.toml: [http] listens on {http} and [pg] on {pg}, which is the same port of the same address; \
+                 give one another port"
+            ),
+        );
+    }
+    for (http, pg) in [
+        ("0.0.0.0:8080", "127.0.0.1:8081"),
+        ("0.0.0.0:0", "127.0.0.1:0"),
+        ("127.0.0.2:8080", "127.0.0.1:8080"),
+        ("127.0.0.1:8080", "[::1]:8080"),
+    ] {
+        right(&both(http, pg), &[]);
+    }
+}
+
+#[test]
 fn passwords_of_flight_do_not_cross_the_network_as_they_are() {
     let flight =
         |listen: &str, keys: &str| format!("[flight]\nlisten = \"{listen}:32010\"\n{keys}\n");

@@ -72,6 +72,26 @@ fn what_is_read_at_the_start_only_is_named() {
     );
 }
 
+/// An editor that ran out of disk leaves such a file.
+#[test]
+fn a_file_that_has_become_empty_is_said_once() {
+    let sources_alone = TEXT.split_once("[[source]]").unwrap().1;
+    let sources_alone = format!(
+        "[[source]]{}",
+        sources_alone.replace("\"http\"", "\"files\"")
+    );
+    for running in [TEXT, sources_alone.as_str()] {
+        let running = right(running, &[]);
+        for text in ["", "\n \n"] {
+            let error = right(text, &[]).check_live(&running).unwrap_err();
+            assert_eq!(error.problems.len(), 1, "{error}");
+            assert!(error.to_string().contains("the file is empty"), "{error}");
+        }
+    }
+    // Who has begun with one may keep it.
+    assert!(right("", &[]).check_live(&right("", &[])).is_ok());
+}
+
 /// Sections of which there may be several count as one setting.
 #[test]
 fn saved_queries_are_read_at_the_start_only() {

@@ -375,6 +375,29 @@ fn exact_locations_are_for_what_the_city_may_publish() {
     }
 }
 
+#[test]
+fn two_sources_with_one_client_id_throw_each_other_out() {
+    let with_id = |id: &str, url: &str| {
+        let url = format!("url = \"{url}\"\nclient_id = \"one\"");
+        source("url = \"mqtt://127.0.0.1:1883\"", &url).replace("\"balcony\"", &format!("\"{id}\""))
+    };
+    let first = with_id("balcony", "mqtt://127.0.0.1");
+    check(
+        &format!("{first}{}", with_id("roof", "mqtt://127.0.0.1:1883")),
+        "city/meetnet.toml:17: source `balcony` has the client id `one` at mqtt://127.0.0.1:1883 already, and a broker lets \
+         only one of them be connected; give this one a `client_id` of its own, or leave it out",
+    );
+    // At another broker it is another session; and those without one get one of their own.
+    right(
+        &format!("{first}{}", with_id("roof", "mqtt://127.0.0.1:1884")),
+        &[],
+    );
+    right(
+        &format!("{SOURCE}{}", source("\"balcony\"", "\"roof\"")),
+        &[],
+    );
+}
+
 /// What the files hold shows without connecting to anything.
 #[test]
 fn certificates_are_looked_into() {
