@@ -159,13 +159,18 @@ fn pairs_and_arrays() {
 
 #[test]
 fn hardware_ids_are_hidden_and_no_text_is_repeated() {
-    let sample = r#"{"mac": "00:15:8D:00:01:A2", "token": "s3cret", "laeq": 55.5}"#;
-    let proposal = proposal(&[sample], None);
-    assert!(proposal.contains("hardware_id = true"), "{proposal}");
-    assert!(
-        !proposal.contains("s3cret") && !proposal.contains("8D"),
-        "{proposal}"
-    );
+    // By its name, and by what it looks like.
+    for (name, id) in [
+        ("mac", "shed-7"),
+        ("device_id", "00:15:8D:00:01:A2"),
+        ("id", "0x00158D0001A2B3C4"),
+    ] {
+        let sample = format!(r#"{{"{name}": "{id}", "token": "s3cret", "laeq": 55.5}}"#);
+        let proposal = proposal(&[sample.as_str()], None);
+        assert!(proposal.contains("hardware_id = true"), "{proposal}");
+        let is_repeated = [id, "s3cret"].iter().any(|text| proposal.contains(text));
+        assert!(!is_repeated, "{proposal}");
+    }
 }
 
 #[test]

@@ -23,7 +23,8 @@ fn the_newest_observation_of_each_source_is_known() {
     let refused = daemon.append("timed", "{\"t\":");
     daemon.wait(refused);
     assert!(newest(&daemon).is_empty());
-    timed(now - 2 * HOUR_MS);
+    let early = timed(now - 2 * HOUR_MS);
+    daemon.wait(early);
     // One that comes late does not set it back.
     let late = timed(now - 3 * HOUR_MS);
     daemon.wait(late);
@@ -49,12 +50,14 @@ fn an_observation_of_an_interval_is_as_new_as_its_end() {
     let heat = declarations.dataset("heat").cloned().unwrap();
     let column = |name: &str| heat.column_index(name).unwrap();
     let mut builder = RowsBuilder::new(Arc::clone(&heat));
-    // Microseconds, seconds, envelope: the last row is the newest by its begin, and ends before the one of an hour.
+    // Microseconds, seconds, envelope: the third row is the newest by its begin, and ends before the one of an hour. The last one
+    // comes late.
     for (time, interval_s, envelope) in [
         (1_000_000, None, 0),
         (2_000_000, Some(3_600), 1),
         (9_000_000, Some(5), 2),
         (7_000_000, Some(100), 2),
+        (3_000_000, None, 3),
     ] {
         builder.set_text(column("sensor_id"), "s");
         builder.set_text(column("property"), "air_temperature");
@@ -74,7 +77,8 @@ fn an_observation_of_an_interval_is_as_new_as_its_end() {
         precedence: 0,
     };
     let newest = NewestTimes::default();
-    newest.note(&builder.take(), &[lineage("a"), lineage("b"), lineage("a")]);
+    let lineages = ["a", "b", "a", "a"].map(lineage);
+    newest.note(&builder.take(), &lineages);
     assert_eq!(
         newest.read(),
         BTreeMap::from([

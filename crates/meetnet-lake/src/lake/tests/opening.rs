@@ -352,6 +352,11 @@ fn a_dataset_that_is_declared_no_more_is_not_shown_in_a_replay() {
     take(&mut lake, 1, &rows(1, START, 1.0));
     lake.publish();
     assert!(!is_shown(&lake));
+    // To name a source it is opened again.
+    let id = DatasetId::new("heat");
+    lake.name_source(&id, &"CC0-1.0".into(), "School").unwrap();
+    lake.publish();
+    assert!(!is_shown(&lake));
     lake.redeclare(&fewer).unwrap();
     lake.commit_all().unwrap();
     assert!(!is_shown(&lake));

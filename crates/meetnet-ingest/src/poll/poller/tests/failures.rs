@@ -179,7 +179,8 @@ async fn an_address_that_is_none_is_not_followed() {
         scene.last_error(),
         "1: the content is said to lie at an address that is no https:// URL"
     );
-    // Nor a redirect, which would get the key.
+    // Nor a redirect, which would get the key. Something lies there: a request that the server does not answer is not seen.
+    scene.telraam.lies_at("/elsewhere", "{}");
     let away = format!("{}/elsewhere", scene.server.url);
     let redirect = Reply::new(307, "").with("location", away);
     scene.telraam.fail_next(redirect);
