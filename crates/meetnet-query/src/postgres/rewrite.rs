@@ -306,6 +306,9 @@ fn with_first(mut powers: Expr, other: impl FnOnce(Expr) -> Expr) -> Expr {
     powers
 }
 
+/// What makes the format of DataFusion of one of PostgreSQL, or says what it cannot.
+type OtherFormat = fn(&str) -> Result<String, String>;
+
 impl Rewriter<'_> {
     fn rewrite(&mut self, expr: &mut Expr) -> Option<Expr> {
         if let Some(power) = signed_power(expr) {
@@ -320,16 +323,16 @@ impl Rewriter<'_> {
         match expr {
             Expr::Function(function) => {
                 let name = own_name(&function.name)?;
-                let format_of: Option<fn(&str) -> Result<String, String>> = match name.as_str() {
+                let other_format: Option<OtherFormat> = match name.as_str() {
                     "to_char" => Some(format_of),
                     "to_timestamp" | "to_date" => Some(reading_format_of),
                     _ => None,
                 };
-                if let Some(format_of) = format_of
+                if let Some(other_format) = other_format
                     && let Some(template) = second_of_two(function)
                     && let Some(written) = literal(template)
                 {
-                    match format_of(written) {
+                    match other_format(written) {
                         Ok(format) => *template = text(&format),
                         Err(message) => {
                             let fault = StatementFault::Unsupported;
