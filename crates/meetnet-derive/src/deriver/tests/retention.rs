@@ -53,17 +53,22 @@ impl Scene {
     }
 }
 
-/// Returns a scene in which an hour of January and one of February are derived, and their days.
-fn two_months(folder: &std::path::Path) -> (Scene, Deriver) {
-    let ids = ["heat", "heat_days", "heat_hours"];
-    let scene = Scene::with(folder, &ids, |options| {
+/// Returns a scene in which an hour of January and one of February have been said.
+fn said(folder: &std::path::Path, ids: &[&str]) -> Scene {
+    let scene = Scene::with(folder, ids, |options| {
         options.clock = LakeClock::new(Arc::new(|| TODAY), system_monotonic_clock());
     });
-    let mut deriver = scene.deriver(None);
     scene.pass_time(START + 40 * DAY);
     scene.say_hour(20 * 24 + 10);
     scene.say_hour(33 * 24 + 10);
     scene.commit();
+    scene
+}
+
+/// Returns one in which they are derived, and their days.
+fn two_months(folder: &std::path::Path) -> (Scene, Deriver) {
+    let scene = said(folder, &["heat", "heat_days", "heat_hours"]);
+    let mut deriver = scene.deriver(None);
     scene.go_on(&mut deriver);
     assert_eq!(
         scene.hours(),
@@ -132,4 +137,46 @@ fn a_longer_retention_brings_nothing_back() {
     scene.commit();
     scene.go_on(&mut deriver);
     assert_eq!(scene.hours()[0], JANUARY);
+}
+
+#[test]
+fn a_place_that_changed_leaves_the_cells_of_dropped_hours() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = ["heat", "heat_cells", "heat_hours", "stations"];
+    let scene = said(folder.path(), &ids);
+    let mut deriver = scene.deriver(None);
+    let until = START + 100 * DAY;
+    scene.say_place("a", START, until, Some(1));
+    scene.go_on(&mut deriver);
+    let january = "1 490h 1 21.0 22.0 CC0-1.0";
+    assert_eq!(scene.cells(), [january, "1 802h 1 21.0 22.0 CC0-1.0"]);
+    scene.drop_january();
+    scene.say("a", START + 490 * HOUR + 5 * MINUTE, 49.0);
+    scene.say_place("a", START, until, Some(2));
+    scene.go_on(&mut deriver);
+    let february = ["1 802h 0 - - CC0-1.0", "2 802h 1 21.0 22.0 CC0-1.0"];
+    assert_eq!(scene.cells(), [january, february[0], february[1]]);
+}
+
+#[test]
+fn figures_of_a_dropped_day_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = said(folder.path(), &["heat", "data_quality"]);
+    let mut deriver = scene.deriver(None);
+    let figures = |day: i64| -> Vec<String> {
+        let rows = scene.rows("data_quality", &["rows", "sensors", "silent"]);
+        let start = format!("heat day {}h ", 24 * day);
+        let of_day = rows.into_iter().filter(|row| row.starts_with(&start));
+        of_day.collect()
+    };
+    scene.go_on(&mut deriver);
+    assert_eq!(figures(20), ["heat day 480h 3 1 0 CC0-1.0"]);
+    assert_eq!(figures(33), ["heat day 792h 3 1 0 CC0-1.0"]);
+    scene.drop_january();
+    for hour in [490, 802] {
+        scene.say("a", START + hour * HOUR + 5 * MINUTE, 49.0);
+    }
+    scene.go_on(&mut deriver);
+    assert_eq!(figures(20), ["heat day 480h 3 1 0 CC0-1.0"]);
+    assert_eq!(figures(33), ["heat day 792h 4 1 0 CC0-1.0"]);
 }
