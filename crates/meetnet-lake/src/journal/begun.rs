@@ -70,11 +70,13 @@ pub(crate) fn find_gone(
     if names.iter().any(|name| name.number >= begun.number) {
         return Ok(None);
     }
+    let checkpoint = scan.report.checkpoint.as_ref();
+    let trimmed = checkpoint.map(|checkpoint| checkpoint.trimmed_through);
     let region = SkippedRegion {
         segment: dir.join(begun.to_string()),
         offset: 0,
         bytes: 0,
-        after: scan.end.sequence,
+        after: scan.end.sequence.max(trimmed.unwrap_or_default()),
         resumes_at: scan.report.last_sequence.next(),
         last_group: false,
         kept_aside: None,
