@@ -265,7 +265,7 @@ impl Deriver {
         let position = before.position;
         let known = (before.places, &before.seen);
         // Nothing that is stored would be made of less: after an erasure what is left is gathered.
-        let dropped_before = of.dropped_before(&plan, given.dropped).filter(|_| !is_anew);
+        let dropped_before = plan.dropped_before(given.dropped).filter(|_| !is_anew);
         let whole = Whole::after(dropped_before);
         let known = (before.waiting, known);
         let (work, waiting) = Gathered::find(&plan, &of, (pass, whole), known, &check)?;

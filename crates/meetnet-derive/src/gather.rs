@@ -133,6 +133,13 @@ impl GatherPlan {
         &self.declaration.id
     }
 
+    /// Returns until when a retention has dropped everything of one of the inputs; places are of no time.
+    pub(crate) fn dropped_before(&self, dropped: &BTreeMap<DatasetId, i64>) -> Option<i64> {
+        let times = self.inputs.iter();
+        let times = times.filter_map(|input| dropped.get(&input.from).copied());
+        times.max()
+    }
+
     /// Returns the tables that it is made of; none where one of them is not there yet.
     pub(crate) fn tables<'s>(&self, snapshot: &'s LakeSnapshot) -> Option<Tables<'s>> {
         let ids = self
@@ -215,18 +222,6 @@ impl<'s> Tables<'s> {
     /// Returns all that it is made of.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'s TableSnapshot> {
         self.tables.values().copied()
-    }
-
-    /// Returns until when a retention has dropped everything of one of the inputs; places are of no time.
-    pub(crate) fn dropped_before(
-        &self,
-        plan: &GatherPlan,
-        dropped: &BTreeMap<DatasetId, i64>,
-    ) -> Option<i64> {
-        let inputs = plan.inputs.iter();
-        inputs
-            .filter_map(|input| dropped.get(&input.from).copied())
-            .max()
     }
 
     /// Returns whether some of the rows come from sensors, not from rows that were made of others.
