@@ -65,9 +65,12 @@ impl ReplaceOutcome {
         &self.job.declaration
     }
 
-    /// How many rows came after a retention had dropped their period, and go with it.
+    /// How many rows came after a retention had dropped their period, and go with it. None of a made dataset did: a rebuild
+    /// makes those again that are past the retention of what it makes.
     pub(crate) fn late_rows(&self) -> u64 {
-        self.job.dropped.map_or(0, |dropped| dropped.late_rows)
+        let is_made = self.job.declaration.is_made();
+        let dropped = self.job.dropped.filter(|_| !is_made);
+        dropped.map_or(0, |dropped| dropped.late_rows)
     }
 
     /// Returns what became of it, where no actor takes the files.
