@@ -208,17 +208,22 @@ impl AssessPlan {
         Ok(fold.finish())
     }
 
-    /// Returns the rows of a pass; none where nothing has to be looked at.
+    /// Returns the rows of a pass; none where nothing has to be looked at. Figures of days before `dropped_before` (µs since 1970
+    /// UTC) stay as they are.
     pub(crate) fn rows(
         &self,
         input: &TableSnapshot,
-        own: Option<&TableSnapshot>,
+        (own, dropped_before): (Option<&TableSnapshot>, Option<i64>),
         since: Option<i64>,
         through: i64,
         check: &impl Fn() -> Result<(), DeriveError>,
     ) -> Result<Option<DatasetRows>, DeriveError> {
         let committed = CommittedRows::new(input).map_err(unreadable(&self.declaration.id))?;
-        let touched = self.touched(&committed, since, through, check)?;
+        let mut touched = self.touched(&committed, since, through, check)?;
+        // Of a day that a retention has dropped late rows are not the whole.
+        if let Some(before) = dropped_before {
+            touched.retain(|day| day.saturating_mul(DAY_US) >= before);
+        }
         if touched.is_empty() {
             return Ok(None);
         }

@@ -16,14 +16,15 @@ use crate::error::DeriveError;
 use crate::fold::{Finished, Fold};
 use crate::outbox::CHUNK_ROWS;
 use crate::plan::Plan;
-use crate::reached::{Pass, Waiting};
+use crate::reached::{Pass, Waiting, Whole};
 use crate::reference::References;
 
-/// Returns what a pass computes, of what waits and of rows outside the files that were `seen`, and what waits after it.
+/// Returns what a pass computes, of what waits and of rows outside the files that were `seen`, and what waits after it; only
+/// buckets that are `whole`.
 pub(crate) fn touched(
     plan: &Plan,
     committed: &CommittedRows<'_>,
-    pass: Pass,
+    (pass, whole): (Pass, Whole),
     (waiting, seen): (Waiting, &[Arc<LiveFile>]),
     check: &impl Fn() -> Result<(), DeriveError>,
 ) -> Result<(Vec<Span>, Waiting), DeriveError> {
@@ -31,7 +32,7 @@ pub(crate) fn touched(
     let Some(bounds) = committed.time_bounds() else {
         return Ok((Vec::new(), Waiting::default()));
     };
-    let mut touched = Touched::new(plan, pass, waiting);
+    let mut touched = Touched::new(plan, pass, waiting).whole(whole);
     touched.add_due(bounds);
     if let Some(since) = pass.since.filter(|_| pass.looks()) {
         for batch in committed

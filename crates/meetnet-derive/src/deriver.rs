@@ -31,7 +31,7 @@ use crate::outbox::Outbox;
 use crate::passed::{AllPassed, Begun, Passed, Seen, begin};
 use crate::plan::Plan;
 use crate::position;
-use crate::reached::PAIRS_MAX;
+use crate::reached::{PAIRS_MAX, Whole};
 
 /// A dataset has grown where so many of its rows are new, and this share of them: one in so many.
 const GROWN_ROWS: u64 = 100;
@@ -119,6 +119,8 @@ pub struct Deriver {
 struct Given<'a> {
     /// How many erasures had been carried out before the tables were opened.
     erasures: u64,
+    /// Before which time a retention has dropped everything of a table, µs since 1970 UTC.
+    dropped: &'a BTreeMap<DatasetId, i64>,
     /// The time now, µs since 1970 UTC.
     now: i64,
     stop: &'a AtomicBool,
@@ -163,8 +165,11 @@ impl Deriver {
             }),
         };
         let snapshot = snapshot.map_err(unreadable(&first.id))?;
+        let dropped = self.reader.as_ref().map(LakeReader::dropped_before);
+        let dropped = dropped.unwrap_or_default();
         let given = Given {
             erasures,
+            dropped: &dropped,
             now,
             stop,
         };
@@ -259,7 +264,11 @@ impl Deriver {
         let check = || go_on(given.stop);
         let position = before.position;
         let known = (before.places, &before.seen);
-        let (work, waiting) = Gathered::find(&plan, &of, pass, (before.waiting, known), &check)?;
+        // Nothing that is stored would be made of less: after an erasure what is left is gathered.
+        let dropped_before = plan.dropped_before(given.dropped).filter(|_| !is_anew);
+        let whole = Whole::after(dropped_before);
+        let known = (before.waiting, known);
+        let (work, waiting) = Gathered::find(&plan, &of, (pass, whole), known, &check)?;
         let mut passed = Passed::after(&rules, position, pass, waiting);
         passed.seen = Seen::after(before.seen, pass, of.all());
         let mut outbox = Outbox::new(
@@ -309,6 +318,7 @@ impl Deriver {
             return Err(DeriveError::incomplete(id, common::LICENCE));
         };
         let check = || go_on(given.stop);
+        let own = (own, given.dropped.get(of).copied());
         let rows = plan.rows(input, own, since, through, &check)?;
         let mut handed = 0;
         if let Some(rows) = rows {
@@ -364,7 +374,12 @@ impl Deriver {
         let position = before.position;
         let committed = CommittedRows::new(input).map_err(unreadable(id))?;
         let known = (before.waiting, before.seen.of(of));
-        let (spans, waiting) = touched(&plan, &committed, pass, known, &check)?;
+        let mut whole = Whole::after(given.dropped.get(of).copied());
+        // Rows of intervals that are not over follow what comes, and where there is no row none can be made of less.
+        if !plan.so_far && !is_blank(own) {
+            whole = whole.looking_around((plan.look_back, plan.look_ahead), pass.through);
+        }
+        let (spans, waiting) = touched(&plan, &committed, (pass, whole), known, &check)?;
         let mut passed = Passed::after(&rules, position, pass, waiting);
         passed.seen = Seen::after(before.seen, pass, [input]);
         let mut outbox = Outbox::new(

@@ -17,7 +17,7 @@ use meetnet_model::calendar::DAY_US;
 use crate::error::DeriveError;
 use crate::input::{Keys, Recorded};
 use crate::plan::{Plan, Series};
-use crate::reached::{Pass, Reached, Waiting, stretch};
+use crate::reached::{Pass, Reached, Waiting, Whole, stretch};
 
 /// Longest span: its rows are read in one go, each run of files with a batch in memory.
 const SPAN_US_MAX: i64 = 40 * DAY_US;
@@ -98,6 +98,14 @@ impl<'p> Touched<'p> {
         let reached = Reached::new(&plan.buckets, plan.grace, plan.patience, pass, waiting)
             .so_far(plan.so_far);
         Self { plan, reached }
+    }
+
+    /// Says which buckets are computed at all.
+    pub(crate) fn whole(self, whole: Whole) -> Self {
+        Self {
+            reached: self.reached.whole(whole),
+            ..self
+        }
     }
 
     /// Adds the buckets that became due in the pass and that rows from `bounds.0` to `bounds.1` (µs since 1970 UTC) can lie in.

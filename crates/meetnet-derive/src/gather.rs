@@ -29,7 +29,7 @@ use crate::fold::{Finished, licence_of};
 use crate::passed::Seen;
 use crate::plan::{key_part, place};
 use crate::position::fingerprint;
-use crate::reached::{Pass, Waiting};
+use crate::reached::{Pass, Waiting, Whole};
 
 use self::cells::{Cells, Columns, OfCell, Stored};
 use self::places::Places;
@@ -131,6 +131,13 @@ impl GatherPlan {
 
     fn id(&self) -> &DatasetId {
         &self.declaration.id
+    }
+
+    /// Returns until when a retention has dropped everything of one of the inputs; places are of no time.
+    pub(crate) fn dropped_before(&self, dropped: &BTreeMap<DatasetId, i64>) -> Option<i64> {
+        let times = self.inputs.iter();
+        let times = times.filter_map(|input| dropped.get(&input.from).copied());
+        times.max()
     }
 
     /// Returns the tables that it is made of; none where one of them is not there yet.
@@ -245,18 +252,18 @@ pub(crate) struct Gathered<'a> {
 
 impl<'a> Gathered<'a> {
     /// Finds what a pass makes of what waits, of the places that rows were made by (none: nobody knows) and of rows that were not
-    /// seen, and what waits after it.
+    /// seen, and what waits after it; only buckets that are `whole`.
     ///
     /// # Errors
     /// Where a table cannot be read, or `check` fails.
     pub(crate) fn find(
         plan: &'a GatherPlan,
         tables: &'a Tables<'a>,
-        pass: Pass,
+        (pass, whole): (Pass, Whole),
         (waiting, known): (Waiting, (PlacesById, &Seen)),
         check: &impl Fn() -> Result<(), DeriveError>,
     ) -> Result<(Self, Waiting), DeriveError> {
-        let mut touched = Touched::new(plan, tables, pass, waiting);
+        let mut touched = Touched::new(plan, tables, pass, waiting).whole(whole);
         let places = touched.find(tables, known, check)?;
         let (spans, waiting) = touched.into_spans();
         let gathered = Self {

@@ -45,6 +45,43 @@ impl Pass {
     }
 }
 
+/// Which buckets still have all of their input, by their start, µs since 1970 UTC: a retention may have dropped what others were
+/// made of, and their rows stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    /// From where on a bucket is computed when it becomes due: what it is itself is there.
+    due_from: i64,
+    /// From where on it is computed again: what it looks back to is there, too.
+    again_from: i64,
+}
+
+impl Whole {
+    /// Nothing has been dropped.
+    pub(crate) const ALL: Self = Self {
+        due_from: i64::MIN,
+        again_from: i64::MIN,
+    };
+
+    /// Returns what is whole where everything before a time was dropped.
+    pub(crate) fn after(dropped_before: Option<i64>) -> Self {
+        dropped_before.map_or(Self::ALL, |before| Self {
+            due_from: before,
+            again_from: before,
+        })
+    }
+
+    /// The same for buckets that look `back` and `ahead` (µs) of themselves. What comes in order changes those until the time
+    /// `through`, and goes on to, however little is kept.
+    pub(crate) fn looking_around(self, (back, ahead): (i64, i64), through: i64) -> Self {
+        let in_order = through.saturating_sub(back).saturating_sub(ahead);
+        let reached = self.due_from.saturating_add(back).min(in_order);
+        Self {
+            again_from: self.due_from.max(reached),
+            ..self
+        }
+    }
+}
+
 /// Buckets, and what of each a change can touch: a series, or a cell as its only part.
 #[derive(Debug)]
 pub(crate) struct Reached<'p> {
@@ -56,6 +93,7 @@ pub(crate) struct Reached<'p> {
     so_far: bool,
     /// How long what is touched waits at most, µs.
     patience: i64,
+    whole: Whole,
     pass: Pass,
     /// Those that became due: the end by the start.
     due: BTreeMap<i64, i64>,
@@ -200,6 +238,7 @@ impl<'p> Reached<'p> {
             grace,
             so_far: false,
             patience,
+            whole: Whole::ALL,
             pass,
             due: BTreeMap::new(),
             waiting,
@@ -210,6 +249,11 @@ impl<'p> Reached<'p> {
     /// Says whether rows say how far their buckets have come, and so are due from the start on.
     pub(crate) fn so_far(self, so_far: bool) -> Self {
         Self { so_far, ..self }
+    }
+
+    /// Says which buckets are computed at all.
+    pub(crate) fn whole(self, whole: Whole) -> Self {
+        Self { whole, ..self }
     }
 
     /// Returns when a bucket is due that lasts from `start` to `end`, µs since 1970 UTC.
@@ -303,20 +347,27 @@ impl<'p> Reached<'p> {
     pub(crate) fn into_buckets(self) -> (Buckets, Waiting) {
         let Self {
             patience,
+            whole,
             pass,
             due,
             waiting,
             is_full,
             ..
         } = self;
+        // A pass from the beginning computes again what an earlier one may have made.
+        let due_from = match pass.since {
+            Some(_) => whole.due_from,
+            None => whole.again_from,
+        };
+        let due = due.into_iter().filter(|(start, _)| *start >= due_from);
         let is_ready = |touch: &Touch| is_full || touch.ready_at(patience) <= pass.now;
-        let due = due.into_iter().map(|(start, end)| (start, (end, None)));
+        let due = due.map(|(start, end)| (start, (end, None)));
         let mut reached: Buckets = due.collect();
         let Waiting { buckets, names, .. } = waiting;
         let list = names.list();
         let mut rest = Waiting::default();
         for (start, Bucket { end, what }) in buckets {
-            if reached.contains_key(&start) {
+            if reached.contains_key(&start) || start < whole.again_from {
                 continue;
             }
             match what {

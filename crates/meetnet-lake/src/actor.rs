@@ -24,12 +24,14 @@ use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::ids::{LicenceId, Sequence, SourceId};
 
 pub(crate) use self::barrier::CommitLimits;
-pub(crate) use self::commit::{Admitted, CommitJob, CommitOutcome, IMPORT_APP, RECORDED_THROUGH};
+pub(crate) use self::commit::{
+    Admitted, CommitJob, CommitOutcome, DROPPED_BEFORE, IMPORT_APP, RECORDED_THROUGH,
+};
 pub use self::erase::ErasedRows;
 pub(crate) use self::erase::FoundInFile;
 use self::frontier::Frontier;
 pub use self::reflag::{NewFlags, Reflagged};
-pub(crate) use self::replace::{ReplaceJob, ReplaceOutcome};
+pub(crate) use self::replace::{DroppedPeriods, ReplaceJob, ReplaceOutcome};
 use crate::error::LakeError;
 use crate::hot::HotRows;
 use crate::keys::KeyCodec;

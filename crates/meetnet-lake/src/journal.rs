@@ -16,6 +16,7 @@
 //! | `lock` | locked (flock) by the process that it names |
 //! | `identity` | id of the journal, and the private salt that keys its checksums |
 //! | `<number>-<first sequence>.journal` | segments: header, head frame, frames |
+//! | `<number>-<first sequence>.begun` | empty: that segment was begun last; see `begun` |
 //! | `checkpoint` | T and what is needed to go on from it; JSON with a checksum |
 //! | `reserve` | zeros: space for commit, checkpoint and trim on a full disk; see `space` |
 //! | `openings` | under which numbers the lake was opened, where it lies in an object store; see `openings` |
@@ -63,9 +64,10 @@
 //!
 //! 1. Bytes that are no frame, with a valid frame in force behind them, in the same segment or by the next segment's
 //!    `follows`, are **skipped**, reported ([`Recovery::skipped`]) and copied to `aside/`. Frames whose segment is
-//!    missing altogether are reported too. Damage where only void frames were, or frames up to T, is nobody's loss. Damage in the group
-//!    that was written last is told apart: a power loss may keep a later sector of an unsynced write and lose an earlier
-//!    one. Its intact frames stay all the same, for nobody knows whether the group was synced.
+//!    missing altogether are reported too, those of the newest by the note that it was begun (`begun`). Damage where only
+//!    void frames were, or frames up to T, is nobody's loss. Damage in the group that was written last is told apart: a
+//!    power loss may keep a later sector of an unsynced write and lose an earlier one. Its intact frames stay all the
+//!    same, for nobody knows whether the group was synced.
 //! 2. Only bytes behind which no valid frame follows, in the last segment, are **cut**: the group that was being written,
 //!    and the zeros behind it.
 //! 3. An intact frame or header of a newer version stops the opening: what this version cannot read it must not cut.
@@ -87,6 +89,7 @@ use uuid::Uuid;
 
 pub(crate) mod archive;
 mod aside;
+pub(crate) mod begun;
 pub(crate) mod checkpoint;
 mod clock;
 mod erase;
@@ -212,12 +215,18 @@ impl Journal {
         let aside_bytes_max = options.aside_bytes_max;
         let mut scan = recovery::scan(files, dir, &identity, &names, checkpoint, aside_bytes_max)?;
         scan.report.checkpoint_damaged = checkpoint_damaged;
-        let number = names.last().map_or(1, |name| name.number + 1);
+        let gone = begun::find_gone(files, dir, &names, &mut scan)?;
+        if let Some(gone) = gone {
+            begun::keep_aside(files, dir, gone)?;
+        }
+        let last = names.last().copied().max(gone);
+        let number = last.map_or(1, |name| name.number + 1);
         let now = (options.clock)();
         let started =
             opening::start_segment(files, dir, &identity, number, &mut scan, declarations, now)?;
+        begun::note(files, dir, started.segment.name);
         let report = scan.report;
-        report_opening(&report);
+        opening::report(&report);
         let mut segments: Vec<_> = scan
             .segments
             .into_iter()
@@ -553,42 +562,6 @@ impl Drop for Inner {
 
 fn is_disk_full(error: &JournalError) -> bool {
     matches!(error, JournalError::Io { source, .. } if space::is_no_space(source))
-}
-
-fn report_opening(report: &Recovery) {
-    for region in &report.skipped {
-        let (segment, offset, bytes) = (region.segment.display(), region.offset, region.bytes);
-        let (after, resumes_at) = (region.after.0, region.resumes_at.0);
-        if region.last_group {
-            tracing::warn!(%segment, offset, bytes, after, resumes_at,
-                "skipped a torn write in the last group of the journal: its senders were most likely not acknowledged");
-        } else {
-            metrics::counter!("meetnet_journal_skipped_regions_total").increment(1);
-            tracing::error!(%segment, offset, bytes, after, resumes_at,
-                "skipped a damaged region of the journal: acknowledged messages may be lost");
-        }
-    }
-    if let Some(older) = report.older_decoder_tail {
-        tracing::warn!(
-            from = older.first.0,
-            to = older.last.0,
-            messages = older.frames,
-            decoder_version = older.decoder_version,
-            this_version = meetnet_model::declarations::DECODER_VERSION,
-            "uncommitted messages were journalled under an older version, and this one decodes them: \
-             stop the old version cleanly before an upgrade to keep each message with its own"
-        );
-    }
-    tracing::info!(
-        last_sequence = report.last_sequence.0,
-        trimmed_through = report
-            .checkpoint
-            .as_ref()
-            .map_or(0, |c| c.trimmed_through.0),
-        cut_bytes = report.cut_bytes,
-        skipped = report.skipped.len(),
-        "opened the journal"
-    );
 }
 
 #[cfg(test)]

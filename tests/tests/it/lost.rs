@@ -164,3 +164,38 @@ async fn a_lost_privacy_secret_is_not_made_anew() -> Result<()> {
     ensure!(installation.cell(COUNT).await? == 1);
     daemon.stop()
 }
+
+/// What was acknowledged may have been in it: nobody goes on as if nothing had been there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newest_journal_segment_that_is_gone_is_told() -> Result<()> {
+    let installation = Installation::new("", PUSHED_HEAT)?;
+    let daemon = installation.start().await?;
+    push(&installation, 0).await?;
+    daemon.stop()?;
+    let daemon = installation.start().await?;
+    push(&installation, 1).await?;
+    daemon.kill()?;
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(installation.folder().join("journal"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "journal") {
+            segments.push(path);
+        }
+    }
+    // Their names begin with their number.
+    fs::remove_file(segments.iter().max().context("a segment")?)?;
+    let is_missed = || -> Result<()> {
+        let output = installation.run(&["check", "--quick", "--format", "json"])?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.code() == Some(1), "{told}");
+        ensure!(told.contains("frames_missing"), "{told}");
+        Ok(())
+    };
+    is_missed()?;
+    let daemon = installation.start().await?;
+    let log = installation.log();
+    ensure!(log.contains("a segment of the journal is gone"), "{log}");
+    ensure!(installation.cell(COUNT).await? == 1);
+    daemon.stop()?;
+    is_missed()
+}

@@ -4,6 +4,7 @@ mod assess;
 mod erase;
 mod gather;
 mod licences;
+mod retention;
 mod so_far;
 mod waiting;
 
@@ -57,6 +58,10 @@ impl Scene {
     }
 
     fn of(folder: &std::path::Path, ids: &[&str]) -> Self {
+        Self::with(folder, ids, |_| {})
+    }
+
+    fn with(folder: &std::path::Path, ids: &[&str], change: impl FnOnce(&mut LakeOptions)) -> Self {
         let [hours, days] = HOURS_AND_DAYS;
         let [runs, gaps] = WAVES_AND_GAPS;
         let schemas = declared(&[hours, days, runs, gaps, CELLS, LEVELS]);
@@ -69,6 +74,7 @@ impl Scene {
         let tables = DeclaredTables::read(Arc::clone(&storage), Arc::new(declarations)).unwrap();
         let mut options = LakeOptions::new(Uuid::nil());
         options.limits.compaction = false;
+        change(&mut options);
         Self {
             lake: RefCell::new(Lake::open(options, tables, Sequence::ZERO).unwrap()),
             storage,

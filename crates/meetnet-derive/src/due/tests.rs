@@ -331,6 +331,64 @@ fn what_waits_is_taken_along_and_what_must_not_wait_takes_it_out() {
 }
 
 #[test]
+fn what_has_lost_input_to_a_retention_is_not_computed() {
+    let schemas = declared(&HOURS_AND_DAYS);
+    let plan = plan(&schemas, "heat_hours");
+    let at = |hour: i64| START + hour * HOUR;
+    // A pass from a time (hours from the start) to 12:00. The hours until 6:00 are touched, the last rows are of 9:00.
+    let check = |since: Option<i64>, whole: Whole, expect: &[&str]| {
+        let pass = Pass {
+            since: since.map(at),
+            through: at(12),
+            now: at(12),
+            pairs_max: PAIRS_MAX,
+        };
+        let mut touched = Touched::new(&plan, pass, Waiting::default()).whole(whole);
+        touched.add_due((START, at(9)));
+        if since.is_some() {
+            for hour in 0..6 {
+                touched.reached.touch_all(at(hour), at(hour + 1), AT_ONCE);
+            }
+        }
+        let (spans, waiting) = touched.into_spans();
+        let hours = |at: i64| (at - START) / HOUR;
+        let spans = spans.iter();
+        let spans = spans.map(|span| format!("{}-{}", hours(span.from), hours(span.to)));
+        assert_eq!(spans.collect::<Vec<_>>(), expect, "{since:?} {whole:?}");
+        assert_eq!(waiting.ready_at(), None);
+    };
+    let dropped = |hour: i64| Whole::after(Some(at(hour)));
+    let around = (3 * HOUR, HOUR);
+    check(Some(8), Whole::ALL, &["0-6", "7-10"]);
+    check(Some(8), dropped(2), &["2-6", "7-10"]);
+    check(Some(8), dropped(8), &["8-10"]);
+    // What a bucket looks back to counts where it is computed again; what comes in order goes on.
+    check(
+        Some(8),
+        dropped(2).looking_around(around, at(12)),
+        &["5-6", "7-10"],
+    );
+    check(
+        Some(8),
+        dropped(2).looking_around(around, at(7)),
+        &["3-6", "7-10"],
+    );
+    check(
+        Some(8),
+        dropped(2).looking_around(around, at(4)),
+        &["2-6", "7-10"],
+    );
+    check(
+        Some(8),
+        dropped(8).looking_around(around, at(99)),
+        &["8-10"],
+    );
+    check(None, Whole::ALL, &["0-10"]);
+    check(None, dropped(2), &["2-10"]);
+    check(None, dropped(2).looking_around(around, at(12)), &["5-10"]);
+}
+
+#[test]
 fn input_reaches_back_as_far_as_running_means_do() {
     let schemas = declared(&HOURS_AND_DAYS);
     let days = plan(&schemas, "heat_days");

@@ -21,7 +21,7 @@ use crate::deriver::unreadable;
 use crate::error::DeriveError;
 use crate::input::{Recorded, is_at};
 use crate::passed::Seen;
-use crate::reached::{AT_ONCE, Pass, Reached, Waiting};
+use crate::reached::{AT_ONCE, Pass, Reached, Waiting, Whole};
 
 /// Moves that are followed bucket by bucket: after more of them every bucket from the first on is gathered whole.
 const MOVES_MAX: usize = 64;
@@ -76,6 +76,14 @@ impl<'p> Touched<'p> {
             plan,
             pass,
             reached: Reached::new(&plan.buckets, plan.grace, patience, pass, waiting),
+        }
+    }
+
+    /// Says which buckets are gathered at all.
+    pub(super) fn whole(self, whole: Whole) -> Self {
+        Self {
+            reached: self.reached.whole(whole),
+            ..self
         }
     }
 

@@ -33,6 +33,8 @@ use crate::table::lookup::{FileRows, WantedKey};
 
 /// Application id of "recorded through", µs: `serve` needs it, and only transactions survive a checkpoint.
 pub(crate) const RECORDED_THROUGH: &str = "meetnet/recorded-through";
+/// Application id of the time, µs, that a retention has dropped everything before: it stays dropped, whatever is declared later.
+pub(crate) const DROPPED_BEFORE: &str = "meetnet/dropped-before";
 /// Prefix of the application id of an import.
 pub(crate) const IMPORT_APP: &str = "meetnet/import/";
 

@@ -15,13 +15,13 @@ use meetnet_model::dataset::DatasetDeclaration;
 use serde_json::json;
 
 use super::DatasetActor;
-use super::commit::{Admitted, CommitFailure, settled};
+use super::commit::{Admitted, CommitFailure, DROPPED_BEFORE, settled};
 use super::erase::ERASE;
 use crate::error::LakeError;
 use crate::lake::Compacted;
 use crate::repair;
 use crate::snapshot::LiveFile;
-use crate::table::actions::Action;
+use crate::table::actions::{Action, Txn};
 use crate::table::files::{add_action, remove_action};
 use crate::table::log::{TableLog, commit_info};
 use crate::table::quarantine::{self, REPAIR};
@@ -36,9 +36,20 @@ pub(crate) struct ReplaceJob {
     added: Vec<Arc<LiveFile>>,
     /// What the log calls it.
     operation: &'static str,
+    /// Of a retention.
+    dropped: Option<DroppedPeriods>,
     now_ms: i64,
     /// Whether an entry is on its way.
     sent: bool,
+}
+
+/// What a retention drops.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DroppedPeriods {
+    /// Everything before it is gone now, µs since 1970 UTC.
+    pub(crate) before: i64,
+    /// Current rows of periods that had been dropped already: they came too late.
+    pub(crate) late_rows: u64,
 }
 
 /// What a job gives back to its actor.
@@ -52,6 +63,14 @@ impl ReplaceOutcome {
     /// The dataset whose files changed.
     pub(crate) fn declaration(&self) -> &Arc<DatasetDeclaration> {
         &self.job.declaration
+    }
+
+    /// How many rows came after a retention had dropped their period, and go with it. None of a made dataset did: a rebuild
+    /// makes those again that are past the retention of what it makes.
+    pub(crate) fn late_rows(&self) -> u64 {
+        let is_made = self.job.declaration.is_made();
+        let dropped = self.job.dropped.filter(|_| !is_made);
+        dropped.map_or(0, |dropped| dropped.late_rows)
     }
 
     /// Returns what became of it, where no actor takes the files.
@@ -127,8 +146,23 @@ impl DatasetActor {
             removed,
             added: added.into_iter().map(Arc::new).collect(),
             operation,
+            dropped: None,
             now_ms,
             sent: false,
+        })
+    }
+
+    /// Prepares to drop periods past their retention, and to note for good that they are. None while a job has the table log.
+    pub(crate) fn drop_periods(
+        &mut self,
+        removed: Vec<Arc<LiveFile>>,
+        dropped: DroppedPeriods,
+        now_ms: i64,
+    ) -> Option<ReplaceJob> {
+        let job = self.replace(removed, Vec::new(), "RETENTION", now_ms)?;
+        Some(ReplaceJob {
+            dropped: Some(dropped),
+            ..job
         })
     }
 
@@ -175,6 +209,7 @@ impl ReplaceJob {
             removed,
             added: Vec::new(),
             operation,
+            dropped: None,
             now_ms,
             sent: false,
         }
@@ -182,7 +217,7 @@ impl ReplaceJob {
 
     /// Whether rows go for good. Files of a merge hold those of the files that go.
     fn loses_rows(&self) -> bool {
-        self.added.is_empty() || self.operation == ERASE
+        !self.removed.is_empty() && (self.added.is_empty() || self.operation == ERASE)
     }
 
     /// Commits the exchange; a job that has been run before finds out what became of its entry.
@@ -207,6 +242,14 @@ impl ReplaceJob {
         let data_change = self.loses_rows();
         let info = json!({ "removed": self.removed.len(), "added": self.added.len() });
         let mut actions = vec![commit_info(self.operation, self.now_ms, info)];
+        // In the entry that drops them: whoever sees that they are gone sees why.
+        actions.extend(self.dropped.map(|dropped| {
+            Action::Txn(Txn {
+                app_id: DROPPED_BEFORE.to_owned(),
+                version: dropped.before,
+                last_updated: Some(self.now_ms),
+            })
+        }));
         for file in &self.removed {
             let mut remove = remove_action(&self.declaration, file, self.now_ms);
             remove.data_change = data_change;

@@ -8,6 +8,7 @@ use super::log::CheckedTable;
 use super::report::{FindingKind, Place, Report};
 use super::segments::Walk;
 use super::{CheckError, Depth};
+use crate::journal::begun;
 use crate::journal::checkpoint::{self, CHECKPOINT, Checkpoint, Sealed};
 use crate::journal::opening::stored_identity;
 use crate::journal::segment::{Identity, ReadHeader};
@@ -135,7 +136,13 @@ pub(super) fn check(
     let place = known.place;
     check_aside(place, report)?;
     let id = known.identity.map(|identity| identity.id);
+    // Before the segments: a daemon may begin the next one.
+    let begun = begun::newest(place.files.as_ref(), &place.dir)?;
     let segments = stored::locate(place, id)?;
+    let gone = begun.filter(|begun| {
+        let mut numbers = segments.iter().map(|located| located.segment.number);
+        !numbers.any(|number| number >= begun.number)
+    });
     let Some(identity) = known.identity else {
         let positions = tables
             .iter()
@@ -165,6 +172,7 @@ pub(super) fn check(
         .into_iter()
         .flat_map(|checkpoint| [checkpoint.last_sequence, checkpoint.trimmed_through]);
     let positions = positions.chain(tables.iter().map(|table| known.applied(table)));
+    let positions = positions.chain(gone.map(|gone| gone.first));
     walk.finish(positions.max().unwrap_or_default());
     check_positions(known, tables, report);
     Ok(())
@@ -174,6 +182,19 @@ pub(super) fn check(
 fn check_aside(place: &JournalPlace, report: &mut Report) -> Result<(), JournalError> {
     let aside = place.dir.join("aside");
     for name in stored::names(place.files.as_ref(), &aside)? {
+        if let Some(gone) = begun::parse(&name) {
+            report.add(
+                FindingKind::FramesMissing,
+                in_journal(&format!("aside/{name}")),
+                format!(
+                    "an earlier start found segment {gone} gone, which was the newest: frames from {} on are missing",
+                    gone.first
+                ),
+                "acknowledged messages are lost unless a backup has them: ask those who sent them again, and find out who \
+                 removes files there, then remove this note",
+            );
+            continue;
+        }
         report.add(
             FindingKind::KeptAside,
             in_journal(&format!("aside/{name}")),

@@ -327,7 +327,8 @@ impl<'a> Walk<'a> {
         );
     }
 
-    /// Judges the end. Frames through `durable` had been synced before the walk began: checkpoint or tables say so.
+    /// Judges the end. Frames through `durable` had been synced before the walk began: checkpoint, tables or the note of the
+    /// newest segment say so.
     pub(super) fn finish(mut self, durable: Sequence) {
         let end = self.end.unwrap_or_default();
         if end < durable && self.pending.is_empty() {
@@ -335,7 +336,7 @@ impl<'a> Walk<'a> {
                 FindingKind::FramesMissing,
                 Place::JOURNAL,
                 format!(
-                    "it ends at {end}, but checkpoint and tables have known it to go to {durable}"
+                    "it ends at {end}, but checkpoint, tables or the note of the newest segment have known it to go to {durable}"
                 ),
                 self.what_to_do(durable),
             );

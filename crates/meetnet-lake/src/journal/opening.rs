@@ -13,7 +13,7 @@ use super::checkpoint::{self, Sealed, UNFINISHED};
 use super::error::{IoContext, JournalError};
 use super::frame::{self, FrameKind, NewEnvelope, Stamp};
 use super::options::JournalOptions;
-use super::recovery::{self, Scan};
+use super::recovery::{self, Recovery, Scan};
 use super::scan::{Scanned, Scanner};
 use super::segment::{self, Header, Identity, InForce, Segment, SegmentName};
 use super::stored;
@@ -381,4 +381,46 @@ fn free_taken_over(
         files.sync_dir(dir).context("sync", dir)?;
     }
     Ok(())
+}
+
+/// Says in the log what opening has found.
+pub(crate) fn report(report: &Recovery) {
+    for region in &report.skipped {
+        let (segment, offset, bytes) = (region.segment.display(), region.offset, region.bytes);
+        let (after, resumes_at) = (region.after.0, region.resumes_at.0);
+        if region.last_group {
+            tracing::warn!(%segment, offset, bytes, after, resumes_at,
+                "skipped a torn write in the last group of the journal: its senders were most likely not acknowledged");
+        } else {
+            metrics::counter!("meetnet_journal_skipped_regions_total").increment(1);
+            if bytes > 0 {
+                tracing::error!(%segment, offset, bytes, after, resumes_at,
+                    "skipped a damaged region of the journal: acknowledged messages may be lost");
+            } else {
+                tracing::error!(%segment, after, resumes_at,
+                    "a segment of the journal is gone, this one or one before it: acknowledged messages may be lost");
+            }
+        }
+    }
+    if let Some(older) = report.older_decoder_tail {
+        tracing::warn!(
+            from = older.first.0,
+            to = older.last.0,
+            messages = older.frames,
+            decoder_version = older.decoder_version,
+            this_version = DECODER_VERSION,
+            "uncommitted messages were journalled under an older version, and this one decodes them: \
+             stop the old version cleanly before an upgrade to keep each message with its own"
+        );
+    }
+    tracing::info!(
+        last_sequence = report.last_sequence.0,
+        trimmed_through = report
+            .checkpoint
+            .as_ref()
+            .map_or(0, |c| c.trimmed_through.0),
+        cut_bytes = report.cut_bytes,
+        skipped = report.skipped.len(),
+        "opened the journal"
+    );
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use meetnet_model::declarations::DECODER_VERSION;
 use meetnet_model::ids::Sequence;
 
+use super::begun;
 use super::clock::{ClockStep, ClockWatch};
 use super::error::{AppendError, FullLimit};
 use super::frame::{self, FRAME_BYTES_MAX, FrameKind, NewEnvelope, Original, Stamp};
@@ -470,6 +471,7 @@ impl Writer {
             // Its start would be overridden by the next attempt anyway; a full disk needs the space.
             let _ = files.remove(&path);
         })?;
+        begun::note(files.as_ref(), &shared.options.dir, name);
         let bytes = (start.len() + group.bytes.len()) as u64;
         let mut segment = Segment {
             name,

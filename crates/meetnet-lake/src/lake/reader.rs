@@ -7,7 +7,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, Sequence};
 
 use super::JOURNAL_APP;
-use crate::actor::{RECORDED_THROUGH, live_files};
+use crate::actor::{DROPPED_BEFORE, RECORDED_THROUGH, live_files};
 use crate::damage;
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, TableSnapshot};
@@ -89,6 +89,15 @@ impl LakeReader {
                 let _ = damage::examine(&table.folder, file);
             }
         }
+    }
+
+    /// Returns before which time, µs since 1970 UTC, a retention has dropped everything of a table, as of the last refresh; only
+    /// tables of which it has. Rows that came later may lie there: they are dropped too.
+    pub fn dropped_before(&self) -> BTreeMap<DatasetId, i64> {
+        let tables = self.tables.iter();
+        let dropped =
+            tables.filter_map(|(id, (log, _))| Some((id.clone(), log.txn(DROPPED_BEFORE)?)));
+        dropped.collect()
     }
 }
 

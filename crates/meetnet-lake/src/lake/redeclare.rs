@@ -97,7 +97,14 @@ impl Lake {
             }
             let stored = TableLog::open(&self.folder_of(id))?;
             let (declaration, units) = match stored {
-                Some(log) => (Arc::new(log.declaration()?), log.property_units()?),
+                Some(log) => {
+                    let mut stored = log.declaration()?;
+                    // The log does not say it; an erasure in what is replayed asks.
+                    if let (Some(own), Some(of_frame)) = (&mut stored.derive, &declaration.derive) {
+                        own.reference.clone_from(&of_frame.reference);
+                    }
+                    (Arc::new(stored), log.property_units()?)
+                }
                 None => (Arc::clone(declaration), declarations.units_of(id)),
             };
             let declared = self.read_table(id, &declaration, units)?;

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use meetnet_model::ids::DatasetId;
 use tracing::{debug, error, info, warn};
 
-use super::retention::past_retention;
+use super::retention::{dropped_periods, past_retention};
 use super::worker::Worker;
 use super::{Job, Lake, LakeOptions, Table, unknown};
-use crate::actor::{Admitted, ReplaceOutcome};
+use crate::actor::{Admitted, DROPPED_BEFORE, ReplaceOutcome};
 use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::error::LakeError;
 use crate::repair::{InspectJob, Inspected, Repaired};
@@ -439,7 +439,7 @@ impl Lake {
         let id = outcome.declaration().id.clone();
         let now = self.now();
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
-        let counts = outcome.counts();
+        let (counts, late_rows) = (outcome.counts(), outcome.late_rows());
         let is_merge = counts.files_after > 0;
         let admitted = table.actor.admit_replaced(outcome);
         let admitted = admitted.inspect_err(|_| self.lost = Some(id.clone()))?;
@@ -472,8 +472,13 @@ impl Lake {
             self.upkeep.compacted.add(counts);
             metrics::counter!("meetnet_merges_total", "dataset" => id.to_string()).increment(1);
             info!(dataset = %id, version, files_before = counts.files_before, files_after = counts.files_after, rows = counts.rows, "merged files");
-        } else if !is_repair {
+        } else if !is_repair && counts.files_before > 0 {
             info!(dataset = %id, version, files = counts.files_before, "dropped periods past their retention");
+        }
+        if late_rows > 0 {
+            metrics::counter!("meetnet_rows_past_retention_total", "dataset" => id.to_string())
+                .increment(late_rows);
+            warn!(dataset = %id, rows = late_rows, "dropped rows that came after the retention had dropped their period: what is derived says nothing of them");
         }
         Ok(Ok(()))
     }
@@ -487,8 +492,11 @@ impl Lake {
             let grain = table.actor.declaration().grain;
             let old = past_retention(table.actor.files(), grain, *kept, now_ms);
             let old: Vec<Arc<LiveFile>> = old.cloned().collect();
-            if !old.is_empty()
-                && let Some(job) = table.actor.replace(old, Vec::new(), "RETENTION", now_ms)
+            let noted = table.actor.txn(DROPPED_BEFORE);
+            let files = table.actor.files();
+            let dropped = dropped_periods(files, &old, grain, (*kept, now_ms), noted);
+            if let Some(dropped) = dropped
+                && let Some(job) = table.actor.drop_periods(old, dropped, now_ms)
             {
                 self.worker.send(Job::Replace(job))?;
             }

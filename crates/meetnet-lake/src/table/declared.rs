@@ -7,7 +7,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::property::PropertyUnits;
 use serde_json::json;
 
-use super::log::{Committed, TableLog, commit_info};
+use super::log::{Committed, TableLog, as_logged, commit_info};
 use crate::actor::live_files;
 use crate::error::LakeError;
 use crate::snapshot::LiveFile;
@@ -78,7 +78,7 @@ impl DeclaredTable {
         if problems.is_empty() {
             // Rows of properties that are gone stay: should one come back, it must be in their unit.
             self.units.extend(units.clone());
-            self.is_changed = stored != *self.declaration || units != self.units;
+            self.is_changed = stored != as_logged(&self.declaration) || units != self.units;
             return Ok(());
         }
         Err(LakeError::ForbiddenChange {

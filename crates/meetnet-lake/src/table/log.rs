@@ -483,6 +483,16 @@ pub(crate) fn entry_path(version: u64) -> String {
     format!("{LOG_FOLDER}/{version:020}.json")
 }
 
+/// Returns a declaration as the log has it: without the reference that rows are compared with. That is somebody's sensor, which an
+/// erasure has to take out of every file, and the log is as public as the rows. The configuration says which it is.
+pub(crate) fn as_logged(declaration: &DatasetDeclaration) -> DatasetDeclaration {
+    let mut logged = declaration.clone();
+    if let Some(derivation) = &mut logged.derive {
+        derivation.reference = None;
+    }
+    logged
+}
+
 fn empty_metadata() -> MetaData {
     MetaData {
         id: String::new(),
@@ -506,7 +516,8 @@ fn metadata_of(
     created_time: Option<i64>,
 ) -> MetaData {
     use meetnet_model::common::{LICENCE, SUPERSEDED};
-    let text = serde_json::to_string(declaration).expect("declarations have string keys only");
+    let declaration = as_logged(declaration);
+    let text = serde_json::to_string(&declaration).expect("declarations have string keys only");
     let mut configuration = BTreeMap::from([
         (DECLARATION.to_owned(), text),
         (

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use meetnet_lake::journal::{Checkpoint, Journal, JournalError, JournalOptions, SkippedRegion};
 use meetnet_model::ids::Sequence;
-use meetnet_testkit::files::{Crash, FaultyFiles};
+use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
 
 use super::journal_scene::{DIR, append, envelopes, open, options, read, segments};
 
@@ -182,6 +182,64 @@ fn damage_in_a_middle_segment_and_a_missing_one_are_reported() {
         let (journal, recovery) = small(&lost);
         assert_eq!(sequences(&journal), left);
         assert_eq!((recovery.skipped.len(), recovery.skipped[0].bytes), (1, 0));
+    }
+
+    // The newest: nothing behind it says that it was there. A start tells of it once, and leaves a note for the check.
+    let lost = files.restart(Crash::Kill);
+    meetnet_lake::files::Files::remove(&lost, &paths[4]).expect("removed");
+    let (journal, recovery) = small(&lost);
+    assert_eq!(sequences(&journal), [2, 3, 4]);
+    let [region] = recovery.skipped.as_slice() else {
+        panic!("{:?}", recovery.skipped)
+    };
+    assert_eq!(
+        (
+            &region.segment,
+            region.bytes,
+            region.after,
+            region.last_group
+        ),
+        (&paths[4], 0, Sequence(4), false)
+    );
+    let aside = Path::new(DIR).join("aside");
+    let notes = lost.paths().into_iter();
+    let notes: Vec<PathBuf> = notes
+        .filter(|path| path.parent() == Some(&*aside))
+        .collect();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    append(&journal, &[b"e"]);
+    journal.write_group().expect("written");
+    assert!(segments(&lost).iter().all(|path| *path != paths[4]));
+    let (journal, recovery) = small(&lost.restart(Crash::Kill));
+    assert_eq!(recovery.skipped, []);
+    assert_eq!(read(&journal, 4), [(5, b"e".to_vec())]);
+}
+
+#[test]
+fn a_power_loss_while_segments_begin_tells_of_no_segment_that_is_gone() {
+    for seed in 0..50 {
+        let files = FaultyFiles::new();
+        let options = |files: &FaultyFiles| JournalOptions {
+            segment_bytes_max: 10,
+            ..options(files)
+        };
+        let (journal, _) = Journal::open(options(&files), b"declared").expect("opens");
+        for payload in [b"a", b"b", b"c"] {
+            append(&journal, &[payload]);
+            journal.write_group().expect("written");
+        }
+        append(&journal, &[b"d"]);
+        files.fail_at(files.operations() + seed % 8, Fault::PowerLoss);
+        let _ = journal.write_group();
+        let files = files.restart(Crash::PowerLoss { seed });
+        let (journal, recovery) = Journal::open(options(&files), b"declared").expect("opens");
+        let skipped = recovery.skipped.iter();
+        assert_eq!(
+            skipped.filter(|region| !region.last_group).count(),
+            0,
+            "seed {seed}"
+        );
+        assert!(read(&journal, 0).len() >= 3, "seed {seed}");
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn report(recovery: &Recovery) {
             regions = recovery.skipped.len(),
             bytes,
             ?kept_aside,
-            "acknowledged messages may be lost: parts of the journal were damaged and are kept aside; check the disk"
+            "acknowledged messages may be lost: parts of the journal are damaged or gone; what is left of them is kept aside: check the disk"
         );
     }
 }

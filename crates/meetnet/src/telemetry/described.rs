@@ -139,6 +139,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Questions whose answer was kept (hit) or not (miss)",
     ),
     (
+        "meetnet_rows_past_retention_total",
+        "Rows that came after the retention of their dataset had dropped their period, and were dropped with the next look",
+    ),
+    (
         "meetnet_rows_total",
         "Rows of a dataset, by what became of them",
     ),

@@ -19,7 +19,7 @@ fn cell_of(places: &Stands, sensor: &str, time: i64) -> Option<i64> {
 }
 
 impl Scene {
-    fn say_place(&self, sensor: &str, from: i64, until: i64, cell: Option<i64>) {
+    pub(super) fn say_place(&self, sensor: &str, from: i64, until: i64, cell: Option<i64>) {
         let stations = &self.datasets[3];
         assert_eq!(stations.id.as_str(), "stations");
         let column = |name: &str| stations.column_index(name).unwrap();
@@ -38,7 +38,7 @@ impl Scene {
         lake.advance(frame.0, frame.1);
     }
 
-    fn cells(&self) -> Vec<String> {
+    pub(super) fn cells(&self) -> Vec<String> {
         self.rows("heat_cells", &["sensors", "mean", "max"])
     }
 }

@@ -193,6 +193,14 @@ fn damage_to_the_journal_is_found_and_nothing_else() {
         &[JournalIdentity],
     );
     expect(
+        "the last segment, which an earlier start has missed",
+        |city| {
+            std::fs::remove_file(city.segments().pop().unwrap()).unwrap();
+            drop(City::open(&city.0, |_| {}));
+        },
+        &[FramesMissing],
+    );
+    expect(
         "a copy put aside",
         |city| {
             let aside = city.place().dir.join("aside");

@@ -1,8 +1,13 @@
 //! Rows that are erased.
 
 use arrow::array::{AsArray, RecordBatch};
+use meetnet_model::derivation::ConditionValue;
+use serde_json::json;
 
 use super::*;
+use crate::storage::TableFolder;
+use crate::table::actions::Action;
+use crate::table::log::{Committed, TableLog, commit_info};
 
 #[test]
 fn erased_rows_leave_every_file_and_a_separate_reader_goes_on() {
@@ -81,4 +86,67 @@ fn erased_rows_leave_every_file_and_a_separate_reader_goes_on() {
     drop(lake);
     let mut lake = open(folder.path(), |_| {});
     assert_eq!(rows_of(&heat(&mut lake)), 15 * 19);
+}
+
+/// Whether a text stands in a file of the log of `heat_hourly`.
+fn is_logged(root: &Path, text: &str) -> bool {
+    let files = std::fs::read_dir(root.join("heat_hourly/_delta_log")).unwrap();
+    let mut paths = files.map(|file| file.unwrap().path());
+    paths.any(|path| {
+        let bytes = std::fs::read(path).unwrap();
+        let mut parts = bytes.windows(text.len());
+        parts.any(|part| part == text.as_bytes())
+    })
+}
+
+#[test]
+fn the_sensor_that_others_are_compared_with_is_not_in_the_log() {
+    const SENSOR: &str = "garden-0003";
+    let folder = tempfile::tempdir().unwrap();
+    let id = DatasetId::new("heat_hourly");
+    let compared = |sensor: &str| {
+        let mut declarations = declarations();
+        let hours = Arc::make_mut(declarations.datasets.get_mut(&id).unwrap());
+        let derivation = hours.derive.as_mut().unwrap();
+        derivation.reference = Some(ConditionValue::Text(sensor.to_owned()));
+        declarations
+    };
+    let open = |sensor: &str| {
+        let tables = tables(folder.path(), compared(sensor)).unwrap();
+        Lake::open(LakeOptions::new(Uuid::nil()), tables, Sequence::ZERO).unwrap()
+    };
+    let version = |lake: &Lake| lake.tables[&id].actor.version();
+    let lake = open(SENSOR);
+    assert!(!is_logged(folder.path(), SENSOR));
+    // An erasure asks the lake whose rows are compared.
+    let declared = Arc::clone(lake.tables[&id].actor.declaration());
+    let reference = &declared.derive.as_ref().unwrap().reference;
+    assert_eq!(*reference, Some(ConditionValue::Text(SENSOR.to_owned())));
+    drop(lake);
+    // Another one changes nothing in the table.
+    assert_eq!(version(&open("garden-0004")), 0);
+
+    // As a table was before: its next start takes it out, and an erasure removes what was said.
+    let storage: Arc<dyn LakeStorage> = Arc::new(FolderStorage::new(folder.path()));
+    let table = TableFolder::new(storage, "heat_hourly");
+    let mut log = TableLog::open(&table).unwrap().unwrap();
+    let changed = log.changed_metadata(&declared, &log.property_units().unwrap());
+    let Action::MetaData(mut metadata) = changed else {
+        panic!("{changed:?}");
+    };
+    let text = serde_json::to_string(&*declared).unwrap();
+    let configuration = &mut metadata.configuration;
+    configuration.insert("meetnet.declaration".to_owned(), text);
+    let info = commit_info("SET DECLARATION", 0, json!({}));
+    let committed = log.commit(vec![info, Action::MetaData(metadata)], 0);
+    assert!(matches!(committed, Committed::Done), "{committed:?}");
+    let mut lake = open(SENSOR);
+    assert_eq!(version(&lake), 2);
+    assert!(is_logged(folder.path(), SENSOR));
+    lake.settle().unwrap();
+    let select = &mut |batch: &RecordBatch| -> Vec<bool> { vec![false; batch.num_rows()] };
+    let found = lake.find_rows(&id, &["sensor_id"], select).unwrap();
+    let erased = lake.erase_rows(&found, &["sensor_id"], select);
+    assert!(erased.unwrap().unwrap().log_files > 0);
+    assert!(!is_logged(folder.path(), SENSOR));
 }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use meetnet_model::dataset::Grain;
+
 use super::*;
 use crate::actor::insert_files;
 use crate::compact::{Effort, choose};
+use crate::lake::retention::dropped_periods;
 
 fn vacuum(lake: &mut Lake) -> Vacuumed {
     let before = lake.vacuumed();
@@ -170,6 +173,107 @@ fn periods_past_their_retention_go_and_later_ones_stay() {
         lake.tables[&DatasetId::new("heat")].actor.files().len() < 2
     });
     assert_eq!(&*heat(&mut lake).files[0].period, "2026-02");
+}
+
+/// What a reader is told that a retention has dropped everything of `heat` before.
+fn dropped_before(root: &Path) -> Option<i64> {
+    let reader = LakeReader::open(Arc::new(FolderStorage::new(root))).unwrap();
+    let dropped = reader.dropped_before();
+    dropped.get(&DatasetId::new("heat")).copied()
+}
+
+#[test]
+fn what_a_retention_has_dropped_stays_noted_whatever_is_declared_later() {
+    const DAY: i64 = 24 * 60 * MINUTE;
+    let folder = tempfile::tempdir().unwrap();
+    let now = START + 45 * DAY;
+    let mut lake = open(folder.path(), |options| {
+        options.limits.compaction = false;
+        let monotonic = crate::journal::system_monotonic_clock();
+        options.clock = LakeClock::new(Arc::new(move || now), monotonic);
+    });
+    let days = |days: i64| -> BTreeMap<DatasetId, Duration> {
+        let kept = Duration::from_micros((days * DAY) as u64);
+        [(DatasetId::new("heat"), kept)].into()
+    };
+    let files = |lake: &Lake| lake.tables[&DatasetId::new("heat")].actor.files().len();
+    take(&mut lake, 1, &rows(3, START - 334 * DAY, 1.0));
+    take(&mut lake, 2, &rows(3, START + 31 * DAY, 1.0));
+    lake.commit_all().unwrap();
+    assert_eq!(dropped_before(folder.path()), None);
+    lake.retain(days(31));
+    tick_until(&mut lake, "an old period goes", |lake| files(lake) == 1);
+    assert_eq!(dropped_before(folder.path()), Some(START));
+
+    // A longer one drops nothing, and what was dropped is still gone.
+    lake.retain(days(3_650));
+    take(&mut lake, 3, &rows(3, START - 20 * DAY, 1.0));
+    lake.commit_all().unwrap();
+    lake.tick().unwrap();
+    assert_eq!(
+        (files(&lake), dropped_before(folder.path())),
+        (2, Some(START))
+    );
+    // A restart, and a checkpoint, keep it.
+    drop(lake);
+    let mut lake = open(folder.path(), |options| {
+        options.limits.compaction = false;
+        let monotonic = crate::journal::system_monotonic_clock();
+        options.clock = LakeClock::new(Arc::new(move || now), monotonic);
+        options.retention = days(31);
+    });
+    tick_until(&mut lake, "what came late goes", |lake| files(lake) == 1);
+    assert_eq!(dropped_before(folder.path()), Some(START));
+}
+
+/// Periods of files (three rows each) before those of `old` go; what is noted, and how much of it came late.
+#[test]
+fn what_is_noted_is_what_has_gone_and_rows_that_came_late_are_counted() {
+    const DAY: i64 = 24 * 60 * MINUTE;
+    let file = |period: &str| {
+        Arc::new(LiveFile {
+            path: Arc::from(period),
+            run: Arc::from(period),
+            part: 0,
+            bytes: 30,
+            rows: 3,
+            licence: "CC0-1.0".into(),
+            superseded: false,
+            period: Arc::from(period),
+            sha256: Arc::from(""),
+            committed_at_ms: 0,
+            statistics: BTreeMap::new(),
+        })
+    };
+    let kept = Duration::from_secs(31 * 24 * 3_600);
+    // `noted` and what is to be noted in days from the start of 2026; the clock says so many, too.
+    let check = |periods: &[&str], now: i64, noted: Option<i64>, expect: Option<(i64, u64)>| {
+        let files: Vec<Arc<LiveFile>> = periods.iter().map(|period| file(period)).collect();
+        let now_ms = (START + now * DAY) / 1_000;
+        let old = crate::lake::past_retention(&files, Grain::Month, kept, now_ms);
+        let old: Vec<Arc<LiveFile>> = old.cloned().collect();
+        let noted = noted.map(|days| START + days * DAY);
+        let found = dropped_periods(&files, &old, Grain::Month, (kept, now_ms), noted);
+        let found = found.map(|found| ((found.before - START) / DAY, found.late_rows));
+        assert_eq!(found, expect, "{periods:?} {now} {noted:?}");
+    };
+    check(&[], 45, None, None);
+    check(&["2026-01"], 45, None, Some((0, 0)));
+    check(&["2026-01"], 45, Some(0), None);
+    check(&["2025-11", "2026-01"], 45, None, Some((0, 0)));
+    check(&["2025-11", "2026-01"], 45, Some(0), Some((0, 3)));
+    check(&["2025-12", "2026-02"], 65, Some(-31), Some((31, 0)));
+    check(
+        &["2025-11", "2025-12", "2026-02"],
+        65,
+        Some(-31),
+        Some((31, 3)),
+    );
+    // A shorter retention has gone further.
+    check(&["2025-11", "2026-01"], 45, Some(31), Some((31, 3)));
+    check(&["2026-01"], 45, Some(31), None);
+    // A clock that is ahead by years.
+    check(&["2025-11", "2026-01"], 4_000, None, Some((31, 0)));
 }
 
 /// A commit a minute for a year, sizes only: how many files a partition has, and how often a byte is written again.

@@ -229,6 +229,14 @@ fn rows_that_say_how_far_they_are_from_an_erased_reference_go_with_it() {
         assert_eq!(of_hours, Some(&gone), "{sensor}");
         assert_eq!(rows(&daemon).len(), left, "{sensor}");
     }
+    // The lake has forgotten whose rows they were compared with; the journal knows what the configuration says.
+    let named = |path: &PathBuf| searchable(&daemon.files, path).contains(REFERENCE);
+    let paths = daemon.files.paths().into_iter();
+    let of_lake = paths.filter(|path| path.starts_with("/lake"));
+    assert_eq!(
+        of_lake.filter(named).collect::<Vec<_>>(),
+        [] as [PathBuf; 0]
+    );
     daemon.stop();
 }
 
