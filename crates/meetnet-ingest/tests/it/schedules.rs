@@ -7,8 +7,8 @@
 //!            └── model: events ── compare: current rows, history, AS OF, `through`, files
 //! ```
 //!
-//! `MEETNET_SCHEDULES=n` runs more of them, `MEETNET_SEED=s` one again. A failure prints its seed and everything that was
-//! done up to it.
+//! `MEETNET_SCHEDULES=n` runs more of them, `MEETNET_SCHEDULES=m..n` those from m on, so that many can be run a part at a time,
+//! `MEETNET_SEED=s` one again. A failure prints its seed and everything that was done up to it.
 
 mod compare;
 mod model;
@@ -29,18 +29,36 @@ use self::scene::Place;
 /// Schedules of one run, where nobody asks for more.
 const SCHEDULES: u64 = 200;
 
-fn number(name: &str) -> Option<u64> {
-    env::var(name).ok()?.parse().ok()
+/// How many pass until one that runs many of them says how far it is.
+const TOLD_EVERY: u64 = 500;
+
+/// The seeds that were asked for. What is no number is an error: who asks for ten thousand must not be shown two hundred.
+fn seeds() -> Range<u64> {
+    let number = |text: &str| -> u64 {
+        let read = text.parse();
+        read.unwrap_or_else(|_| panic!("`{text}` is no number of schedules, and no m..n"))
+    };
+    if let Ok(seed) = env::var("MEETNET_SEED") {
+        let seed = number(&seed);
+        return seed..seed + 1;
+    }
+    match env::var("MEETNET_SCHEDULES") {
+        Ok(asked) => match asked.split_once("..") {
+            Some((first, end)) => number(first)..number(end),
+            None => 0..number(&asked),
+        },
+        Err(_) => 0..SCHEDULES,
+    }
 }
 
 fn run_schedules(place: impl Fn() -> Place) {
-    let seeds: Range<u64> = match number("MEETNET_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("MEETNET_SCHEDULES").unwrap_or(SCHEDULES),
-    };
+    let seeds = seeds();
     let one = seeds.end - seeds.start == 1;
     let mut did = Did::default();
     for seed in seeds {
+        if seed % TOLD_EVERY == 0 {
+            println!("schedules before {seed} passed");
+        }
         let mut schedule = Schedule::new(seed, place());
         let outcome = catch_unwind(AssertUnwindSafe(|| schedule.run()));
         if one || outcome.is_err() {
