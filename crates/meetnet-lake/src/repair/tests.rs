@@ -159,54 +159,69 @@ fn what_a_missing_file_held_is_said_by_its_log_entry_and_its_raw_messages_are_fo
 
 #[test]
 fn of_a_file_that_is_readable_in_part_the_keys_are_exact() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut city = City::open(folder.path(), |_| {});
-    // In tests a row group has eight rows: two sensors of four minutes each in the first, two in the second.
-    for minute in 0..4 {
-        city.take(4, START + minute * MINUTE, 1.0);
+    // What cannot be decoded, and what is decoded to another key.
+    for decodes in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut city = City::open(folder.path(), |_| {});
+        // In tests a row group has eight rows: two sensors of four minutes each in the first, two in the second.
+        for minute in 0..4 {
+            city.take(4, START + minute * MINUTE, 1.0);
+        }
+        city.commit();
+        let folders = stop(city);
+        let [file] = &live(&folders)[..] else {
+            panic!("one file");
+        };
+        assert_eq!(file.rows, 16);
+        // The pages of the second row group lie in the middle of the file, before the footer.
+        let footer = crate::table::read::load_footer(
+            &folders
+                .table_folder()
+                .open(file, crate::storage::Access::Whole)
+                .unwrap(),
+        )
+        .unwrap();
+        let (start, length) = footer.metadata().row_group(1).column(0).byte_range();
+        let start = start as usize;
+        let at = if decodes {
+            // The first text of its dictionary, too short to be packed; the other one begins as it does.
+            let content = std::fs::read(folders.table().join(&*file.path)).unwrap();
+            let pages = &content[start..start + length as usize];
+            let key = b"garden-0002";
+            let found = pages.windows(key.len()).position(|bytes| bytes == key);
+            start + found.unwrap() + key.len() - 1
+        } else {
+            start + 2
+        };
+        flip(&folders, file, at);
+        let repaired = repair_all(&folders);
+        let held = &repaired.files[0].held;
+        let parts: Vec<(u64, bool, &str, &str)> = held
+            .iter()
+            .map(|part| {
+                (
+                    part.rows,
+                    part.is_read,
+                    &*part.keys[0].least,
+                    &*part.keys[0].greatest,
+                )
+            })
+            .collect();
+        assert_eq!(
+            parts,
+            [
+                (4, true, "garden-0000", "garden-0000"),
+                (4, true, "garden-0001", "garden-0001"),
+                (8, false, "garden-0002", "garden-0003"),
+            ],
+            "{decodes}"
+        );
+        for part in held {
+            let time = &part.keys[2];
+            assert_eq!((&*time.least, &*time.greatest), (&*minute(0), &*minute(3)));
+        }
+        assert!(folders.check(Depth::Full).is_clean());
     }
-    city.commit();
-    let folders = stop(city);
-    let [file] = &live(&folders)[..] else {
-        panic!("one file");
-    };
-    assert_eq!(file.rows, 16);
-    // The pages of the second row group lie in the middle of the file, before the footer.
-    let footer = crate::table::read::load_footer(
-        &folders
-            .table_folder()
-            .open(file, crate::storage::Access::Whole)
-            .unwrap(),
-    )
-    .unwrap();
-    let (start, _) = footer.metadata().row_group(1).column(0).byte_range();
-    flip(&folders, file, start as usize + 2);
-    let repaired = repair_all(&folders);
-    let held = &repaired.files[0].held;
-    let parts: Vec<(u64, bool, &str, &str)> = held
-        .iter()
-        .map(|part| {
-            (
-                part.rows,
-                part.is_read,
-                &*part.keys[0].least,
-                &*part.keys[0].greatest,
-            )
-        })
-        .collect();
-    assert_eq!(
-        parts,
-        [
-            (4, true, "garden-0000", "garden-0000"),
-            (4, true, "garden-0001", "garden-0001"),
-            (8, false, "garden-0002", "garden-0003"),
-        ]
-    );
-    for part in held {
-        let time = &part.keys[2];
-        assert_eq!((&*time.least, &*time.greatest), (&*minute(0), &*minute(3)));
-    }
-    assert!(folders.check(Depth::Full).is_clean());
 }
 
 #[test]
