@@ -396,6 +396,19 @@ fn keywords(measured: &[Measured<'_>]) -> Vec<Value> {
     keywords
 }
 
+/// Returns when the interval of a row ends that has a time: of hours, days, months and years where the next begins.
+fn end_of(declaration: &DatasetDeclaration, time: i64) -> i64 {
+    let buckets = bucket(declaration).and_then(|bucket| bucket.of_zone(declaration.zone()).ok());
+    let next = buckets.and_then(|buckets| buckets.walk().next(time));
+    next.unwrap_or(time)
+}
+
+fn bucket(declaration: &DatasetDeclaration) -> Option<Bucket> {
+    let derived = declaration.derive.as_ref().map(|derive| derive.bucket);
+    let gathered = declaration.gather.as_ref().map(|gather| gather.bucket);
+    derived.or(gathered)
+}
+
 /// Returns from when to when rows are. The time 0 stands for rows about all times, and a place is where it is until somebody says
 /// otherwise.
 fn temporal(dataset: &DatasetOverview) -> Option<Value> {
@@ -407,16 +420,14 @@ fn temporal(dataset: &DatasetOverview) -> Option<Value> {
     let mut period = json!({ "@type": "dct:PeriodOfTime" });
     let start = (first != 0).then(|| instant(first));
     set(&mut period, "dcat:startDate", start);
-    let end = (!is_open).then(|| instant(last));
+    let end = (!is_open).then(|| instant(end_of(&dataset.declaration, last)));
     set(&mut period, "dcat:endDate", end);
     Some(period)
 }
 
 /// Returns how long the interval of each row is, where all are of one length.
 fn resolution(declaration: &DatasetDeclaration) -> Option<&'static str> {
-    let derived = declaration.derive.as_ref().map(|derive| derive.bucket);
-    let gathered = declaration.gather.as_ref().map(|gather| gather.bucket);
-    Some(match derived.or(gathered)? {
+    Some(match bucket(declaration)? {
         Bucket::Hour => "PT1H",
         Bucket::Day => "P1D",
         Bucket::Month => "P1M",

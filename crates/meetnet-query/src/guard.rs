@@ -1,6 +1,8 @@
 //! What a statement may be: bounded text, one plan that only reads, no types that allocate by declaration or double with
 //! each use, no window that holds or gathers more than it may.
 
+use std::ops::ControlFlow;
+
 use arrow::datatypes::{DataType, Fields};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
@@ -9,6 +11,8 @@ use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
 };
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{Select, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -277,12 +281,44 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), DataFusionError> {
     Ok(())
 }
 
+/// Refuses lists of SELECT that are longer than any step may be, before they are planned: the planner compares their names with
+/// each other, for seconds.
+///
+/// # Errors
+/// `TooLarge`.
+pub(crate) fn check_lists(statement: &Statement) -> Result<(), DataFusionError> {
+    struct Lists;
+
+    impl Visitor for Lists {
+        type Break = usize;
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<usize> {
+            match select.projection.len() {
+                columns if columns > COLUMNS_MAX => ControlFlow::Break(columns),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    match statement {
+        Statement::Statement(statement) => match statement.visit(&mut Lists) {
+            ControlFlow::Break(columns) => Err(too_many_columns(columns)),
+            ControlFlow::Continue(()) => Ok(()),
+        },
+        Statement::Explain(explain) => check_lists(&explain.statement),
+        _ => Ok(()),
+    }
+}
+
+fn too_many_columns(columns: usize) -> DataFusionError {
+    too_large(format!(
+        "a step of the statement has {columns} columns; at most {COLUMNS_MAX} are taken"
+    ))
+}
+
 fn check_columns(columns: &Fields) -> Result<(), DataFusionError> {
     if columns.len() > COLUMNS_MAX {
-        return Err(too_large(format!(
-            "a step of the statement has {} columns; at most {COLUMNS_MAX} are taken",
-            columns.len()
-        )));
+        return Err(too_many_columns(columns.len()));
     }
     for column in columns {
         let mut left = TYPE_PARTS_MAX;

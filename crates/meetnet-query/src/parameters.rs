@@ -4,9 +4,10 @@
 //! statement gives its placeholder: addresses carry nothing but texts.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
@@ -156,7 +157,7 @@ pub(crate) fn bind(plan: LogicalPlan, values: &Parameters) -> Result<LogicalPlan
     for (name, value) in values {
         let uses = used.get(name);
         let types = uses.map_or(&[][..], |uses| uses.types.as_slice());
-        let value = value.typed(name, types)?;
+        let value = of_the_day(value.typed(name, types)?)?;
         if let (ScalarValue::List(list), Some(uses)) = (&value, uses) {
             elements = elements.saturating_add(list.values().len().saturating_mul(uses.places));
         }
@@ -170,6 +171,24 @@ pub(crate) fn bind(plan: LogicalPlan, values: &Parameters) -> Result<LogicalPlan
         return Err(QueryError::new(QueryErrorKind::TooLarge, message).into());
     }
     plan.replace_params_with_values(&ParamValues::from(bound))
+}
+
+/// Returns a value with times of the day in nanoseconds, as SQL has them: clients send microseconds, and the two are not compared.
+fn of_the_day(value: ScalarValue) -> Result<ScalarValue> {
+    let of_sql = DataType::Time64(TimeUnit::Nanosecond);
+    match value.data_type() {
+        DataType::Time32(_) | DataType::Time64(TimeUnit::Microsecond) => value.cast_to(&of_sql),
+        DataType::List(field)
+            if matches!(
+                field.data_type(),
+                DataType::Time32(_) | DataType::Time64(TimeUnit::Microsecond)
+            ) =>
+        {
+            let field = field.as_ref().clone().with_data_type(of_sql);
+            value.cast_to(&DataType::List(Arc::new(field)))
+        }
+        _ => Ok(value),
+    }
 }
 
 /// What a statement does with a placeholder.

@@ -158,6 +158,7 @@ pub(crate) async fn planned(
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
     escape_by_backslash(&mut statement);
     check_only_reads(&statement)?;
+    guard::check_lists(&statement)?;
     check_heard(&statement)?;
     check_groups(&statement, session.aggregate_functions())?;
     let (plan, names) = match request.dialect {

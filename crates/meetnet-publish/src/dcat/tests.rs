@@ -366,3 +366,34 @@ async fn pages_lead_to_it() {
         assert!(answer.body.contains(&element), "{path}");
     }
 }
+
+#[test]
+fn a_period_ends_with_the_last_interval() {
+    let declarations = fixture::declarations();
+    let check = |id: &str, time: i64, end: &str| {
+        let declaration = declarations.dataset(id).expect("a built-in dataset");
+        assert_eq!(instant(end_of(declaration, time)), instant_of(end), "{id}");
+    };
+    let time = |text: &str| meetnet_model::time::parse_rfc3339(text).expect("a time");
+    check("heat", time("2026-10-24T22:00:00Z"), "2026-10-24T22:00:00Z");
+    check(
+        "heat_hourly",
+        time("2026-10-24T22:00:00Z"),
+        "2026-10-24T23:00:00Z",
+    );
+    // The day on which the clocks are set back.
+    check(
+        "heat_daily",
+        time("2026-10-24T22:00:00Z"),
+        "2026-10-25T23:00:00Z",
+    );
+    check(
+        "air_yearly",
+        time("2025-12-31T23:00:00Z"),
+        "2026-12-31T23:00:00Z",
+    );
+}
+
+fn instant_of(text: &str) -> Value {
+    instant(meetnet_model::time::parse_rfc3339(text).expect("a time"))
+}

@@ -51,6 +51,52 @@ async fn values_take_the_place_of_placeholders() {
     .await;
 }
 
+/// Clients have microseconds.
+#[tokio::test]
+async fn times_of_the_day_are_compared_with_those_of_rows() {
+    use arrow::array::{ListArray, Time64MicrosecondArray};
+    use arrow::datatypes::Time64MicrosecondType;
+    let hour = |hour: i64| hour * 3_600_000_000;
+    let time = |at| ParameterValue::Array(Arc::new(Time64MicrosecondArray::from(vec![at])));
+    let sql = "SELECT count(*) FROM counts WHERE segment_id = 1 AND";
+    let clock = "extract(hour FROM time)";
+    for (written, parameters, same) in [
+        (
+            "time::time BETWEEN $1 AND $2",
+            vec![("1", time(hour(7))), ("2", time(hour(8)))],
+            format!("{clock} IN (7, 8)"),
+        ),
+        (
+            "time::time >= $1 AND time::time < $2",
+            vec![("1", time(hour(7))), ("2", time(hour(9)))],
+            format!("{clock} IN (7, 8)"),
+        ),
+        (
+            "time::time = ANY($1)",
+            vec![(
+                "1",
+                ParameterValue::Array(Arc::new(ListArray::from_iter_primitive::<
+                    Time64MicrosecondType,
+                    _,
+                    _,
+                >([Some([
+                    Some(hour(7)),
+                    Some(hour(9)),
+                ])]))),
+            )],
+            format!("{clock} IN (7, 9)"),
+        ),
+    ] {
+        let rows = count(&format!("{sql} {written}"), &parameters).await;
+        let expected = count(&format!("{sql} {same}"), &[]).await;
+        assert!(
+            expected.as_ref().is_ok_and(|rows| *rows > 0),
+            "{expected:?}"
+        );
+        assert_eq!(rows, expected, "{written}");
+    }
+}
+
 /// Lists are written as texts, as PostgreSQL writes them.
 #[tokio::test]
 async fn lists_take_the_place_of_placeholders() {

@@ -33,6 +33,7 @@ async fn what_explodes_is_too_large() {
     );
     let columns: String = (0..2_000).map(|at| format!("car AS c{at}, ")).collect();
     let columns = format!("SELECT {columns} car FROM counts");
+    let equal_columns = format!("SELECT {}car FROM counts", "car, ".repeat(19_000));
     let commas = format!("SELECT 1 WHERE 1 IN ({} 1)", "1,".repeat(20_001));
     let joins = format!("SELECT 1 FROM counts{}", " CROSS JOIN counts".repeat(41));
     let brackets = format!("SELECT 1 FROM (counts{})", " CROSS JOIN counts".repeat(41));
@@ -63,6 +64,7 @@ async fn what_explodes_is_too_large() {
         (&lists_by_operator, "array_concat"),
         (&overlays, "overlay"),
         (&columns, "2001 columns"),
+        (&equal_columns, "19001 columns"),
         (&commas, "20001 commas"),
         (&joins, "joins 42 tables"),
         (&brackets, "joins 42 tables"),
@@ -218,8 +220,11 @@ async fn the_longest_chains_are_planned_soon() {
         let elapsed = started.elapsed();
         // Of so many texts another limit may be met; that it comes soon is what counts.
         assert!(answer.is_ok() || sql.contains("||"), "{shown}: {answer:?}");
-        // Several times what it takes: test machines are slow, and do other things.
-        assert!(elapsed < Duration::from_secs(5), "{shown} took {elapsed:?}");
+        // Many times what it takes: test machines are slow, and do other things. Longer chains take minutes.
+        assert!(
+            elapsed < Duration::from_secs(20),
+            "{shown} took {elapsed:?}"
+        );
     }
 }
 
