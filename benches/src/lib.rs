@@ -19,6 +19,7 @@ pub mod python;
 pub mod station_lake;
 mod stations;
 pub mod table;
+pub mod turns;
 
 pub use stations::{DEVICES, message, now_ms};
 

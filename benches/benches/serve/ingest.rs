@@ -1,5 +1,6 @@
 //! Acknowledgements of 20,000 MQTT messages a second, each after its sync: alone, and beside eight heavy queries that never
-//! stop, in one `meetnet run` over the rows of the bench `queries`.
+//! stop, in one `meetnet run` over the rows of the bench `queries`. Where it may, what publishes comes before what is measured,
+//! and what reads the answers after it: neither shares the processors with it elsewhere.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use meetnet_benches::bare_broker::BareBroker;
 use meetnet_benches::city_year::CityYear;
 use meetnet_benches::daemon::Daemon;
 use meetnet_benches::figures::{Latencies, at_least, at_most, begin, figure, rate};
-use meetnet_benches::{message, now_ms, source_toml};
+use meetnet_benches::{message, now_ms, source_toml, turns};
+use tokio::runtime::{self, Handle};
 use tokio::task::JoinSet;
 
 const PER_SECOND: f64 = 20_000.0;
@@ -50,7 +52,14 @@ pub(crate) async fn run(rows: u64, time: Duration) -> Result<()> {
     // Before and after, since disks have moods.
     let mut alone = load.offer(time / 2).await?;
     let answered = Arc::new(AtomicU64::new(0));
-    let mut queries = ask(&daemon, &answered);
+    let clients = runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_thread_start(|| {
+            turns::give_way();
+        })
+        .enable_all()
+        .build()?;
+    let mut queries = ask(clients.handle(), &daemon, &answered);
     // Until all of them run.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (began, first) = (Instant::now(), answered.load(Ordering::Relaxed));
@@ -62,6 +71,8 @@ pub(crate) async fn run(rows: u64, time: Duration) -> Result<()> {
         bail!("a query was not asked again");
     }
     queries.shutdown().await;
+    // It must not wait for its threads here.
+    clients.shutdown_background();
     ensure!(answers > 0, "no query was answered meanwhile");
     alone.extend(load.offer(time / 2).await?);
     load.check(&daemon).await?;
@@ -79,23 +90,26 @@ pub(crate) async fn run(rows: u64, time: Duration) -> Result<()> {
 
 /// Asks queries that have not been asked before, as many as [`QUERIES`] at a time, until the tasks are ended; each ends by
 /// itself only where a query fails.
-fn ask(daemon: &Arc<Daemon>, answered: &Arc<AtomicU64>) -> JoinSet<Result<()>> {
+fn ask(clients: &Handle, daemon: &Arc<Daemon>, answered: &Arc<AtomicU64>) -> JoinSet<Result<()>> {
     let mut queries = JoinSet::new();
     for first in 0..QUERIES {
         let (daemon, answered) = (Arc::clone(daemon), Arc::clone(answered));
-        queries.spawn(async move {
+        let asking = async move {
             for number in (first..).step_by(QUERIES) {
                 let heavy = HEAVY[(number + number / QUERIES) % HEAVY.len()];
                 let statement = format!("{heavy} -- {number}");
                 let question = [("q", statement.as_str()), ("format", "csv")];
-                let answer = daemon.ask("api/v1/sql", &question, None).await?;
+                let mut answer = daemon.ask("api/v1/sql", &question, None).await?;
                 let status = answer.status();
-                let body = answer.text().await?;
-                ensure!(status.is_success(), "{status}: {statement}: {body}");
+                if !status.is_success() {
+                    bail!("{status}: {statement}: {}", answer.text().await?);
+                }
+                while answer.chunk().await?.is_some() {}
                 answered.fetch_add(1, Ordering::Relaxed);
             }
             anyhow::Ok(())
-        });
+        };
+        queries.spawn_on(asking, clients);
     }
     queries
 }
