@@ -23,6 +23,7 @@ use crate::assets;
 use crate::figures::{AllFigures, Figures, FiguresCache};
 use crate::health::{self, Readiness, ReplayReport};
 use crate::negotiate::Language;
+use crate::problem::page::Site;
 use crate::problem::{Problem, ProblemKind};
 use crate::process;
 use crate::readable;
@@ -63,7 +64,7 @@ pub fn admin_router(state: AdminState) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/assets/{name}", get(assets::serve))
         .with_state(state);
-    around(router, "meetnet".into())
+    around(router, Site::operations())
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {

@@ -6,7 +6,7 @@
 
 pub(crate) mod dataset;
 mod examples;
-mod texts;
+pub(crate) mod texts;
 
 use std::collections::BTreeMap;
 
@@ -152,13 +152,15 @@ impl Reader<'_> {
     }
 }
 
-struct LanguageLink {
-    tag: &'static str,
-    name: &'static str,
-    is_current: bool,
+/// A link to the same page in a language.
+pub(crate) struct LanguageLink {
+    pub(crate) tag: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) is_current: bool,
 }
 
-fn language_links(current: Language) -> Vec<LanguageLink> {
+/// Returns what the head of a page needs to lead to it in every language.
+pub(crate) fn language_links(current: Language) -> Vec<LanguageLink> {
     Language::ALL
         .into_iter()
         .map(|language| LanguageLink {
