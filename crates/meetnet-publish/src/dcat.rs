@@ -421,7 +421,7 @@ fn keywords(measured: &[Measured<'_>]) -> Vec<Value> {
 }
 
 /// Returns when the interval of a row ends that has a time: of hours, days, months and years where the next begins.
-fn end_of(declaration: &DatasetDeclaration, time: i64) -> i64 {
+pub(crate) fn end_of(declaration: &DatasetDeclaration, time: i64) -> i64 {
     let buckets = bucket(declaration).and_then(|bucket| bucket.of_zone(declaration.zone()).ok());
     let next = buckets.and_then(|buckets| buckets.walk().next(time));
     next.unwrap_or(time)

@@ -7,6 +7,8 @@ pub(crate) struct PageTexts {
     pub(crate) language_name: &'static str,
     pub(crate) language_nav: &'static str,
     pub(crate) skip: &'static str,
+    /// Between a word and what it is.
+    pub(crate) colon: &'static str,
     pub(crate) tagline: &'static str,
     pub(crate) heading: &'static str,
     pub(crate) lede: &'static str,
@@ -23,6 +25,8 @@ pub(crate) struct PageTexts {
     pub(crate) now_unread: &'static str,
     /// What is said of the page once it is not refreshed any more.
     pub(crate) stale: &'static str,
+    /// What is said of it while the reader has stopped that.
+    pub(crate) paused: &'static str,
     pub(crate) pause: &'static str,
     pub(crate) resume: &'static str,
     pub(crate) column_received: &'static str,
@@ -83,6 +87,7 @@ static NL: PageTexts = PageTexts {
     language_name: "Nederlands",
     language_nav: "Taal",
     skip: "Naar de inhoud",
+    colon: ":",
     tagline: "open meetgegevens",
     heading: "Wat de stad meet, op dit moment",
     lede: "Verkeer, lucht, warmte en geluid, gemeten door bewoners en diensten. \
@@ -99,6 +104,7 @@ static NL: PageTexts = PageTexts {
     now_empty: "Er zijn nog geen metingen. Ververs de pagina zo dadelijk.",
     now_unread: "De nieuwste metingen zijn nu niet te lezen. Ververs de pagina zo dadelijk.",
     stale: "Deze pagina wordt nu niet ververst: de dienst antwoordt niet. Wat u ziet, is van",
+    paused: "Het verversen is gepauzeerd. Wat u ziet, is van",
     pause: "Pauzeer het verversen",
     resume: "Ververs weer",
     column_received: "Ontvangen",
@@ -148,6 +154,7 @@ static EN: PageTexts = PageTexts {
     language_name: "English",
     language_nav: "Language",
     skip: "Skip to content",
+    colon: ":",
     tagline: "open measurements",
     heading: "What the city measures, right now",
     lede: "Traffic, air, heat and noise, measured by residents and public services. \
@@ -164,6 +171,7 @@ static EN: PageTexts = PageTexts {
     now_empty: "There are no measurements yet. Reload the page in a moment.",
     now_unread: "The newest measurements cannot be read now. Reload the page in a moment.",
     stale: "This page is not being refreshed: the service does not answer. What you see is from",
+    paused: "Refreshing is paused. What you see is from",
     pause: "Pause refreshing",
     resume: "Resume refreshing",
     column_received: "Received",
@@ -213,6 +221,7 @@ static FR: PageTexts = PageTexts {
     language_name: "Français",
     language_nav: "Langue",
     skip: "Aller au contenu",
+    colon: "\u{a0}:",
     tagline: "mesures ouvertes",
     heading: "Ce que la ville mesure, en ce moment",
     lede: "Trafic, air, chaleur et bruit, mesurés par les habitants et les services publics. \
@@ -229,6 +238,7 @@ static FR: PageTexts = PageTexts {
     now_empty: "Il n’y a pas encore de mesures. Rechargez la page dans un instant.",
     now_unread: "Les mesures les plus récentes ne peuvent pas être lues pour l’instant. Rechargez la page dans un instant.",
     stale: "Cette page n’est plus actualisée : le service ne répond pas. Ce que vous voyez date de",
+    paused: "L’actualisation est suspendue. Ce que vous voyez date de",
     pause: "Suspendre l’actualisation",
     resume: "Reprendre l’actualisation",
     column_received: "Reçu",
