@@ -61,6 +61,7 @@ async fn it_is_a_page_json_or_text_as_the_client_likes_best() {
 async fn a_page_is_in_the_language_that_is_asked_for_under_the_head_of_the_city() {
     async fn check(query: &str, accept_language: &str, lang: &str) {
         let language = Language::by_tag(lang).expect("a language");
+        let router = fixture::router();
         for kind in ProblemKind::ALL {
             let path = kind.address();
             let headers = [
@@ -68,7 +69,7 @@ async fn a_page_is_in_the_language_that_is_asked_for_under_the_head_of_the_city(
                 ("accept-language", accept_language),
             ];
             let asked = format!("{path}{query}");
-            let answer = fixture::get_with(fixture::router(), &asked, &headers).await;
+            let answer = fixture::get_with(router.clone(), &asked, &headers).await;
             assert_eq!(answer.header("content-language"), lang, "{asked}");
             let said = Said::of(kind, language);
             let written = |text: &str| text.replace('>', "&#62;").replace('\'', "&#39;");
