@@ -64,6 +64,7 @@ async fn after_a_restart() -> Result<()> {
             break;
         }
         ensure!(Instant::now() < deadline, "{}: {tag}", again.status());
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     daemon.stop()
 }

@@ -94,13 +94,13 @@ fn dutch(kind: ProblemKind) -> [&'static str; 3] {
         ],
         ProblemKind::NotSettled => [
             "Voor dat tijdstip kunnen nog berichten aankomen",
-            "Berichten van vóór het gevraagde tijdstip kunnen nog aankomen; het antwoord zou later een ander kunnen zijn.",
+            "Berichten van vóór het gevraagde tijdstip kunnen nog aankomen; het antwoord zou later anders kunnen zijn.",
             "Vraag een tijdstip tot en met stable_time, dat in de melding en in elk antwoord staat. Het schuift binnen seconden op: \
              wat later kan dezelfde vraag wel.",
         ],
         ProblemKind::QueryTooExpensive => [
             "De vraag duurde langer dan een vraag mag duren",
-            "De tijd die één vraag mag gebruiken was op voordat ze beantwoord was.",
+            "De tijd die één vraag mag gebruiken, was op voordat ze beantwoord was.",
             "Dezelfde vraag duurt allicht weer zo lang. Vraag een kortere periode (WHERE time >= …) of een samenvatting, of \
              download de bestanden van de dataset.",
         ],
@@ -133,18 +133,18 @@ fn dutch(kind: ProblemKind) -> [&'static str; 3] {
             "U hebt hier te veel verbindingen open",
             "Er staan zoveel verbindingen van deze klant open als één klant er mag hebben.",
             "Sluit verbindingen die u niet nodig hebt, of stel de vragen na elkaar over de verbindingen die er zijn: alle adressen van \
-             een netwerk zijn samen één klant. Een omgekeerde proxy voor deze dienst hoort in haar trusted_proxies.",
+             een netwerk zijn samen één klant. Een reverse proxy vóór deze dienst hoort in zijn trusted_proxies.",
         ],
         ProblemKind::ServiceMemory => [
             "Vragen van iedereen nemen al het geheugen in dat er is",
             "De vragen van alle klanten samen houden al het geheugen vast dat er voor vragen is.",
-            "Uw vraag blijft binnen haar eigen grenzen, en andere staan in de weg: stel ze opnieuw na de seconden in Retry-After. \
+            "Uw vraag blijft binnen haar eigen grenzen, maar andere staan in de weg: stel ze opnieuw na de seconden in Retry-After. \
              Een vraag die minder nodig heeft, komt eerder aan de beurt.",
         ],
         ProblemKind::ServiceTemporaryFiles => [
             "Vragen van iedereen nemen alle ruimte voor tijdelijke bestanden in",
             "De vragen van alle klanten samen hebben de ruimte gevuld die er voor tijdelijke bestanden is.",
-            "Uw vraag blijft binnen haar eigen grenzen, en andere staan in de weg: stel ze opnieuw na de seconden in Retry-After. \
+            "Uw vraag blijft binnen haar eigen grenzen, maar andere staan in de weg: stel ze opnieuw na de seconden in Retry-After. \
              Een vraag die minder nodig heeft, komt eerder aan de beurt.",
         ],
         ProblemKind::NewestRows => [
@@ -177,9 +177,9 @@ fn french(kind: ProblemKind) -> [&'static str; 3] {
         ],
         ProblemKind::Unauthorized => [
             "La clé d’API n’est pas connue",
-            "La demande porte une clé d’API que ce service ne connaît pas : mal tapée, ou retirée.",
-            "Corrigez la clé derrière Authorization: Bearer, ou omettez l’en-tête : les données sont ouvertes, une clé n’a que des \
-             limites à elle.",
+            "La demande porte une clé d’API que ce service ne connaît pas : mal tapée, ou révoquée.",
+            "Corrigez la clé derrière Authorization: Bearer, ou omettez l’en-tête : les données sont ouvertes, une clé n’apporte que \
+             ses propres limites.",
         ],
         ProblemKind::Forbidden => [
             "Cela n’est pas permis ici",
@@ -188,8 +188,8 @@ fn french(kind: ProblemKind) -> [&'static str; 3] {
         ],
         ProblemKind::NotFound => [
             "Cela n’existe pas ici",
-            "Aucune adresse, aucun jeu de données, tableau, colonne ou fichier ne porte ce nom ici. Un jeu de données qui n’est pas \
-             public reçoit la même réponse qu’un jeu qui n’existe pas.",
+            "Aucune adresse, aucun jeu de données, aucune table, aucune colonne ni aucun fichier ne porte ce nom ici. Un jeu de \
+             données qui n’est pas public reçoit la même réponse qu’un jeu qui n’existe pas.",
             "/api/v1/datasets dit ce qu’il y a.",
         ],
         ProblemKind::Gone => [
@@ -231,7 +231,7 @@ fn french(kind: ProblemKind) -> [&'static str; 3] {
         ],
         ProblemKind::NotSettled => [
             "Des messages peuvent encore arriver pour ce moment",
-            "Des messages d’avant le moment demandé peuvent encore arriver ; la réponse pourrait être une autre plus tard.",
+            "Des messages d’avant le moment demandé peuvent encore arriver ; la réponse pourrait être différente plus tard.",
             "Demandez un moment jusqu’à stable_time, que nomment le message et chaque réponse. Il avance en quelques secondes : la \
              même demande peut réussir un peu plus tard.",
         ],
@@ -250,8 +250,8 @@ fn french(kind: ProblemKind) -> [&'static str; 3] {
             "Trop de vos demandes sont en cours ou en attente",
             "Il y a autant de demandes de ce client en cours et en attente qu’un client peut en avoir.",
             "Attendez qu’une de vos demandes soit terminée : RateLimit dit combien sont en cours. Les autres clients sont servis \
-             entre-temps. Toutes les adresses d’un réseau ne font qu’un client. L’équipe des données donne des clés avec des \
-             limites à elles.",
+             entre-temps. Toutes les adresses d’un réseau ne font qu’un client. L’équipe des données donne des clés avec leurs \
+             propres limites.",
         ],
         ProblemKind::ClientMemory => [
             "Vos demandes et vos réponses non lues occupent toute la mémoire d’un client",
@@ -259,13 +259,13 @@ fn french(kind: ProblemKind) -> [&'static str; 3] {
              client peut avoir.",
             "Lisez jusqu’au bout les réponses demandées ou fermez-les, et envoyez moins de grandes demandes à la fois. Une demande \
              qui a besoin de moins limite la période (WHERE time >= …) ou groupe par moins de clés. L’équipe des données donne des \
-             clés avec des limites à elles.",
+             clés avec leurs propres limites.",
         ],
         ProblemKind::ClientTemporaryFiles => [
             "Vos demandes occupent tous les fichiers temporaires d’un client",
             "Des demandes de ce client qui trient ou groupent ont rempli les fichiers temporaires qu’un client peut avoir.",
             "Attendez qu’une de vos demandes soit terminée, et envoyez moins de demandes qui trient ou groupent beaucoup à la fois. \
-             L’équipe des données donne des clés avec des limites à elles.",
+             L’équipe des données donne des clés avec leurs propres limites.",
         ],
         ProblemKind::Connections => [
             "Vous avez trop de connexions ouvertes ici",
@@ -275,21 +275,21 @@ fn french(kind: ProblemKind) -> [&'static str; 3] {
              ses trusted_proxies.",
         ],
         ProblemKind::ServiceMemory => [
-            "Les demandes de tous les clients occupent toute la mémoire qu’il y a",
+            "Les demandes de tous les clients occupent toute la mémoire disponible",
             "Les demandes de tous les clients ensemble tiennent toute la mémoire qu’il y a pour elles.",
-            "Votre demande reste dans ses propres limites, et d’autres lui barrent la route : renvoyez-la après les secondes dans \
+            "Votre demande reste dans ses propres limites, mais d’autres lui barrent la route : renvoyez-la après les secondes dans \
              Retry-After. Une demande qui a besoin de moins passe plus tôt.",
         ],
         ProblemKind::ServiceTemporaryFiles => [
             "Les demandes de tous les clients occupent toute la place des fichiers temporaires",
             "Les demandes de tous les clients ensemble ont rempli la place qu’il y a pour des fichiers temporaires.",
-            "Votre demande reste dans ses propres limites, et d’autres lui barrent la route : renvoyez-la après les secondes dans \
+            "Votre demande reste dans ses propres limites, mais d’autres lui barrent la route : renvoyez-la après les secondes dans \
              Retry-After. Une demande qui a besoin de moins passe plus tôt.",
         ],
         ProblemKind::NewestRows => [
             "Les lignes les plus récentes ne sont pas encore lues",
-            "La ligne la plus récente de chaque série est gardée en mémoire. Elle est en train d’être relue, ou la lire vient \
-             d’échouer.",
+            "La ligne la plus récente de chaque série est gardée en mémoire. Elle est en train d’être relue, ou sa lecture \
+             vient d’échouer.",
             "Elles sont lues une fois pour tout le monde, après un démarrage ou une panne : renvoyez la même demande après les \
              secondes dans Retry-After.",
         ],
@@ -300,8 +300,8 @@ fn french(kind: ProblemKind) -> [&'static str; 3] {
         ],
         ProblemKind::Internal => [
             "Quelque chose a mal tourné chez nous",
-            "La demande a rencontré un défaut du service, ou un fichier abîmé. Le journal du service en dit plus.",
-            "Réessayez plus tard ; si cela persiste, dites l’heure et la demande à l’équipe des données.",
+            "La demande a rencontré un défaut du service, ou un fichier endommagé. Le journal du service en dit plus.",
+            "Réessayez plus tard ; si cela persiste, signalez l’heure et la demande à l’équipe des données.",
         ],
     }
 }
