@@ -40,10 +40,16 @@
   toggle.addEventListener("click", () => {
     paused = !paused;
     toggle.textContent = paused ? words.resume : words.pause;
+    if (paused) {
+      sayFrom(words.paused);
+    } else {
+      refreshOnce();
+    }
   });
   head.append(toggle);
 
-  // Says that what is shown gets older while nobody answers: a live region, so that it is read out, too, and once.
+  // Says that what is shown gets older, while nobody answers or the reader wants it so: "just now" was just now then. A live
+  // region, so that it is read out, too, and once.
   const notice = document.createElement("p");
   notice.className = "stale";
   notice.setAttribute("role", "status");
@@ -55,9 +61,9 @@
     if (notice.textContent !== text) notice.textContent = text;
   }
 
-  function sayStale() {
+  function sayFrom(text) {
     const time = freshAt.toLocaleTimeString(document.documentElement.lang, { timeZone: words.zone });
-    say(`${words.stale} ${time}.`);
+    say(`${text} ${time}.`);
   }
 
   async function refresh() {
@@ -67,7 +73,10 @@
       signal: AbortSignal.timeout(2 * REFRESH_MS),
     });
     if (!answer.ok) throw new Error(`answered with ${answer.status}`);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const text = await answer.text();
+    // It may have been paused meanwhile.
+    if (paused) return;
+    const page = new DOMParser().parseFromString(text, "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(part.id);
       // Replacing a part would take the focus, or a selection, from the reader.
@@ -80,14 +89,18 @@
     say("");
   }
 
-  // One refresh at a time; a server that is away is tried again at the same pace.
-  async function loop() {
+  async function refreshOnce() {
     try {
       await refresh();
     } catch {
       // The page keeps what it shows, and says so.
-      sayStale();
+      if (!paused) sayFrom(words.stale);
     }
+  }
+
+  // One after the other; a server that is away is tried again at the same pace.
+  async function loop() {
+    await refreshOnce();
     setTimeout(loop, REFRESH_MS);
   }
   setTimeout(loop, REFRESH_MS);

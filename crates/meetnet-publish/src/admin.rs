@@ -23,6 +23,7 @@ use crate::assets;
 use crate::figures::{AllFigures, Figures, FiguresCache};
 use crate::health::{self, Readiness, ReplayReport};
 use crate::negotiate::Language;
+use crate::problem::page::Site;
 use crate::problem::{Problem, ProblemKind};
 use crate::process;
 use crate::readable;
@@ -63,7 +64,7 @@ pub fn admin_router(state: AdminState) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/assets/{name}", get(assets::serve))
         .with_state(state);
-    around(router, "meetnet".into())
+    around(router, Site::operations())
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {
@@ -221,7 +222,6 @@ struct TableText {
 
 /// A day, a month or all of a dataset.
 struct FiguresText {
-    /// Empty but for the first row of a dataset.
     dataset: String,
     period: String,
     completeness: String,
@@ -484,12 +484,12 @@ fn figures_texts(figures: &AllFigures) -> Vec<FiguresText> {
             of_dataset.months.first().map(|month| (7, month)),
             of_dataset.all.as_ref().map(|all| (0, all)),
         ];
-        for (row, (length, figures)) in newest.into_iter().flatten().enumerate() {
+        for (length, figures) in newest.into_iter().flatten() {
             // 2026-11-27 of a day, 2026-11 of a month.
             let start = figures.start.as_deref();
             let period = start.and_then(|start| start.get(..length)).unwrap_or("all");
-            let shown = if row == 0 { dataset.as_str() } else { "" };
-            texts.push(figures_text(shown, period, figures));
+            // In each row: on a narrow screen every row is a card of its own, and it is read out with its head.
+            texts.push(figures_text(dataset, period, figures));
         }
     }
     texts

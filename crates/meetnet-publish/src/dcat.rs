@@ -3,6 +3,7 @@
 //! ```text
 //! dcat:Catalog ─┬▶ dcat:Dataset ─▶ dcat:Distribution, one per format and licence of its rows
 //!               └▶ dcat:DataService, the API
+//! overview ─▶ written once ─▶ kept ─▶ If-None-Match knows it? ─▶ 304, else the kept bytes
 //! ```
 //!
 //! Words, licences and observed properties are those of the declarations. What no declaration, row or setting says is left out, not
@@ -25,6 +26,7 @@ use meetnet_query::{Format, PlaceBounds, bounds_of, places_of, public_schema};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use self::kept::{Version, Written};
 use crate::coding::Coding;
 use crate::conditional;
 use crate::links;
@@ -34,8 +36,12 @@ use crate::parameters::only;
 use crate::problem::{Problem, ProblemKind};
 use crate::state::{PublishSettings, PublishState};
 
+mod kept;
+
 #[cfg(test)]
 mod tests;
+
+pub(crate) use self::kept::CatalogueCache;
 
 /// Where the catalogue is.
 const PATH: &str = "/api/v1/dcat.jsonld";
@@ -67,46 +73,60 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let [] = only(query.as_deref(), [])?;
-    let base = links::base_url(state.settings.public_url.as_deref(), &headers);
-    let catalogue = Catalogue {
-        base: &base,
-        overview: &state.overview(),
-        snapshot: &state.query.snapshot().load_full(),
-        declarations: &state.declarations(),
-        settings: &state.settings,
+    let version = Version {
+        base: links::base_url(state.settings.public_url.as_deref(), &headers),
+        coding: Coding::choose(Format::Json, &headers),
+        overview: state.overview(),
+        declarations: state.declarations(),
     };
-    let text = format!("{:#}\n", catalogue.document());
-    let coding = Coding::choose(Format::Json, &headers);
-    let mut hash = Sha256::new();
-    // A strong tag names bytes as they are sent.
-    hash.update(coding.as_str());
-    hash.update(&text);
-    let tag = format!("\"{}\"", Hex(&hash.finalize()));
-    let mut response = if conditional::knows(&headers, &tag) {
+    let written = state
+        .catalogues
+        .get(version, |version| write(&state, version))?;
+    let mut response = if conditional::knows(&headers, &written.tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let (bytes, coding) = coding.encode(text.into()).map_err(|error| {
-            tracing::error!(%error, "failed to compress the catalogue");
-            Problem::new(ProblemKind::Internal, "the catalogue could not be written")
-        })?;
-        let mut response = bytes.into_response();
+        let mut response = written.bytes.into_response();
         let head = response.headers_mut();
         head.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/ld+json"),
         );
-        if coding != Coding::Identity {
-            head.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+        if written.coding != Coding::Identity {
+            let coding = HeaderValue::from_static(written.coding.as_str());
+            head.insert(CONTENT_ENCODING, coding);
         }
         response
     };
     let head = response.headers_mut();
     head.insert(CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
     head.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Ok(tag) = HeaderValue::from_str(&written.tag) {
         head.insert(ETAG, tag);
     }
     Ok(response)
+}
+
+/// Writes the catalogue of a version.
+fn write(state: &PublishState, version: &Version) -> Result<Written, Problem> {
+    let catalogue = Catalogue {
+        base: &version.base,
+        overview: &version.overview,
+        snapshot: &state.query.snapshot().load_full(),
+        declarations: &version.declarations,
+        settings: &state.settings,
+    };
+    let text = format!("{:#}\n", catalogue.document());
+    let coding = version.coding;
+    let mut hash = Sha256::new();
+    // A strong tag names bytes as they are sent: whoever has them is told so, also where another overview says the same.
+    hash.update(coding.as_str());
+    hash.update(&text);
+    let tag = format!("\"{}\"", Hex(&hash.finalize()));
+    let (bytes, coding) = coding.encode(text.into()).map_err(|error| {
+        tracing::error!(%error, "failed to compress the catalogue");
+        Problem::new(ProblemKind::Internal, "the catalogue could not be written")
+    })?;
+    Ok(Written { tag, bytes, coding })
 }
 
 /// What the catalogue is made of.
@@ -215,7 +235,11 @@ impl Catalogue<'_> {
         // Of public datasets alone: the names of others stay unknown.
         let made_of = made_of.filter(|id| self.overview.dataset(id.as_str()).is_some());
         let made_of = made_of.map(|id| reference(self.dataset_iri(id)));
-        let bounds = bounds_of(self.snapshot, declaration);
+        // Where nothing has been measured there is no place that it was measured at, however many sensors stand somewhere.
+        let bounds = match dataset.rows {
+            0 => None,
+            _ => bounds_of(self.snapshot, declaration),
+        };
         let mut node = json!({
             "@id": self.dataset_iri(id),
             "@type": "dcat:Dataset",
@@ -397,7 +421,7 @@ fn keywords(measured: &[Measured<'_>]) -> Vec<Value> {
 }
 
 /// Returns when the interval of a row ends that has a time: of hours, days, months and years where the next begins.
-fn end_of(declaration: &DatasetDeclaration, time: i64) -> i64 {
+pub(crate) fn end_of(declaration: &DatasetDeclaration, time: i64) -> i64 {
     let buckets = bucket(declaration).and_then(|bucket| bucket.of_zone(declaration.zone()).ok());
     let next = buckets.and_then(|buckets| buckets.walk().next(time));
     next.unwrap_or(time)

@@ -75,6 +75,9 @@ pub(crate) fn newest_rows_sql(declaration: &DatasetDeclaration) -> String {
     )
 }
 
+/// Most bytes of a host and its port: no name is longer (RFC 1035), and a catalogue has it in hundreds of places.
+const HOST_BYTES_MAX: usize = 253 + ":65535".len();
+
 /// Returns the address that the client used: the declared one, else what its `Host` says where that is a plain host.
 pub(crate) fn base_url(public_url: Option<&str>, headers: &HeaderMap) -> String {
     if let Some(url) = public_url {
@@ -83,6 +86,7 @@ pub(crate) fn base_url(public_url: Option<&str>, headers: &HeaderMap) -> String 
     // The header is foreign text that ends up in a page and on command lines.
     let is_plain = |host: &&str| {
         !host.is_empty()
+            && host.len() <= HOST_BYTES_MAX
             && host
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))

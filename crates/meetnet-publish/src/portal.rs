@@ -6,7 +6,7 @@
 
 pub(crate) mod dataset;
 mod examples;
-mod texts;
+pub(crate) mod texts;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use meetnet_model::common::INTERVAL_S;
+use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::licence::Licence;
 use meetnet_model::time::format_rfc3339;
@@ -152,13 +153,15 @@ impl Reader<'_> {
     }
 }
 
-struct LanguageLink {
-    tag: &'static str,
-    name: &'static str,
-    is_current: bool,
+/// A link to the same page in a language.
+pub(crate) struct LanguageLink {
+    pub(crate) tag: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) is_current: bool,
 }
 
-fn language_links(current: Language) -> Vec<LanguageLink> {
+/// Returns what the head of a page needs to lead to it in every language.
+pub(crate) fn language_links(current: Language) -> Vec<LanguageLink> {
     Language::ALL
         .into_iter()
         .map(|language| LanguageLink {
@@ -458,7 +461,7 @@ fn quality_text(code: i8, t: &PageTexts) -> QualityText {
     QualityText { class, text }
 }
 
-/// Returns the days of the first and the last row. The time 0 stands for rows about all times: nothing was measured then.
+/// Returns the days of two moments. The time 0 stands for rows about all times: nothing was measured then.
 fn period((min, max): (i64, i64), reader: &Reader<'_>) -> Option<String> {
     let date = |micros| readable::date(micros, &reader.settings.zone, reader.language);
     let last = date(max)?;
@@ -470,6 +473,13 @@ fn period((min, max): (i64, i64), reader: &Reader<'_>) -> Option<String> {
         true => first,
         false => format!("{first} – {last}"),
     })
+}
+
+/// Returns the last moment that a row with a time is about: one about a year is about its last day as well, or about today where the
+/// year is not over.
+fn last_moment(declaration: &DatasetDeclaration, time: i64, now: i64) -> i64 {
+    let end = dcat::end_of(declaration, time);
+    end.saturating_sub(1).min(now).max(time)
 }
 
 fn dataset_row(dataset: &DatasetOverview, reader: &Reader<'_>) -> DatasetRow {
@@ -489,7 +499,10 @@ fn dataset_row(dataset: &DatasetOverview, reader: &Reader<'_>) -> DatasetRow {
             .collect(),
         rows: readable::count(dataset.rows, language),
         updated: dataset.last_update.map(|at| reader.ago(at)),
-        period: dataset.time_range.and_then(|range| period(range, reader)),
+        period: dataset.time_range.and_then(|(first, last)| {
+            let last = last_moment(declaration, last, reader.now);
+            period((first, last), reader)
+        }),
         licences: dataset
             .licences
             .iter()

@@ -12,6 +12,8 @@ use serde::Serialize;
 
 pub(crate) mod explain;
 pub(crate) mod page;
+mod texts;
+
 #[cfg(test)]
 mod tests;
 

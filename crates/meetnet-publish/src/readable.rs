@@ -9,6 +9,8 @@ use crate::negotiate::Language;
 mod tests;
 
 const SECOND_US: i64 = 1_000_000;
+/// So far a clock may be ahead and still tell the time, s.
+const CLOCKS_APART_S: i64 = 90;
 
 /// Returns a whole number with the thousands marks of the language: `2.134.567`, `2,134,567`, `2 134 567`.
 pub(crate) fn count(value: u64, language: Language) -> String {
@@ -67,6 +69,20 @@ pub(crate) fn rounded(value: f64, decimals: usize, language: Language) -> String
     };
     // What is rounded to nothing has no sign.
     localised(if text == "-0" { "0" } else { text }, language)
+}
+
+/// Returns a number with all the decimals that it has: a bound that somebody has declared.
+pub(crate) fn exact(value: f64, language: Language) -> String {
+    localised(&value.to_string(), language)
+}
+
+/// Returns a size in kB, rounded up.
+pub(crate) fn kilobytes(bytes: u64, language: Language) -> String {
+    let unit = match language {
+        Language::Nl | Language::En => "kB",
+        Language::Fr => "ko",
+    };
+    format!("{} {unit}", count(bytes.div_ceil(1000), language))
 }
 
 /// Returns a number as the language writes it; from five digits on with thousands marks.
@@ -173,9 +189,16 @@ fn interval(seconds: i64, language: Language) -> [String; 2] {
     [String::new(), format!("{amount} {}", units[unit])]
 }
 
-/// Returns how long ago `then` was (both µs since 1970 UTC): "3 minuten geleden".
+/// Returns how long ago `then` was (both µs since 1970 UTC): "3 minuten geleden"; of what is ahead, in how long it is.
 pub(crate) fn ago(then: i64, now: i64, language: Language) -> String {
-    let seconds = now.saturating_sub(then) / SECOND_US;
+    let apart = now.saturating_sub(then) / SECOND_US;
+    // Or what a device says whose clock is an hour ahead would have been measured just now for an hour.
+    let is_ahead = apart <= -CLOCKS_APART_S;
+    let seconds = if is_ahead {
+        apart.saturating_neg()
+    } else {
+        apart
+    };
     let (amount, unit) = match seconds {
         i64::MIN..3 => {
             return match language {
@@ -199,7 +222,11 @@ pub(crate) fn ago(then: i64, now: i64, language: Language) -> String {
                 ["uur", "uur"],
                 ["dag", "dagen"],
             ];
-            format!("{amount} {} geleden", units[unit][many])
+            let unit = units[unit][many];
+            match is_ahead {
+                true => format!("over {amount} {unit}"),
+                false => format!("{amount} {unit} geleden"),
+            }
         }
         Language::En => {
             let units = [
@@ -208,7 +235,11 @@ pub(crate) fn ago(then: i64, now: i64, language: Language) -> String {
                 ["hour", "hours"],
                 ["day", "days"],
             ];
-            format!("{amount} {} ago", units[unit][many])
+            let unit = units[unit][many];
+            match is_ahead {
+                true => format!("in {amount} {unit}"),
+                false => format!("{amount} {unit} ago"),
+            }
         }
         Language::Fr => {
             let units = [
@@ -217,7 +248,11 @@ pub(crate) fn ago(then: i64, now: i64, language: Language) -> String {
                 ["heure", "heures"],
                 ["jour", "jours"],
             ];
-            format!("il y a {amount} {}", units[unit][many])
+            let unit = units[unit][many];
+            match is_ahead {
+                true => format!("dans {amount} {unit}"),
+                false => format!("il y a {amount} {unit}"),
+            }
         }
     }
 }
@@ -286,7 +321,7 @@ pub(crate) fn clock(micros: i64, now: i64, zone: &TimeZone, language: Language) 
     if then.date() == now.date() {
         return Some(format!("{time}:{:02}{offset}", then.second()));
     }
-    let mut day = format!("{} {}", then.day(), month_of(&then, language));
+    let mut day = day_and_month(&then, language);
     if then.year() != now.year() {
         day = format!("{day} {}", then.year());
     }
@@ -302,12 +337,16 @@ fn local(micros: i64, zone: &TimeZone) -> Option<Zoned> {
 }
 
 fn day_of(local: &Zoned, language: Language) -> String {
-    format!(
-        "{} {} {}",
-        local.day(),
-        month_of(local, language),
-        local.year()
-    )
+    format!("{} {}", day_and_month(local, language), local.year())
+}
+
+/// French counts the first day of a month: `1er mars`.
+fn day_and_month(local: &Zoned, language: Language) -> String {
+    let ordinal = match (local.day(), language) {
+        (1, Language::Fr) => "er",
+        _ => "",
+    };
+    format!("{}{ordinal} {}", local.day(), month_of(local, language))
 }
 
 fn month_of(local: &Zoned, language: Language) -> &'static str {

@@ -1,7 +1,5 @@
 //! The public routes and what is around all of them: metrics, security headers, CORS, problems in place of bare errors.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::http::Method;
 use axum::http::header::{
@@ -14,6 +12,7 @@ use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 
+use crate::problem::page::Site;
 use crate::problem::{self, Problem, ProblemKind};
 use crate::state::PublishState;
 use crate::{
@@ -53,7 +52,7 @@ pub fn public_router(state: PublishState) -> Router {
             state.clone(),
             client::identify,
         ));
-    let site = Arc::from(format!("meetnet {}", state.settings.city));
+    let site = Site::of(&state.settings);
     let router = Router::new()
         .merge(api)
         .merge(pages)
@@ -70,7 +69,7 @@ pub fn public_router(state: PublishState) -> Router {
 }
 
 /// Puts what every listener needs around its routes; `site` is whose it is, for pages.
-pub(crate) fn around(router: Router, site: Arc<str>) -> Router {
+pub(crate) fn around(router: Router, site: Site) -> Router {
     router
         .fallback(problem::unknown_address)
         .method_not_allowed_fallback(problem::unknown_method)

@@ -14,6 +14,7 @@ use meetnet_query::QueryService;
 use crate::arrivals::Arrival;
 use crate::arrivals::committed::CommittedArrivals;
 use crate::client::ClientSettings;
+use crate::dcat::CatalogueCache;
 use crate::figures::FiguresCache;
 use crate::files::FileHashes;
 use crate::health::Readiness;
@@ -109,6 +110,7 @@ pub struct PublishState {
     pub(crate) hashes: Arc<FileHashes>,
     pub(crate) results: Arc<ResultCache>,
     pub(crate) figures: FiguresCache,
+    pub(crate) catalogues: Arc<CatalogueCache>,
     committed: CommittedArrivals,
 }
 
@@ -129,6 +131,7 @@ impl PublishState {
             hashes: Arc::default(),
             results: Arc::new(ResultCache::new(settings.result_cache_bytes_max)),
             figures: FiguresCache::default(),
+            catalogues: Arc::default(),
             committed: CommittedArrivals::default(),
             settings: Arc::new(settings),
         }

@@ -53,6 +53,57 @@ async fn after_a_restart() -> Result<()> {
     ] {
         ensure!(catalogue.contains(said), "{said}: {catalogue}");
     }
+    // Who has the catalogue is told so, once what is made of the row has been made.
+    loop {
+        let path = "/api/v1/dcat.jsonld";
+        let answer = installation.get(path, &[]).await?;
+        let tag = answer.headers()["etag"].to_str()?.to_owned();
+        let known = [("if-none-match", tag.as_str())];
+        let again = installation.get(path, &known).await?;
+        if again.status() == 304 {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "{}: {tag}", again.status());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    daemon.stop()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_who_goes_astray_is_told_so_in_their_language() {
+    astray().await.unwrap();
+}
+
+async fn astray() -> Result<()> {
+    let installation = Installation::new("", SOURCES)?;
+    let daemon = installation.start().await?;
+    for (path, language, words) in [
+        ("/nope", "nl", "Dit bestaat hier niet"),
+        ("/datasets/nope?lang=fr", "nl", "Cela n’existe pas ici"),
+        (
+            "/problems/over-share",
+            "fr-BE",
+            "Trop de vos demandes sont en cours ou en attente",
+        ),
+        (
+            "/problems/over-share?lang=nl",
+            "fr",
+            "te veel van uw vragen",
+        ),
+    ] {
+        let headers = [("accept", "text/html"), ("accept-language", language)];
+        let answer = installation.get(path, &headers).await?;
+        let page = answer.text().await?;
+        for part in [words, "<header class=\"site\">", "<span>Leuven · "] {
+            ensure!(page.contains(part), "{path}: {part}: {page}");
+        }
+    }
+    // Programs are told in English, whatever else they read.
+    let headers = [("accept", "application/json"), ("accept-language", "fr")];
+    let answer = installation.get("/problems/over-share", &headers).await?;
+    let text = answer.text().await?;
+    ensure!(text.contains("\"status\": 429"), "{text}");
+    ensure!(text.contains("Too many of your queries"), "{text}");
     daemon.stop()
 }
 

@@ -415,8 +415,8 @@ fn figures_are_shown_by_dataset_newest_period_first() {
         shown,
         [
             ["air", "2026-11-27", "70.0 %", "suspect", "suspect"],
-            ["", "2026-11", "–", "plain", "plain"],
-            ["", "all", "99.9 %", "pass", "plain"],
+            ["air", "2026-11", "–", "plain", "plain"],
+            ["air", "all", "99.9 %", "pass", "plain"],
         ]
     );
     assert_eq!(

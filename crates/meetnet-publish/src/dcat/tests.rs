@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -8,6 +9,7 @@ use meetnet_model::rows::RowsBuilder;
 
 use super::*;
 use crate::fixture;
+use crate::overview::OverviewCache;
 
 const BASE: &str = "https://data.example.org";
 
@@ -298,8 +300,8 @@ async fn a_dataset_says_what_its_declaration_and_its_rows_say() {
     }
 }
 
-#[tokio::test]
-async fn a_dataset_is_where_its_places_are() {
+/// A lake with two stations.
+fn lake_with_places() -> LakeSnapshot {
     let declarations = fixture::declarations();
     let mut lake = fixture::lake(&declarations);
     let stations = declarations
@@ -317,14 +319,24 @@ async fn a_dataset_is_where_its_places_are() {
     let rows = (builder.take(), vec![fixture::NOW; 2]);
     let table = fixture::table(stations, Some(rows), 1);
     lake.tables.insert(stations.id.clone(), Arc::new(table));
-    let catalogue = fixture::get(router_over(lake), PATH).await.json();
+    lake
+}
+
+#[tokio::test]
+async fn a_dataset_is_where_its_places_are() {
+    let catalogue = fixture::get(router_over(lake_with_places()), PATH)
+        .await
+        .json();
     let expected = "POLYGON((4.5 50.75, 4.75 50.75, 4.75 51, 4.5 51, 4.5 50.75))";
     for id in ["stations", "heat"] {
         let place = &dataset(&catalogue, id)["dct:spatial"]["dcat:bbox"];
         assert_eq!(place["@value"], expected, "{id}");
         assert_eq!(place["@type"], "geosparql:wktLiteral");
     }
-    assert!(dataset(&catalogue, "traffic").get("dct:spatial").is_none());
+    // What is observed there is not, where there is nothing yet.
+    for id in ["traffic", "noise", "heat_hourly", "air"] {
+        assert!(dataset(&catalogue, id).get("dct:spatial").is_none(), "{id}");
+    }
     // A place stays where it is.
     let period = &dataset(&catalogue, "stations")["dct:temporal"];
     assert!(period.get("dcat:startDate").is_some() && period.get("dcat:endDate").is_none());
@@ -353,6 +365,30 @@ async fn its_tag_names_its_bytes() {
     assert_eq!(answer.json()["dcat:dataset"], json!([]));
     let answer = fixture::get(router(), &format!("{PATH}?lang=nl")).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+/// Who asks again is answered what was written, until there is another overview.
+#[tokio::test]
+async fn it_is_written_once_for_an_overview() {
+    let snapshot = Arc::new(ArcSwap::from_pointee(lake_with_places()));
+    let mut state = fixture::state_over(Arc::clone(&snapshot));
+    state.overviews = Arc::new(OverviewCache::new(Duration::from_secs(3600)));
+    let router = crate::public_router(state);
+    let first = fixture::get(router.clone(), PATH).await;
+    assert!(first.body.contains("dct:spatial"), "{}", first.body);
+    // Written anew it would say nothing of places.
+    snapshot.store(Arc::default());
+    let again = fixture::get(router.clone(), PATH).await;
+    assert_eq!(again.body, first.body);
+    assert_eq!(again.header("etag"), first.header("etag"));
+    let known = [("if-none-match", first.header("etag"))];
+    let answer = fixture::get_with(router.clone(), PATH, &known).await;
+    assert_eq!(answer.status, StatusCode::NOT_MODIFIED);
+    // Every address under which it is asked is in it.
+    let elsewhere = [("host", "data.example.org")];
+    let elsewhere = fixture::get_with(router, PATH, &elsewhere).await;
+    assert!(elsewhere.body.contains("http://data.example.org/api/v1"));
+    assert_ne!(elsewhere.header("etag"), first.header("etag"));
 }
 
 #[tokio::test]

@@ -35,5 +35,8 @@ fn the_base_is_the_declared_one_else_a_plain_host() {
     check(None, Some("127.0.0.1:8080"), "http://127.0.0.1:8080");
     check(None, Some("[::1]:8080"), "http://[::1]:8080");
     check(None, Some("a\"; rm -rf"), "http://localhost");
+    let (long, too_long) = ("a".repeat(HOST_BYTES_MAX), "a".repeat(HOST_BYTES_MAX + 1));
+    check(None, Some(long.as_str()), &format!("http://{long}"));
+    check(None, Some(too_long.as_str()), "http://localhost");
     check(None, None, "http://localhost");
 }

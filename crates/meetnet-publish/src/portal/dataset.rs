@@ -331,10 +331,7 @@ impl<'a> Page<'a> {
                     path: files::path(&declaration.id, file),
                     period: files::period(table, file),
                     rows: readable::count(file.rows, language),
-                    size: format!(
-                        "{} kB",
-                        readable::count(file.bytes.div_ceil(1000), language)
-                    ),
+                    size: readable::kilobytes(file.bytes, language),
                     licence: file.licence.to_string(),
                 })
                 .collect(),
@@ -367,7 +364,7 @@ fn property_row(property: &PropertyDeclaration, language: Language) -> ColumnRow
         title,
         type_name: "",
         unit: readable::unit(&property.unit),
-        range: range(Some(property.range)),
+        range: range(Some(property.range), language),
         iri: Some(property.iri.clone()),
     }
 }
@@ -386,15 +383,16 @@ fn column_row(column: &ColumnDeclaration, language: Language) -> ColumnRow {
             .as_deref()
             .map(readable::unit)
             .unwrap_or_default(),
-        range: range(column.range),
+        range: range(column.range, language),
         iri: column.iri.clone(),
     }
 }
 
 /// Returns a plausible range; empty where none is declared.
-fn range(range: Option<[f64; 2]>) -> String {
-    range.map_or(String::new(), |[least, greatest]| {
-        format!("{least} … {greatest}").replace('-', "\u{2212}")
+fn range(range: Option<[f64; 2]>, language: Language) -> String {
+    range.map_or(String::new(), |range| {
+        let [least, greatest] = range.map(|bound| readable::exact(bound, language));
+        format!("{least} … {greatest}")
     })
 }
 

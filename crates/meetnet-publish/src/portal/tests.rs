@@ -7,7 +7,8 @@ use meetnet_lake::snapshot::{ColumnStatistics, LiveFile, StatisticsValue};
 use meetnet_model::common;
 use meetnet_model::ids::LicenceId;
 
-use super::{Reader, period};
+use super::texts::PageTexts;
+use super::{Reader, last_moment, period};
 use crate::fixture;
 use crate::negotiate::Language;
 use crate::state::{OtherListener, PublishSettings};
@@ -81,6 +82,26 @@ fn a_period_is_that_of_what_was_measured() {
     check((day, day + 1), "7 March 2026");
     check((day - 86_400_000_000, day), "6 March 2026 – 7 March 2026");
     check((0, day), "… – 7 March 2026");
+}
+
+#[test]
+fn a_row_is_about_all_of_its_interval() {
+    let declarations = fixture::declarations();
+    let time = |text: &str| meetnet_model::time::parse_rfc3339(text).expect("a time");
+    let check = |id: &str, of: &str, now: &str, expect: &str| {
+        let declaration = declarations.dataset(id).expect("a built-in dataset");
+        let last = last_moment(declaration, time(of), time(now));
+        assert_eq!(last, time(expect), "{id} {of}");
+    };
+    // 2025 by the clocks of Brussels, when it is over and in spring.
+    let (begin, later) = ("2024-12-31T23:00:00Z", "2026-06-01T00:00:00Z");
+    check("air_yearly", begin, later, "2025-12-31T22:59:59.999999Z");
+    let spring = "2025-04-01T12:00:00Z";
+    check("air_yearly", begin, spring, spring);
+    check("heat_hourly", begin, later, "2024-12-31T23:59:59.999999Z");
+    // An observation is of its instant, also where its clock is ahead.
+    check("heat", begin, later, begin);
+    check("heat", later, begin, later);
 }
 
 #[tokio::test]
@@ -346,10 +367,17 @@ async fn it_can_say_that_it_is_not_refreshed() {
             .split_once("data-stale=\"")
             .map(|(_, rest)| rest.starts_with(words));
         assert_eq!(told, Some(true), "{lang}");
+        let of_pause = PageTexts::of(Language::by_tag(lang).expect("a language")).paused;
+        let of_pause = format!("data-paused=\"{of_pause}\"");
+        assert!(body.contains(&of_pause), "{lang}");
         assert!(body.contains("data-zone=\"Europe/Brussels\""), "{lang}");
     }
     let script = fixture::get(fixture::router(), &crate::assets::SCRIPT.path()).await;
-    for part in ["\"aria-live\", \"polite\"", "words.stale", "sayStale()"] {
+    for part in [
+        "\"aria-live\", \"polite\"",
+        "sayFrom(words.stale)",
+        "sayFrom(words.paused)",
+    ] {
         assert!(script.body.contains(part), "{part}");
     }
 }

@@ -1,5 +1,5 @@
-//! `/problems/{name}`, which the `type` of a problem leads to: what happened, why, and what to do. A page for who opens it in a
-//! browser, JSON for programs that ask for it, else text.
+//! `/problems/{name}`, which the `type` of a problem leads to: what happened, why, and what to do. A page in the reader's language
+//! for who opens it in a browser, JSON for programs that ask for it, else text; both of them in English.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
@@ -8,7 +8,7 @@ use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, 
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::page::{Page, likes_pages};
+use super::page::{Page, Site, likes_pages};
 use super::{ProblemKind, unknown_address};
 use crate::negotiate::{Language, media_weight, weighted};
 use crate::parameters::InPath;
@@ -27,7 +27,7 @@ pub(crate) async fn get(
         return unknown_address().await.into_response();
     };
     let language = language_of(query.as_deref(), &headers);
-    let site = format!("meetnet {}", state.settings.city);
+    let site = Site::of(&state.settings);
     let page = likes_pages(&headers).then(|| Page::explaining(kind, &site, language).render());
     let (body, content_type, language) = match page.and_then(Result::ok) {
         Some(page) => (page, "text/html; charset=utf-8", language),

@@ -1,8 +1,8 @@
 //! Problems as pages, for whoever follows a link that leads nowhere, or asks from the portal, in a browser. Programs are
 //! answered `application/problem+json`, whatever else they accept.
 //!
-//! What exactly went wrong is said in English, as programs are told; what it means and what to do, in the reader's language as far as
-//! a reader meets it.
+//! What exactly went wrong is said in English, as programs are told; what it means and what to do, in the reader's language. Head and
+//! foot are those of the portal's pages.
 
 use std::sync::Arc;
 
@@ -10,23 +10,48 @@ use askama::Template;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::texts::Said;
 use super::{Problem, ProblemKind};
 use crate::assets;
 use crate::negotiate::{Language, weighted};
-use crate::portal::language_of;
+use crate::portal::texts::PageTexts;
+use crate::portal::{LanguageLink, language_links, language_of};
+use crate::state::PublishSettings;
 
-/// Puts a page in place of a problem where the client likes pages best. `site` is whose service it is.
+/// Whose pages problems are.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// The city of the portal; None on the listener of operators, where there is no portal.
+    city: Option<Arc<str>>,
+}
+
+impl Site {
+    /// Returns the portal of a city.
+    pub(crate) fn of(settings: &PublishSettings) -> Self {
+        Self {
+            city: Some(Arc::from(settings.city.as_str())),
+        }
+    }
+
+    /// Returns the listener of operators.
+    pub(crate) fn operations() -> Self {
+        Self { city: None }
+    }
+}
+
+/// Puts a page in place of a problem where the client likes pages best.
 pub(crate) async fn for_readers(
-    State(site): State<Arc<str>>,
+    State(site): State<Site>,
     request: Request,
     next: Next,
 ) -> Response {
     let likes_pages = request.method() == Method::GET && likes_pages(request.headers());
     let language = language_of(request.uri().query(), request.headers());
+    let path = path_of_page(request.uri());
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
@@ -35,7 +60,7 @@ pub(crate) async fn for_readers(
         return response;
     }
     // A template of texts can always be written; if not, there is the answer for programs.
-    let Ok(html) = Page::new(&problem, &site, language).render() else {
+    let Ok(html) = Page::new(&problem, &site, path, language).render() else {
         return response;
     };
     let (mut parts, _) = response.into_parts();
@@ -63,17 +88,35 @@ pub(super) fn likes_pages(headers: &HeaderMap) -> bool {
     html > 0 && html >= weight(&["application/json", "application/problem+json"])
 }
 
+/// Returns the path under which the same problem is shown in another language; None where `lang` is no parameter of the address, or
+/// where its path could lead to another host.
+fn path_of_page(uri: &Uri) -> Option<String> {
+    let path = uri.path();
+    let is_page = !["//", "/api/", "/files/"]
+        .iter()
+        .any(|start| path.starts_with(start));
+    let is_plain = path
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"/_-.~%".contains(&b));
+    (is_page && is_plain).then(|| path.to_owned())
+}
+
 #[derive(Template)]
 #[template(path = "problem.html")]
 pub(super) struct Page<'a> {
+    t: &'static PageTexts,
     lang: &'static str,
-    site: &'a str,
+    /// Empty where there is no portal: no head and no foot of it then.
+    city: &'a str,
+    languages: Vec<LanguageLink>,
+    /// Where the links to other languages lead.
+    page_path: String,
+    /// Empty: the page has no times.
+    zone: &'static str,
     heading: &'static str,
     go_on: &'static str,
     first_page: &'static str,
     status: u16,
-    /// Language of title and advice.
-    said_lang: &'static str,
     title: &'static str,
     /// Why requests end so; empty where one has, and its detail says it.
     reason: &'static str,
@@ -84,50 +127,46 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn new(problem: &'a Problem, site: &'a str, language: Language) -> Self {
+    /// Returns the page of a request that ended so; `path` is its own where it can be asked in another language.
+    fn new(problem: &'a Problem, site: &'a Site, path: Option<String>, language: Language) -> Self {
         let t = Texts::of(language);
         let kind = problem.kind;
         let (heading, go_on) = match kind {
             ProblemKind::NotFound | ProblemKind::Gone => (t.not_there, t.go_on),
+            ProblemKind::Internal => (t.did_not_work, t.try_again),
+            _ if kind.retry_after_s().is_some() => (t.did_not_work, t.try_again),
             _ => (t.did_not_work, t.go_back),
         };
-        let (said_lang, title, advice) = match said(kind, language) {
-            Some((title, advice)) => (language.tag(), title, advice),
-            None => (Language::En.tag(), kind.title(), kind.advice()),
-        };
+        let page = Self::explaining(kind, site, language);
         Self {
-            lang: language.tag(),
-            site,
+            page_path: path.unwrap_or(page.page_path),
             heading,
             go_on,
-            first_page: t.first_page,
-            status: kind.status().as_u16(),
-            said_lang,
-            title,
             reason: "",
             detail: parts(&problem.detail),
-            advice: parts(advice),
-            style_path: assets::STYLE.path(),
-            icon_path: assets::ICON.path(),
+            ..page
         }
     }
 
     /// Returns the page of a kind of problem, which its type leads to.
-    pub(super) fn explaining(kind: ProblemKind, site: &'a str, language: Language) -> Self {
+    pub(super) fn explaining(kind: ProblemKind, site: &'a Site, language: Language) -> Self {
         let t = Texts::of(language);
+        let said = Said::of(kind, language);
         Self {
+            t: PageTexts::of(language),
             lang: language.tag(),
-            site,
+            city: site.city.as_deref().unwrap_or_default(),
+            languages: language_links(language),
+            page_path: kind.address(),
+            zone: "",
             heading: t.explained,
             go_on: t.go_on,
             first_page: t.first_page,
             status: kind.status().as_u16(),
-            // Types are for those who write programs: there are more of them than readers meet.
-            said_lang: Language::En.tag(),
-            title: kind.title(),
-            reason: kind.reason(),
+            title: said.title,
+            reason: said.reason,
             detail: Vec::new(),
-            advice: parts(kind.advice()),
+            advice: parts(said.advice),
             style_path: assets::STYLE.path(),
             icon_path: assets::ICON.path(),
         }
@@ -170,6 +209,7 @@ struct Texts {
     did_not_work: &'static str,
     explained: &'static str,
     go_back: &'static str,
+    try_again: &'static str,
     go_on: &'static str,
     first_page: &'static str,
 }
@@ -182,6 +222,7 @@ impl Texts {
                 did_not_work: "Dat lukte niet",
                 explained: "Wat deze melding betekent",
                 go_back: "Ga terug en verbeter wat hieronder staat, of begin opnieuw:",
+                try_again: "Probeer het straks opnieuw, of begin hier:",
                 go_on: "Alles wat er is, begint hier:",
                 first_page: "naar de eerste pagina",
             },
@@ -190,6 +231,7 @@ impl Texts {
                 did_not_work: "That did not work",
                 explained: "What this message means",
                 go_back: "Go back and correct what is said below, or start again:",
+                try_again: "Try again in a moment, or start here:",
                 go_on: "All that there is begins here:",
                 first_page: "to the first page",
             },
@@ -198,96 +240,12 @@ impl Texts {
                 did_not_work: "Cela n’a pas fonctionné",
                 explained: "Ce que ce message signifie",
                 go_back: "Revenez en arrière et corrigez ce qui est dit ci-dessous, ou recommencez :",
+                try_again: "Réessayez dans un moment, ou commencez ici :",
                 go_on: "Tout ce qu’il y a commence ici :",
                 first_page: "vers la première page",
             },
         }
     }
-}
-
-/// Returns title and advice of what readers meet, in their language; none of what only programs meet, and in English, where each
-/// kind has its own.
-fn said(kind: ProblemKind, language: Language) -> Option<(&'static str, &'static str)> {
-    use Language::{En, Fr, Nl};
-    use ProblemKind::{
-        BadRequest, Busy, Forbidden, Gone, Internal, NotFound, OverShare, QueryTooExpensive,
-        TooLarge,
-    };
-    Some(match (kind, language) {
-        (NotFound, Nl) => ("Dit bestaat hier niet", "/api/v1/datasets noemt wat er is."),
-        (NotFound, Fr) => (
-            "Cela n’existe pas ici",
-            "/api/v1/datasets dit ce qu’il y a.",
-        ),
-        (Gone, Nl) => (
-            "Dit is er niet meer",
-            "De rijen staan in nieuwere bestanden: de pagina van de dataset noemt ze. Wat gewist is, komt niet terug.",
-        ),
-        (Gone, Fr) => (
-            "Cela n’est plus là",
-            "Les lignes sont dans des fichiers plus récents : la page du jeu de données les nomme. Ce qui a été effacé ne \
-             revient pas.",
-        ),
-        (BadRequest, Nl) => (
-            "De vraag is niet te begrijpen",
-            "Verbeter de vraag zoals hierboven staat.",
-        ),
-        (BadRequest, Fr) => (
-            "La demande n’est pas compréhensible",
-            "Corrigez la demande comme il est dit ci-dessus.",
-        ),
-        (Forbidden, Nl) => (
-            "Dat mag hier niet",
-            "De open dienst leest alleen openbare datasets, met één SELECT tegelijk.",
-        ),
-        (Forbidden, Fr) => (
-            "Cela n’est pas permis ici",
-            "Le service public ne lit que des jeux de données publics, un SELECT à la fois.",
-        ),
-        (TooLarge, Nl) => (
-            "Een grens is overschreden",
-            "Vraag minder tegelijk: een kortere periode, minder kolommen, een samenvatting, een LIMIT.",
-        ),
-        (TooLarge, Fr) => (
-            "Une limite est dépassée",
-            "Demandez moins à la fois : une période plus courte, moins de colonnes, un agrégat, un LIMIT.",
-        ),
-        (QueryTooExpensive, Nl) => (
-            "De vraag duurde langer dan een vraag mag duren",
-            "Dezelfde vraag duurt allicht weer zo lang. Vraag een kortere periode (WHERE time >= …) of een samenvatting, of \
-             download de bestanden van de dataset.",
-        ),
-        (QueryTooExpensive, Fr) => (
-            "La demande a duré plus longtemps que permis",
-            "La même demande durerait sans doute aussi longtemps. Demandez une période plus courte (WHERE time >= …) ou un \
-             agrégat, ou téléchargez les fichiers du jeu de données.",
-        ),
-        (Busy, Nl) => (
-            "Er lopen of wachten te veel vragen",
-            "Stel dezelfde vraag over enkele seconden opnieuw.",
-        ),
-        (Busy, Fr) => (
-            "Trop de demandes sont en cours ou en attente",
-            "Posez la même question dans quelques secondes.",
-        ),
-        (OverShare, Nl) => (
-            "Er lopen of wachten te veel van uw vragen",
-            "Wacht tot een van uw vragen beantwoord is. Alle adressen van een netwerk zijn samen één klant.",
-        ),
-        (OverShare, Fr) => (
-            "Trop de vos demandes sont en cours ou en attente",
-            "Attendez qu’une de vos demandes soit terminée. Toutes les adresses d’un réseau ne font qu’un client.",
-        ),
-        (Internal, Nl) => (
-            "Er ging bij ons iets mis",
-            "Probeer het later opnieuw; blijft het zo, meld het datateam dan het tijdstip en de vraag.",
-        ),
-        (Internal, Fr) => (
-            "Quelque chose a mal tourné chez nous",
-            "Réessayez plus tard ; si cela persiste, dites l’heure et la demande à l’équipe des données.",
-        ),
-        (_, En | Nl | Fr) => return None,
-    })
 }
 
 #[cfg(test)]

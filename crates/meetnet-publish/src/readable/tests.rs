@@ -63,7 +63,16 @@ fn ages_are_rounded_and_agree_in_number() {
         assert_eq!(ago(then, NOW, Language::En), en);
         assert_eq!(ago(then, NOW, Language::Fr), fr);
     }
-    check(-50, "zojuist", "just now", "à l’instant");
+    check(-89, "zojuist", "just now", "à l’instant");
+    // A clock that is so far ahead does not say when something was.
+    check(-90, "over 2 minuten", "in 2 minutes", "dans 2 minutes");
+    check(
+        -3_600,
+        "over 60 minuten",
+        "in 60 minutes",
+        "dans 60 minutes",
+    );
+    check(-90_000, "over 25 uur", "in 25 hours", "dans 25 heures");
     check(2, "zojuist", "just now", "à l’instant");
     check(
         12,
@@ -105,6 +114,52 @@ fn times_are_local_and_the_date_is_left_out_today() {
         Some("18 oktober 2025, 04:46")
     );
     assert_eq!(date_time(i64::MAX, &zone, Language::En), None);
+}
+
+#[test]
+fn a_day_is_written_as_the_language_does() {
+    let check = |micros: i64, nl: &str, en: &str, fr: &str| {
+        let said = Language::ALL.map(|language| date(micros, &TimeZone::UTC, language));
+        assert_eq!(said, [nl, en, fr].map(|text| Some(text.to_owned())));
+    };
+    let first = NOW - 21 * 86_400 * SECOND_US;
+    check(
+        first,
+        "1 november 2026",
+        "1 November 2026",
+        "1er novembre 2026",
+    );
+    let eleventh = first + 10 * 86_400 * SECOND_US;
+    check(
+        eleventh,
+        "11 november 2026",
+        "11 November 2026",
+        "11 novembre 2026",
+    );
+    let told = clock(first, NOW, &TimeZone::UTC, Language::Fr);
+    assert_eq!(told.as_deref(), Some("1er novembre, 02:46"));
+}
+
+#[test]
+fn bounds_and_sizes_are_numbers_of_the_language() {
+    fn check(value: f64, nl: &str, en: &str, fr: &str) {
+        assert_eq!(
+            Language::ALL.map(|language| exact(value, language)),
+            [nl, en, fr]
+        );
+    }
+    check(0.0, "0", "0", "0");
+    check(-30.0, "\u{2212}30", "\u{2212}30", "\u{2212}30");
+    check(0.125, "0,125", "0.125", "0,125");
+    check(1_080.0, "1080", "1080", "1080");
+    check(
+        31_622_400.0,
+        "31.622.400",
+        "31,622,400",
+        "31\u{202f}622\u{202f}400",
+    );
+    let sizes = Language::ALL.map(|language| kilobytes(1_234_001, language));
+    assert_eq!(sizes, ["1.235 kB", "1,235 kB", "1\u{202f}235 ko"]);
 }
 
 #[test]

@@ -117,7 +117,7 @@ async fn a_panic_is_a_problem_and_not_the_end() {
     async fn panics() {
         panic!("a defect, on purpose");
     }
-    let router = around(Router::new().route("/", get(panics)), "meetnet".into());
+    let router = around(Router::new().route("/", get(panics)), Site::operations());
     let answer = fixture::get(router, "/").await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.json()["type"], "/problems/internal");

@@ -123,3 +123,52 @@ async fn an_address_that_is_cut_down_leads_to_what_it_means() {
     let answer = fixture::get(fixture::router(), "/datasets/nope/").await;
     assert_eq!(answer.status.as_u16(), 404);
 }
+
+#[tokio::test]
+async fn links_to_other_languages_lead_to_the_same_problem() {
+    async fn check(path: &str, expect: &str) {
+        let headers = [("accept", BROWSER), ("accept-language", "en")];
+        let answer = fixture::get_with(fixture::router(), path, &headers).await;
+        assert!(answer.status.is_client_error(), "{path}");
+        let link = format!("<a href=\"{expect}?lang=fr\" lang=\"fr\" hreflang=\"fr\">Français</a>");
+        assert!(answer.body.contains(&link), "{path}: {}", answer.body);
+        let head = "<a class=\"wordmark\" href=\"/?lang=en\">";
+        assert!(answer.body.contains(head), "{path}: {}", answer.body);
+    }
+    check("/nope", "/nope").await;
+    check("/datasets/nope?lang=en", "/datasets/nope").await;
+    check("/problems/nope", "/problems/nope").await;
+    // `lang` is no parameter of these.
+    check("/api/v1/sql?q=SELCT&format=table", "/problems/bad-request").await;
+    check("/files/heat/nope.parquet", "/problems/not-found").await;
+    // These would lead to another host.
+    for path in ["//example.org", "//example.org/nope", "/\\example.org"] {
+        check(path, "/problems/not-found").await;
+    }
+}
+
+#[test]
+fn who_may_try_again_is_not_told_to_correct_anything() {
+    let site = Site::of(&PublishSettings::default());
+    for kind in ProblemKind::ALL {
+        let problem = Problem::new(kind, "what was wrong");
+        let page = Page::new(&problem, &site, None, Language::En);
+        let corrects = page.go_on.contains("correct");
+        let is_ours = kind.status().is_server_error();
+        assert!(!(corrects && is_ours), "{kind:?}");
+        assert_eq!(page.page_path, kind.address());
+    }
+    let problem = Problem::new(ProblemKind::BadRequest, "what was wrong");
+    let page = Page::new(&problem, &site, None, Language::En);
+    assert!(page.go_on.contains("correct"), "{}", page.go_on);
+}
+
+#[tokio::test]
+async fn operators_have_pages_without_a_city() {
+    let router = crate::router::around(axum::Router::new(), Site::operations());
+    let answer = fixture::get_with(router, "/nope", &[("accept", BROWSER)]).await;
+    assert_eq!(answer.status.as_u16(), 404);
+    assert!(answer.body.contains("· meetnet</title>"), "{}", answer.body);
+    assert!(!answer.body.contains("<header"), "{}", answer.body);
+    assert!(!answer.body.contains("<footer"), "{}", answer.body);
+}

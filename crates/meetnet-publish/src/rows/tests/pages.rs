@@ -1,0 +1,95 @@
+//! Page after page: links, cursors, order, buckets.
+
+use axum::http::StatusCode;
+use meetnet_model::hex::Hex;
+
+use super::{HEAT, ask, next};
+
+#[tokio::test]
+async fn pages_link_to_the_next_and_keep_their_time() {
+    let first = ask(&format!("{HEAT}?limit=1&fields=value&format=json")).await;
+    assert_eq!(first.status, StatusCode::OK, "{first:?}");
+    assert_eq!(first.json()["rows"], serde_json::json!([[-3.25]]));
+    assert_eq!(first.json()["truncated"], true);
+    let path = next(&first);
+    assert_eq!(first.json()["next"], path.as_str());
+    assert!(
+        path.starts_with(&format!("{HEAT}?limit=1&fields=value&format=json&cursor=")),
+        "{path}"
+    );
+    let second = ask(&path).await;
+    assert_eq!(second.json()["rows"], serde_json::json!([[81.0]]));
+    assert_eq!(
+        second.header("meetnet-as-of"),
+        first.header("meetnet-as-of")
+    );
+    assert_eq!(
+        second.header("cache-control"),
+        "public, max-age=3600, immutable"
+    );
+    assert_eq!(next(&second), "");
+    let other = ask(&format!("{path}&as_of=2026-11-22T02:46:20Z")).await;
+    assert_eq!(
+        other.status,
+        StatusCode::OK,
+        "the same time may stand beside the cursor"
+    );
+    let other = ask(&format!("{path}&as_of=2026-11-22T02:46:00Z")).await;
+    assert_eq!(other.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn order_and_buckets_shape_a_page() {
+    async fn check(query: &str, columns: &[&str], rows: serde_json::Value) {
+        let answer = ask(&format!("{HEAT}?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        let json = answer.json();
+        let named = json["columns"].as_array().expect("columns").iter();
+        let named: Vec<_> = named.map(|column| column["name"].as_str()).collect();
+        let expect: Vec<_> = columns.iter().map(|name| Some(*name)).collect();
+        assert_eq!(named, expect, "{query}");
+        assert_eq!(json["rows"], rows, "{query}");
+    }
+    check(
+        "fields=value&order=-property",
+        &["value"],
+        serde_json::json!([[81.0], [-3.25]]),
+    )
+    .await;
+    let key = ["sensor_id", "property", "time", "rows"];
+    let columns = |made: &[&'static str]| [&key[..], made].concat();
+    let hour = "2026-11-22T02:00:00Z";
+    check(
+        "every=1h&agg=mean,p95&order=-property",
+        &columns(&["value_mean", "value_p95"]),
+        serde_json::json!([
+            ["z2m-balcony", "relative_humidity", hour, 1, 81.0, 81.0],
+            ["z2m-balcony", "air_temperature", hour, 1, -3.25, -3.25],
+        ]),
+    )
+    .await;
+    check(
+        "every=1d&zone=Europe/Brussels&property=air_temperature&from=2026-11-21T00:00:00Z&to=2026-11-22T23:00:00Z&gaps=mark",
+        &columns(&["value_mean", "gap"]),
+        serde_json::json!([
+            ["z2m-balcony", "air_temperature", "2026-11-20T23:00:00Z", 0, null, true],
+            ["z2m-balcony", "air_temperature", "2026-11-21T23:00:00Z", 1, -3.25, false],
+        ]),
+    )
+    .await;
+    let first = ask(&format!("{HEAT}?every=1h&limit=1")).await;
+    let second = ask(&next(&first)).await;
+    assert_eq!(second.json()["rows"][0][1], "relative_humidity");
+    assert_eq!(next(&second), "");
+}
+
+/// Times far outside of any calendar are values too.
+#[tokio::test]
+async fn a_cursor_of_any_time_harms_nothing() {
+    for (as_of, time) in [(0, i64::MIN), (0, i64::MAX), (i64::MIN, 0), (i64::MAX, 0)] {
+        let json = format!("[{as_of},\"a\",\"b\",{time}]");
+        let cursor = Hex(json.as_bytes());
+        let answer = ask(&format!("{HEAT}?cursor={cursor}")).await;
+        assert!(answer.status.as_u16() < 500, "{json}: {answer:?}");
+    }
+}
