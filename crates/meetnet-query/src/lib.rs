@@ -12,6 +12,7 @@
 //! It knows nothing of HTTP, writes nothing but temporary files, and never runs work on its caller's runtime.
 
 mod admission;
+mod aggregates;
 mod answer;
 mod arithmetic;
 mod as_of;
