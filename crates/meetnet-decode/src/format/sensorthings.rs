@@ -27,7 +27,6 @@ use meetnet_model::reject::RejectReason;
 use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
 
-use crate::error::SetupProblem;
 use crate::fields::{Fields, Raw, Slot, Span};
 use crate::format::mapped::{Finds, FoundId, Mapped, OneField, Sensor};
 use crate::format::{Body, reject_id, reject_time, shown_name};
@@ -73,11 +72,7 @@ impl SensorThingsDecoder {
             names: &mut datastreams,
         };
         let times = times(source, &mut places).map_err(of_source)?;
-        let reader = match &source.time {
-            Some(declared) => TimeReader::new(declared)
-                .map_err(|error| of_source(SetupProblem::Time(error.to_string())))?,
-            None => TimeReader::RFC3339,
-        };
+        let reader = instant::period_reader(source).map_err(of_source)?;
         // The time may be an interval, so it is read here.
         let timeless = SourceDeclaration {
             time: None,
@@ -471,13 +466,9 @@ impl SensorThingsDecoder {
             }
         }
         match self.times.first() {
-            // With the receive time in its place, what is delivered twice would be two observations.
-            Some((_, name)) if self.time_is_declared => Err(TimeFault {
-                reason: RejectReason::MissingField,
-                message: format!(
-                    "the observation has no time at `{name}`, where the source declares it"
-                ),
-            }),
+            Some((_, name)) if self.time_is_declared => {
+                Err(TimeFault::missing("observation", name))
+            }
             _ => Ok(None),
         }
     }
