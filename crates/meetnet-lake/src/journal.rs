@@ -419,6 +419,9 @@ impl Journal {
 
     /// Does one thing that is due in the archive: removes what is too old or too much, or compresses a segment.
     /// Returns none where nothing is due.
+    ///
+    /// # Errors
+    /// Where a file operation fails; it is due again then.
     pub fn tend_archive(&self) -> Result<Option<ArchiveStep>, JournalError> {
         self.inner.archive.step(&|| true)
     }
