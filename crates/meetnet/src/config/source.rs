@@ -132,7 +132,8 @@ pub(super) fn read_all(document: &mut Document<'_>, folder: &Path) -> Vec<ReadSo
         }) = &source.config.transport
             && let Some(other) = owner_of_path(&sources, path)
         {
-            let message = format!("source `{other}` has the path {path} already");
+            let message =
+                format!("source `{other}` has the path {path} already; give this one another");
             document.problem(source.id_span.clone(), message);
         }
         if let Some(span) = &source.client_id_span

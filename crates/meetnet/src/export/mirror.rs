@@ -235,7 +235,8 @@ impl Service<'_> {
             let path = file.path(dataset).ok_or_else(|| {
                 let url = &file.url;
                 Failure::Work(anyhow!(
-                    "the service names a file outside of the dataset: {url}"
+                    "the service names a file outside of the dataset: {url}; nothing was written for it, tell whoever \
+                     runs the service"
                 ))
             })?;
             let target = folder.join(&path);
