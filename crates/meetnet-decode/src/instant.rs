@@ -67,6 +67,15 @@ impl TimeFault {
             message: message.into(),
         }
     }
+
+    /// That of a message, or a part of it, without the time that its source declares. With the receive time in its place, what
+    /// is delivered twice would be two observations.
+    pub(crate) fn missing(part: &str, name: &str) -> Self {
+        Self::new(
+            RejectReason::MissingField,
+            format!("the {part} has no time at `{name}`, where the source declares it"),
+        )
+    }
 }
 
 /// Returns `time` if a message received at `received_at` can speak of it.
@@ -149,6 +158,16 @@ pub(crate) fn utc_reader() -> Result<TimeReader, SetupProblem> {
         .map_err(|error| SetupProblem::Time(error.to_string()))
 }
 
+/// Returns the reader of times that may be intervals: of the declared one, else of RFC 3339.
+pub(crate) fn period_reader(source: &SourceDeclaration) -> Result<TimeReader, SetupProblem> {
+    match &source.time {
+        Some(declared) => {
+            TimeReader::new(declared).map_err(|error| SetupProblem::Time(error.to_string()))
+        }
+        None => Ok(TimeReader::RFC3339),
+    }
+}
+
 /// Reads a time that is written as nearly all are: such a one has no escapes and no white space around it.
 #[inline]
 fn read_usual(reader: &TimeReader, raw: Raw<'_>) -> Option<i64> {
@@ -169,6 +188,21 @@ pub(crate) fn read(
             None => read_unusual(reader, raw, &name),
         },
     }
+}
+
+/// Reads the first of several times that is not missing; none where all are.
+#[inline]
+pub(crate) fn read_first<const N: usize>(
+    reader: &TimeReader,
+    fields: &Fields<'_, '_>,
+    places: [(Slot, &str); N],
+) -> Result<Option<i64>, TimeFault> {
+    for (slot, name) in places {
+        if let Some(time) = read(reader, fields.raw(slot), name)? {
+            return Ok(Some(time));
+        }
+    }
+    Ok(None)
 }
 
 #[cold]
@@ -315,8 +349,7 @@ impl DeclaredTime {
         }))
     }
 
-    /// Returns the time of an observation; `joined` is a buffer. A declared time that is missing is a fault: with the
-    /// receive time in its place, a message that is delivered twice would become two observations.
+    /// Returns the time of an observation; `joined` is a buffer.
     pub(crate) fn resolve(
         &self,
         fields: &Fields<'_, '_>,
@@ -336,15 +369,7 @@ impl DeclaredTime {
             };
         }
         let time = read(&self.reader, raw, format_args!("`{}`", self.name))?;
-        time.ok_or_else(|| {
-            TimeFault::new(
-                RejectReason::MissingField,
-                format!(
-                    "the message has no time at `{}`, where the source declares it",
-                    self.name
-                ),
-            )
-        })
+        time.ok_or_else(|| TimeFault::missing("message", &self.name))
     }
 }
 

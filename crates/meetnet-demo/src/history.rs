@@ -206,11 +206,6 @@ impl History {
         })
     }
 
-    /// Returns where the history begins, µs since 1970 UTC.
-    pub fn start_us(&self) -> i64 {
-        self.start_s * US_PER_S
-    }
-
     /// Returns where the history ends and the live feed begins, µs since 1970 UTC: a full hour.
     pub fn end_us(&self) -> i64 {
         self.end_s * US_PER_S

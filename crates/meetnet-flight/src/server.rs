@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream;
-use meetnet_query::{ACCEPT_PAUSE, ConnectionCounts, QueryService, is_of_one_connection};
+use meetnet_query::{ConnectionCounts, QueryService, accepted};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -99,7 +99,7 @@ async fn accept(
     let mut opening = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
+        let (attempt, permit) = tokio::select! {
             () = &mut shutdown => break,
             Some(_) = opening.join_next() => continue,
             // The permit comes first: at the limit nothing is accepted, and the kernel's backlog holds the rest.
@@ -108,37 +108,31 @@ async fn accept(
                 (listener.accept().await, permit)
             } => accepted,
         };
-        match accepted {
-            (Ok((stream, peer)), Ok(permit)) => {
-                let Some(slot) = counts.enter(peer.ip()) else {
-                    // Clients try again later by themselves, and say that the service is unavailable.
-                    metrics::counter!("meetnet_flight_connections_refused_total").increment(1);
-                    continue;
-                };
-                metrics::counter!("meetnet_flight_connections_total").increment(1);
-                let peer = Peer(peer.ip());
-                let (tls, served, place) = (tls.clone(), served.clone(), Place::new(permit, slot));
-                opening.spawn(async move {
-                    match timeout(limits.login_time_max, opened(stream, tls)).await {
-                        Ok(Ok(stream)) => {
-                            let connection = Connection::new(stream, peer, place, served.cut);
-                            // The service has stopped, or it takes it.
-                            let _ = served.sender.send(connection).await;
-                        }
-                        Ok(Err(error)) => {
-                            debug!(%error, "a client did not get as far as its first call")
-                        }
-                        Err(_elapsed) => debug!("a client said nothing in time"),
-                    }
-                });
+        let Some((stream, peer)) = accepted(attempt).await else {
+            continue;
+        };
+        let Ok(permit) = permit else {
+            break; // The semaphore is never closed.
+        };
+        let Some(slot) = counts.enter(peer.ip()) else {
+            // Clients try again later by themselves, and say that the service is unavailable.
+            metrics::counter!("meetnet_flight_connections_refused_total").increment(1);
+            continue;
+        };
+        metrics::counter!("meetnet_flight_connections_total").increment(1);
+        let peer = Peer(peer.ip());
+        let (tls, served, place) = (tls.clone(), served.clone(), Place::new(permit, slot));
+        opening.spawn(async move {
+            match timeout(limits.login_time_max, opened(stream, tls)).await {
+                Ok(Ok(stream)) => {
+                    let connection = Connection::new(stream, peer, place, served.cut);
+                    // The service has stopped, or it takes it.
+                    let _ = served.sender.send(connection).await;
+                }
+                Ok(Err(error)) => debug!(%error, "a client did not get as far as its first call"),
+                Err(_elapsed) => debug!("a client said nothing in time"),
             }
-            (Err(error), _) if is_of_one_connection(&error) => {}
-            (Err(error), _) => {
-                warn!(%error, "failed to accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-            (Ok(_), Err(_)) => break, // The semaphore is never closed.
-        }
+        });
     }
 }
 

@@ -284,6 +284,9 @@ impl Journal {
     }
 
     /// Takes an earlier envelope again.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
     pub fn append_replay(
         &self,
         original: Original,
@@ -295,6 +298,9 @@ impl Journal {
     }
 
     /// Puts declarations in force for every frame behind this one.
+    ///
+    /// # Errors
+    /// As [`Journal::append`]: those of before stay in force.
     pub fn append_declarations(&self, declarations: &[u8]) -> Result<Appended, AppendError> {
         let envelope = NewEnvelope {
             payload: declarations,
@@ -306,6 +312,9 @@ impl Journal {
     }
 
     /// Records that time went on.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
     pub fn append_tick(&self) -> Result<Appended, AppendError> {
         self.inner
             .shared
@@ -313,6 +322,9 @@ impl Journal {
     }
 
     /// Records a request to erase; it is carried out when its frame is met ([`Journal::begin_erasure`]).
+    ///
+    /// # Errors
+    /// As [`Journal::append`]: nothing is erased.
     pub fn append_erase(&self, request: &[u8]) -> Result<Appended, AppendError> {
         let envelope = NewEnvelope {
             payload: request,
@@ -338,7 +350,10 @@ impl Journal {
         self.inner.shared.add_callback(callback);
     }
 
-    /// Waits until `sequence` is durable: for tests and tools. [`JournalError::Stopped`] where it will never be.
+    /// Waits until `sequence` is durable: for tests and tools.
+    ///
+    /// # Errors
+    /// As [`Journal::wait_durable_for`].
     pub fn wait_durable(&self, sequence: Sequence) -> Result<(), JournalError> {
         self.wait_durable_for(sequence, Duration::MAX).map(drop)
     }
@@ -346,7 +361,7 @@ impl Journal {
     /// The same, but no longer than `wait_max`: false where it is not durable then.
     ///
     /// # Errors
-    /// [`JournalError::Stopped`] where it will never be.
+    /// [`JournalError::Stopped`] where it will never be; without background threads also those of [`Journal::write_group`].
     pub fn wait_durable_for(
         &self,
         sequence: Sequence,
@@ -365,6 +380,9 @@ impl Journal {
     }
 
     /// Makes `checkpoint` durable, then archives every whole segment up to its T.
+    ///
+    /// # Errors
+    /// Where a file operation fails; [`JournalError::Stopped`] behind [`Journal::shutdown`].
     pub fn checkpoint_and_trim(&self, checkpoint: &Checkpoint) -> Result<Trimmed, JournalError> {
         self.inner.checkpoint_and_trim(checkpoint)
     }
@@ -398,6 +416,9 @@ impl Journal {
 
     /// Gives the space of the reserve file to a commit that found none: appends are refused until it has been filled
     /// again. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Where a file operation fails.
     pub fn release_reserve(&self) -> Result<bool, JournalError> {
         let shared = &self.inner.shared;
         shared
@@ -406,7 +427,11 @@ impl Journal {
     }
 
     /// Without background threads: makes one attempt to write the pending group. Returns false where nothing was
-    /// pending. After an error the same group is tried again by the next call.
+    /// pending.
+    ///
+    /// # Errors
+    /// Where the disk refuses it, and the same group is tried again by the next call; [`JournalError::Stopped`] behind
+    /// [`Journal::shutdown`].
     pub fn write_group(&self) -> Result<bool, JournalError> {
         let mut writer = locked(&self.inner.writer);
         let Some(writer) = writer.as_mut() else {
@@ -419,6 +444,9 @@ impl Journal {
 
     /// Does one thing that is due in the archive: removes what is too old or too much, or compresses a segment.
     /// Returns none where nothing is due.
+    ///
+    /// # Errors
+    /// Where a file operation fails; it is due again then.
     pub fn tend_archive(&self) -> Result<Option<ArchiveStep>, JournalError> {
         self.inner.archive.step(&|| true)
     }

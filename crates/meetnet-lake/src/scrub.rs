@@ -15,8 +15,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,6 +27,10 @@ use crate::damage::{self, Damage};
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, LiveFile, SharedSnapshot, TableSnapshot};
 use crate::storage::{Access, TableFolder};
+
+mod report;
+
+pub use report::{ScrubReport, ScrubWatch};
 
 /// The first round begins this much later than the start at the latest, when less is asked of the disk.
 const FIRST_ROUND_MAX: Duration = Duration::from_secs(60);
@@ -58,38 +62,6 @@ impl Default for ScrubOptions {
             every: Some(Duration::from_secs(7 * 24 * 3_600)),
             bytes_per_second: 32 << 20,
         }
-    }
-}
-
-/// What the scrub has done since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScrubReport {
-    /// Whether there are rounds.
-    pub has_rounds: bool,
-    /// Files compared, each time counted.
-    pub files: u64,
-    /// Bytes read for it.
-    pub bytes: u64,
-    /// Attempts that the storage did not give the bytes for.
-    pub unread: u64,
-    /// Live files that are known to be damaged.
-    pub damaged: u64,
-    /// When the last whole round ended, ms since 1970; None before that.
-    pub round_ended_at_ms: Option<i64>,
-}
-
-/// Reads what the scrub has done; cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct ScrubWatch(Arc<Mutex<ScrubReport>>);
-
-impl ScrubWatch {
-    /// Returns the report of now.
-    pub fn read(&self) -> ScrubReport {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut ScrubReport)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

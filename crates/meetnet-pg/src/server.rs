@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meetnet_query::{ACCEPT_PAUSE, ConnectionCounts, QueryService, is_of_one_connection};
+use meetnet_query::{ConnectionCounts, QueryService, accepted};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -42,20 +42,15 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
+        let attempt = tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
+            attempt = listener.accept() => attempt,
         };
-        let (stream, peer) = match accepted {
-            Ok((stream, peer)) => (stream, peer.ip()),
-            Err(error) if is_of_one_connection(&error) => continue,
-            Err(error) => {
-                warn!(%error, "failed to accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
+        let Some((stream, peer)) = accepted(attempt).await else {
+            continue;
         };
+        let peer = peer.ip();
         // One client with all that it may have takes no place of others, not even for a moment.
         let entered = match counts.enter(peer) {
             Some(slot) => match Arc::clone(&permits).try_acquire_owned() {

@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use meetnet_query::{ACCEPT_PAUSE, ConnectionCounts, is_of_one_connection};
+use meetnet_query::{ConnectionCounts, accepted};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -107,7 +107,7 @@ pub async fn serve_behind(
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
+        let (attempt, permit) = tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
             // The permit comes first: at the limit nothing is accepted, and the kernel's backlog holds the rest.
@@ -116,42 +116,38 @@ pub async fn serve_behind(
                 (listener.accept().await, permit)
             } => accepted,
         };
-        match accepted {
-            (Ok((stream, peer)), Ok(permit)) => {
-                let is_proxy = proxies.iter().any(|range| range.contains(peer.ip()));
-                let slot = if is_proxy {
-                    None
-                } else {
-                    counts.enter(peer.ip())
-                };
-                if slot.is_none() && !is_proxy {
-                    metrics::counter!("meetnet_http_connections_refused_total").increment(1);
-                    if let Ok(place) = Arc::clone(&refusing).try_acquire_owned() {
-                        let refusal = refuse(stream, limits.connections_per_client_max);
-                        connections.spawn(async move {
-                            let _ = tokio::time::timeout(REFUSING_TIME_MAX, refusal).await;
-                            drop(place);
-                        });
-                    }
-                    continue;
-                }
-                let service = OfPeer {
-                    router: TowerToHyperService::new(router.clone()),
-                    peer: Peer(peer.ip()),
-                };
-                let stop = stop.clone();
+        let Some((stream, peer)) = accepted(attempt).await else {
+            continue;
+        };
+        let Ok(permit) = permit else {
+            break; // The semaphore is never closed.
+        };
+        let is_proxy = proxies.iter().any(|range| range.contains(peer.ip()));
+        let slot = if is_proxy {
+            None
+        } else {
+            counts.enter(peer.ip())
+        };
+        if slot.is_none() && !is_proxy {
+            metrics::counter!("meetnet_http_connections_refused_total").increment(1);
+            if let Ok(place) = Arc::clone(&refusing).try_acquire_owned() {
+                let refusal = refuse(stream, limits.connections_per_client_max);
                 connections.spawn(async move {
-                    serve_connection(stream, service, limits, stop).await;
-                    drop((slot, permit));
+                    let _ = tokio::time::timeout(REFUSING_TIME_MAX, refusal).await;
+                    drop(place);
                 });
             }
-            (Err(error), _) if is_of_one_connection(&error) => {}
-            (Err(error), _) => {
-                warn!(%error, "failed to accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-            (Ok(_), Err(_)) => break, // The semaphore is never closed.
+            continue;
         }
+        let service = OfPeer {
+            router: TowerToHyperService::new(router.clone()),
+            peer: Peer(peer.ip()),
+        };
+        let stop = stop.clone();
+        connections.spawn(async move {
+            serve_connection(stream, service, limits, stop).await;
+            drop((slot, permit));
+        });
     }
     drop(listener);
     drop(stop_sender);

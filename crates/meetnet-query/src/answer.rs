@@ -156,6 +156,9 @@ impl QueryAnswer {
     }
 
     /// Reads the whole answer into memory.
+    ///
+    /// # Errors
+    /// The first that ends the answer: of a limit, of a file, or of the work itself.
     pub async fn collect(&mut self) -> Result<Vec<RecordBatch>, QueryError> {
         let mut batches = Vec::new();
         while let Some(batch) = self.batches.next().await {

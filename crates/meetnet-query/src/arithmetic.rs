@@ -25,8 +25,8 @@ use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    AggregateUDF, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum;
@@ -37,14 +37,15 @@ mod tests;
 
 use sum::WholeSum;
 
+use crate::aggregates::override_function;
 use crate::rewrite;
 
 /// Puts `sum` and the differences of unsigned numbers in their place. [`CheckedWholeNumbers`] goes behind it.
 ///
 /// # Errors
-/// Where the session takes no functions.
+/// Where the session has no `sum`, or takes no functions.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
-    state.register_udaf(Arc::new(AggregateUDF::new_from_impl(WholeSum::default())))?;
+    override_function(state, "sum", WholeSum)?;
     state.register_function_rewrite(Arc::new(UnsignedAsSigned))
 }
 

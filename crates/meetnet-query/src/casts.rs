@@ -16,10 +16,9 @@ use arrow::compute::CastOptions;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::format::DEFAULT_CAST_OPTIONS;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
@@ -44,7 +43,7 @@ impl AnalyzerRule for OpaqueCasts {
             |expr, schema| match expr {
                 // Each of its parts is a column of its own, and would need its own name back.
                 Expr::GroupingSet(_) => Ok(Transformed::no(expr)),
-                expr => expr.transform_up(|expr| Ok(of_cast(expr, schema))),
+                expr => rewrite::parts(expr, |part| call_for(part, schema)),
             },
         )
     }
@@ -54,34 +53,25 @@ impl AnalyzerRule for OpaqueCasts {
     }
 }
 
-/// Returns what is cast, to what, and whether by TRY_CAST; none for every other expression, and for constants, which are cast
-/// while a statement is planned.
+/// Returns what a cast casts, to what, and whether by TRY_CAST; None for every other expression, and for constants, which are
+/// cast while a statement is planned.
 fn cast_of(expr: &Expr) -> Option<(&Expr, &DataType, bool)> {
-    let (inner, to, is_try) = match expr {
-        Expr::Cast(cast) => (&cast.expr, cast.field.data_type(), false),
-        Expr::TryCast(cast) => (&cast.expr, cast.field.data_type(), true),
-        _ => return None,
-    };
-    (!matches!(**inner, Expr::Literal(..))).then_some((&**inner, to, is_try))
+    rewrite::cast_of(expr).filter(|(inner, ..)| !matches!(inner, Expr::Literal(..)))
 }
 
-fn of_cast(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let Some((inner, to, is_try)) = cast_of(&expr) else {
-        return Transformed::no(expr);
-    };
-    let Ok(from) = inner.get_type(schema) else {
-        return Transformed::no(expr);
-    };
+/// Returns the call that takes the place of such a cast.
+fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let (inner, to, is_try) = cast_of(expr)?;
+    let from = inner.get_type(schema).ok()?;
     if !is_misread(&from, to, is_try) {
-        return Transformed::no(expr);
+        return None;
     }
     let function = ScalarUDF::new_from_impl(OpaqueCast {
         to: to.clone(),
         is_try,
         signature: Signature::any(1, Volatility::Immutable),
     });
-    let call = ScalarFunction::new_udf(Arc::new(function), vec![inner.clone()]);
-    Transformed::yes(Expr::ScalarFunction(call))
+    Some(function.call(vec![inner.clone()]))
 }
 
 /// Returns true for a cast that does not do what DataFusion takes it to do. It takes none between texts and others for one that

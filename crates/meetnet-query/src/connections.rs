@@ -7,13 +7,28 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tracing::warn;
+
 use crate::client::Network;
 
 /// How long to wait after `accept` failed for want of file handles: trying again at once would burn a core.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Returns what `accept` returned; None where it failed, after a pause where it would fail at once again.
+pub async fn accepted<C>(attempt: io::Result<C>) -> Option<C> {
+    match attempt {
+        Ok(connection) => Some(connection),
+        Err(error) if is_of_one_connection(&error) => None,
+        Err(error) => {
+            warn!(%error, "failed to accept a connection");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
 
 /// Returns true for errors of `accept` that say something about one client only.
-pub fn is_of_one_connection(error: &io::Error) -> bool {
+fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted

@@ -22,7 +22,7 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{
-    Between, BinaryExpr, Case, InList, InSubquery, ScalarFunction, SetComparison, Sort,
+    Between, BinaryExpr, Case, InList, InSubquery, SetComparison, Sort,
 };
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -368,7 +368,7 @@ fn justified(expr: Expr) -> Expr {
     let function = ScalarUDF::new_from_impl(JustifyInterval {
         signature: Signature::any(1, Volatility::Immutable),
     });
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), vec![expr]))
+    function.call(vec![expr])
 }
 
 /// The same span with as many months of 30 days, then days of 24 hours, as there are in it, all of one sign.

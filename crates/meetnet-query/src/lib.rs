@@ -12,6 +12,7 @@
 //! It knows nothing of HTTP, writes nothing but temporary files, and never runs work on its caller's runtime.
 
 mod admission;
+mod aggregates;
 mod answer;
 mod arithmetic;
 mod as_of;
@@ -73,7 +74,7 @@ pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use audit::{Audit, AuditEntry};
 pub use catalog::{CATALOG, HISTORY_SUFFIX, SCHEMA, TableDescription, TableKind};
 pub use client::{Client, Protocol};
-pub use connections::{ACCEPT_PAUSE, ConnectionCounts, ConnectionSlot, is_of_one_connection};
+pub use connections::{ConnectionCounts, ConnectionSlot, accepted};
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, nearest};
 pub use hints::closed_values;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::expr::{BinaryExpr, Cast, InList, ScalarFunction, TryCast};
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::optimizer::AnalyzerRule;
@@ -51,12 +51,7 @@ impl AnalyzerRule for ReadableTexts {
 /// # Errors
 /// None.
 pub(crate) fn readable(expr: Expr) -> Result<Transformed<Expr>> {
-    expr.transform_up(|expr| {
-        Ok(match read(&expr) {
-            Some(read) => Transformed::yes(read),
-            None => Transformed::no(expr),
-        })
-    })
+    rewrite::parts(expr, read)
 }
 
 /// Returns what an expression is where a text in it is read otherwise than it is written; None for every other one.

@@ -164,12 +164,12 @@ pub(crate) async fn planned(
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
             respell(&mut statement);
-            let (plan, names) = planned_with_names(session, statement).await?;
+            let (plan, names) = planned_or_renamed(session, statement, rename_columns).await?;
             (plan, ShownNames::Distinct(names))
         }
         Dialect::Postgres => {
             let rewritten = rewritten(statement, tables)?;
-            let plan = planned_with_casts(session, rewritten.statement).await?;
+            let (plan, ()) = planned_or_renamed(session, rewritten.statement, rename_casts).await?;
             (plan, rewritten.names)
         }
     };
@@ -177,44 +177,48 @@ pub(crate) async fn planned(
     Ok(Planned { plan, names })
 }
 
-/// Plans a statement as it is written, or where that is refused, with names of their own for columns beside a `*`, for what would
-/// have the same name, and for those that an ORDER BY means by their position; returns what the former are called.
+/// Plans a statement as it is written, or where that is refused and `rename` has other names for it, with those; returns what
+/// `rename` returned.
 ///
 /// They are the second choice: an ORDER BY behind DISTINCT or UNION means a column by the name that was written.
-async fn planned_with_names(
+async fn planned_or_renamed<N: Default>(
     session: &SessionState,
     statement: Statement,
-) -> Result<(LogicalPlan, BTreeMap<String, String>)> {
+    rename: fn(&mut Statement, &DataFusionError) -> Option<N>,
+) -> Result<(LogicalPlan, N)> {
     let mut renamed = statement.clone();
     let error = match session.statement_to_plan(statement).await {
-        Ok(plan) => return Ok((plan, BTreeMap::new())),
+        Ok(plan) => return Ok((plan, N::default())),
         Err(error) => error,
     };
-    let mut names = name_columns(&mut renamed, beside_stars);
-    let mut has_casts = false;
-    if is_of_same_names(&error) {
-        names.extend(name_columns(&mut renamed, apart));
-        has_casts = name_casts(&mut renamed);
-    }
-    let has_positions = name_positions(&mut renamed);
-    if names.is_empty() && !has_casts && !has_positions {
+    let Some(names) = rename(&mut renamed, &error) else {
         return Err(error);
-    }
+    };
     let planned = session.statement_to_plan(renamed).await;
     // Where that is refused, too, the error is about what was written.
     planned.map(|plan| (plan, names)).or(Err(error))
 }
 
-/// Plans a statement whose columns have names of their own, as it is written, or with casts that have such as well.
-async fn planned_with_casts(session: &SessionState, statement: Statement) -> Result<LogicalPlan> {
-    let mut renamed = statement.clone();
-    match session.statement_to_plan(statement).await {
-        Err(error) if is_of_same_names(&error) && name_casts(&mut renamed) => {
-            let planned = session.statement_to_plan(renamed).await;
-            planned.or(Err(error))
-        }
-        planned => planned,
+/// Gives names of their own to columns beside a `*`, to what would have the same name, and to what an ORDER BY means by its
+/// position; returns what the columns are called, or None where nothing has another name.
+fn rename_columns(
+    statement: &mut Statement,
+    error: &DataFusionError,
+) -> Option<BTreeMap<String, String>> {
+    let mut names = name_columns(statement, beside_stars);
+    let mut has_casts = false;
+    if is_of_same_names(error) {
+        names.extend(name_columns(statement, apart));
+        has_casts = name_casts(statement);
     }
+    let has_positions = name_positions(statement);
+    (!names.is_empty() || has_casts || has_positions).then_some(names)
+}
+
+/// Gives names of their own to casts that would have the same one, in a statement whose columns have such already; returns None
+/// where nothing has another name.
+fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
+    (is_of_same_names(error) && name_casts(statement)).then_some(())
 }
 
 /// Returns true for what a statement is refused with because two expressions have one name.

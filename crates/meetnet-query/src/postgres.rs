@@ -20,6 +20,7 @@ mod escapes;
 mod functions;
 mod geometry;
 pub(crate) mod layers;
+mod powers;
 mod prepare;
 pub(crate) mod rewrite;
 mod search_path;

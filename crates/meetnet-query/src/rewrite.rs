@@ -1,6 +1,7 @@
 //! What rules of the analyzer share that write expressions anew: those of all plans within a plan, under the names that they
 //! had.
 
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -48,5 +49,30 @@ pub(crate) fn of_plan(
     match rewritten.transformed {
         true => rewritten.map_data(LogicalPlan::recompute_schema),
         false => Ok(rewritten),
+    }
+}
+
+/// Puts what `other` returns in the place of each part of an expression for which it returns something; inner parts go first.
+///
+/// # Errors
+/// None.
+pub(crate) fn parts(
+    expr: Expr,
+    other: impl Fn(&Expr) -> Option<Expr>,
+) -> Result<Transformed<Expr>> {
+    expr.transform_up(|part| {
+        Ok(match other(&part) {
+            Some(other) => Transformed::yes(other),
+            None => Transformed::no(part),
+        })
+    })
+}
+
+/// Returns what is cast, to what, and whether by TRY_CAST; None for every other expression.
+pub(crate) fn cast_of(expr: &Expr) -> Option<(&Expr, &DataType, bool)> {
+    match expr {
+        Expr::Cast(cast) => Some((&*cast.expr, cast.field.data_type(), false)),
+        Expr::TryCast(cast) => Some((&*cast.expr, cast.field.data_type(), true)),
+        _ => None,
     }
 }

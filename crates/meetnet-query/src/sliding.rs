@@ -12,24 +12,16 @@
 //! Everything else is what it was: other types, whole groups, and frames that begin with their partition and only grow.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array};
-use arrow::datatypes::{DataType, FieldRef, Float64Type};
+use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::execution::{FunctionRegistry, SessionState};
-use datafusion::logical_expr::expr::{
-    AggregateFunction, AggregateFunctionParams, WindowFunctionParams,
-};
-use datafusion::logical_expr::function::{
-    AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs,
-};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator, Operator,
-    ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
-};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl};
+
+use crate::aggregates::{Overrides, override_function};
 
 #[cfg(test)]
 mod tests;
@@ -61,169 +53,31 @@ const FUNCTIONS: [&str; 17] = [
 /// Where the session has not one of them.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for name in FUNCTIONS {
-        let inner = state.udaf(name)?;
-        let sliding = AggregateUDF::new_from_impl(Sliding { inner });
-        state.register_udaf(Arc::new(sliding))?;
+        override_function(state, name, Sliding)?;
     }
     Ok(())
 }
 
-/// A function that adds up floats over frames in its own way, and everything else as `inner` does.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Sliding {
-    inner: Arc<AggregateUDF>,
-}
+/// Adds up floats over frames in its own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Sliding;
 
-impl Sliding {
-    fn inner(&self) -> &Arc<dyn AggregateUDFImpl> {
-        self.inner.inner()
-    }
-}
-
-// What a later version of the trait asks about has to be handed on, too.
-#[warn(clippy::missing_trait_methods)]
-impl AggregateUDFImpl for Sliding {
-    fn name(&self) -> &str {
-        self.inner().name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner().aliases()
-    }
-
-    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner().schema_name(params)
-    }
-
-    fn human_display(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner().human_display(params)
-    }
-
-    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner().window_function_schema_name(params)
-    }
-
-    fn display_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.inner().display_name(params)
-    }
-
-    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.inner().window_function_display_name(params)
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner().signature()
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner().return_type(arg_types)
-    }
-
-    fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
-        self.inner().return_field(arg_fields)
-    }
-
-    fn is_nullable(&self) -> bool {
-        self.inner().is_nullable()
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner().accumulator(args)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        self.inner().state_fields(args)
-    }
-
-    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.inner().groups_accumulator_supported(args)
-    }
-
-    fn create_groups_accumulator(
-        &self,
+impl Overrides for Sliding {
+    fn create_sliding_accumulator(
+        self,
+        inner: &dyn AggregateUDFImpl,
         args: AccumulatorArgs,
-    ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner().create_groups_accumulator(args)
-    }
-
-    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+    ) -> Result<Box<dyn Accumulator>> {
         let mut inputs = args.expr_fields.iter().map(|field| field.data_type());
         let is_of_floats = *args.return_type() == DataType::Float64
             && inputs.all(|input| *input == DataType::Float64);
         if is_of_floats
             && !args.is_distinct
-            && let Some(accumulator) = over_frames(self.name())
+            && let Some(accumulator) = over_frames(inner.name())
         {
             return Ok(accumulator);
         }
-        self.inner().create_sliding_accumulator(args)
-    }
-
-    fn with_beneficial_ordering(
-        self: Arc<Self>,
-        beneficial_ordering: bool,
-    ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
-        let ordered = Arc::clone(self.inner()).with_beneficial_ordering(beneficial_ordering)?;
-        Ok(ordered.map(|inner| {
-            let inner = Arc::new(AggregateUDF::new_from_shared_impl(inner));
-            Arc::new(Self { inner }) as Arc<dyn AggregateUDFImpl>
-        }))
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.inner().order_sensitivity()
-    }
-
-    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
-        self.inner().simplify()
-    }
-
-    fn simplify_expr_op_literal(
-        &self,
-        agg_function: &AggregateFunction,
-        arg: &Expr,
-        op: Operator,
-        lit: &Expr,
-        arg_is_left: bool,
-    ) -> Result<Option<Expr>> {
-        self.inner()
-            .simplify_expr_op_literal(agg_function, arg, op, lit, arg_is_left)
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        self.inner().reverse_expr()
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner().coerce_types(arg_types)
-    }
-
-    fn is_descending(&self) -> Option<bool> {
-        self.inner().is_descending()
-    }
-
-    fn value_from_stats(&self, statistics_args: &StatisticsArgs) -> Option<ScalarValue> {
-        self.inner().value_from_stats(statistics_args)
-    }
-
-    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
-        self.inner().default_value(data_type)
-    }
-
-    fn supports_null_handling_clause(&self) -> bool {
-        self.inner().supports_null_handling_clause()
-    }
-
-    fn supports_within_group_clause(&self) -> bool {
-        self.inner().supports_within_group_clause()
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner().documentation()
-    }
-
-    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
-        self.inner().set_monotonicity(data_type)
+        inner.create_sliding_accumulator(args)
     }
 }
 

@@ -10,18 +10,14 @@
 //! what PostgreSQL takes: of an hour that is there twice the later one, and for one that is left out as much later as is left
 //! out.
 
-use std::sync::Arc;
-
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampSecondType};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::functions::datetime::to_local_time::adjust_to_local_time;
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -44,7 +40,7 @@ impl AnalyzerRule for InstantsOfClocks {
         rewrite::expressions(
             plan,
             |expr| zone_of(expr).is_some(),
-            |expr, schema| expr.transform_up(|expr| Ok(of_cast(expr, schema))),
+            |expr, schema| rewrite::parts(expr, |part| call_for(part, schema)),
         )
     }
 
@@ -53,38 +49,32 @@ impl AnalyzerRule for InstantsOfClocks {
     }
 }
 
-/// Returns what a cast casts to a time with a zone, and to what; none for every other expression.
+/// Returns what a cast casts to a time with a zone, and to what; None for every other expression.
 fn zone_of(expr: &Expr) -> Option<(&Expr, &DataType)> {
-    let (inner, to) = match expr {
-        Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
-        Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
-        _ => return None,
-    };
+    let (inner, to, _) = rewrite::cast_of(expr)?;
     match to {
         DataType::Timestamp(_, Some(zone)) if !matches!(&**zone, "UTC" | "+00:00" | "Z") => {
-            Some((&**inner, to))
+            Some((inner, to))
         }
         _ => None,
     }
 }
 
-fn of_cast(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let Some((inner, to)) = zone_of(&expr) else {
-        return Transformed::no(expr);
-    };
+/// Returns the call that takes the place of such a cast of what clocks show.
+fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let (inner, to) = zone_of(expr)?;
     let is_clock = matches!(
         inner.get_type(schema),
         Ok(DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64)
     );
     if !is_clock {
-        return Transformed::no(expr);
+        return None;
     }
     let function = ScalarUDF::new_from_impl(InstantOfClock {
         to: to.clone(),
         signature: Signature::any(1, Volatility::Immutable),
     });
-    let call = ScalarFunction::new_udf(Arc::new(function), vec![inner.clone()]);
-    Transformed::yes(Expr::ScalarFunction(call))
+    Some(function.call(vec![inner.clone()]))
 }
 
 /// The instant at which the clocks of a zone show a time.

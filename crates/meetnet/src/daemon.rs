@@ -19,14 +19,12 @@ use arc_swap::ArcSwap;
 use meetnet_ingest::http::EarlyPush;
 use meetnet_ingest::pipeline::{PipelineCommands, ReplayWatch};
 use meetnet_ingest::status::Statuses;
-use meetnet_lake::lake::check_property_units;
 use meetnet_lake::scrub::{Scrub, ScrubOptions};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_publish::{
-    AdminState, FiguresCache, PublishSettings, PublishState, Readiness, ServeLimits,
-    SharedDeclarations, admin_router, public_router, serve_behind, serve_with,
+    AdminState, FiguresCache, Readiness, ServeLimits, SharedDeclarations, admin_router, serve_with,
 };
 use meetnet_query::{Audit, QueryOptions, QueryService};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -54,6 +52,7 @@ mod open_files;
 mod opening;
 mod priority;
 mod privacy_key;
+mod protocols;
 mod reload;
 mod retention;
 mod sessions;
@@ -73,9 +72,10 @@ use answering::Answering;
 use audit::AuditLog;
 use follow::Follower;
 use opening::{Opening, Waiting, WriteSideView};
+use protocols::Protocols;
 use sessions::LeftSessions;
 use watch::ConfigWatch;
-use write_side::{Found, Writing, lake_failure, stop_journal, stop_pipeline};
+use write_side::{Found, Writing, stop_journal, stop_pipeline};
 
 /// Which part of the daemon a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,36 +193,23 @@ impl Daemon {
             sources::tell_where_unheard(&config);
         }
 
-        let mut follower = None;
-        let mut found = None;
-        let storage: Arc<dyn LakeStorage>;
-        let snapshot = if role.writes() {
+        let (mut found, mut follower) = (None, None);
+        let (storage, snapshot) = if role.writes() {
             let write_side = Found::look(&config, &secrets).await?;
-            let snapshot = Arc::clone(&write_side.shared);
-            storage = Arc::clone(&write_side.storage);
+            let of_lake = (
+                Arc::clone(&write_side.storage),
+                Arc::clone(&write_side.shared),
+            );
             found = Some(write_side);
-            snapshot
+            of_lake
         } else {
-            let found = config.lake.storage(&secrets, Handle::current());
-            storage = found.map_err(Failure::Usage)?;
-            let (poll_interval, readiness) = (config.lake.poll_interval, readiness.clone());
-            let followed = Arc::clone(&storage);
-            let started = blocking(move || Follower::start(followed, poll_interval, readiness))
-                .await?
-                .map_err(Failure::Work)?;
-            let snapshot = started.shared();
-            licences::allow(&config.declarations, &snapshot.load().stored_licences())
-                .map_err(Failure::Usage)?;
-            let (followed, declared) = (Arc::clone(&storage), Arc::clone(&config.declarations));
-            let check = move || check_property_units(&followed, &declared).map_err(lake_failure);
-            blocking(check).await??;
-            follower = Some(started);
-            snapshot
-        };
-        if !role.writes() {
+            let (storage, followed) = follow::start(&config, &secrets, readiness.clone()).await?;
+            let snapshot = followed.shared();
+            follower = Some(followed);
             // There is nothing to replay, and no source.
             readiness.journal_replayed();
-        }
+            (storage, snapshot)
+        };
 
         // Every process that answers or writes: what one has found, another one does not know.
         let options = ScrubOptions {
@@ -257,58 +244,21 @@ impl Daemon {
         } else {
             None
         };
-        if let (Some(pg), Some(listener), Some(query)) = (&config.pg, listeners.pg.take(), &query) {
-            let options = access::pg_options(
-                pg,
-                config.api_keys.clone(),
-                &secrets,
-                config.limits.stop_time_max,
-            )?;
-            let stop = stop_serving.clone().cancelled_owned();
-            let serve = meetnet_pg::serve(listener, query.clone(), options, stop);
-            servers.spawn_on(serve, &answers);
-        }
-        if let (Some(flight), Some(listener), Some(query)) =
-            (&config.flight, listeners.flight.take(), &query)
-        {
-            let options = access::flight_options(
-                flight,
-                config.api_keys.clone(),
-                &secrets,
-                config.limits.stop_time_max,
-            )?;
-            let stop = stop_serving.clone().cancelled_owned();
-            let serve = meetnet_flight::serve(listener, query.clone(), options, stop);
-            servers.spawn_on(serve, &answers);
-        }
-        let mut figures = FiguresCache::default();
-        if let (Some(http), Some(listener), Some(query)) =
-            (&config.http, listeners.http.take(), &query)
-        {
-            let state = PublishState::new(
-                query.clone(),
-                Arc::clone(&declarations),
-                readiness.clone(),
-                PublishSettings {
-                    pg: access::told_of(addresses.pg, config.pg.as_ref().map(|pg| &pg.access)),
-                    flight: access::told_of(
-                        addresses.flight,
-                        config.flight.as_ref().map(|flight| &flight.access),
-                    ),
-                    ..http.settings.clone()
-                },
-            );
-            figures = state.figures();
-            let router = public_router(state);
-            let stop = stop_serving.clone().cancelled_owned();
-            let limits = ServeLimits {
-                drain_time_max: config.limits.stop_time_max,
-                ..http.limits
-            };
-            let proxies = http.settings.clients.proxies.clone();
-            let serve = serve_behind(listener, router, limits, proxies, stop);
-            servers.spawn_on(serve, &answers);
-        }
+        let figures = match &query {
+            Some(query) => {
+                let protocols = Protocols {
+                    config: &config,
+                    secrets: &secrets,
+                    declarations: &declarations,
+                    readiness: &readiness,
+                    addresses: &addresses,
+                    query,
+                    stop: &stop_serving,
+                };
+                protocols.serve(&mut listeners, &mut servers, &answers)?
+            }
+            None => FiguresCache::default(),
+        };
         if let (Some(admin), Some(listener)) = (&config.admin, listeners.admin.take()) {
             let state = AdminState {
                 metrics: metrics.clone(),

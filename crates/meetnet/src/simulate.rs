@@ -340,7 +340,7 @@ fn variable(name: Option<&str>, environment: &Environment) -> Result<Option<Stri
     match environment.get(name) {
         Some(value) if !value.is_empty() => Ok(Some(value.to_owned())),
         _ => Err(Failure::Usage(anyhow!(
-            "the environment variable {name} is not set"
+            "the environment variable {name} is not set; set it, or leave the option out that names it"
         ))),
     }
 }

@@ -231,16 +231,12 @@ impl ChirpstackDecoder {
 
     /// Returns when a gateway had the uplink, or the server.
     fn received_at(&self, fields: &Fields<'_, '_>) -> Result<Option<i64>, TimeFault> {
-        for (slot, name) in [
+        let places = [
             (self.slots.time, "`time`"),
             (self.slots.v3_published_at, "`publishedAt`"),
             (self.slots.v3_gateway_time, "`rxInfo[0].time`"),
-        ] {
-            if let Some(time) = instant::read(&self.time, fields.raw(slot), name)? {
-                return Ok(Some(time));
-            }
-        }
-        Ok(None)
+        ];
+        instant::read_first(&self.time, fields, places)
     }
 }
 

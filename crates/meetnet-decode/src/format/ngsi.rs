@@ -166,11 +166,7 @@ impl NgsiDecoder {
             Some(ValueRef::Template(_)) | None => None,
         };
         let sensor_id = sensor_place.map(|place| places.want(place)).transpose();
-        let reader = match &source.time {
-            Some(declared) => TimeReader::new(declared)
-                .map_err(|error| of_source(SetupProblem::Time(error.to_string())))?,
-            None => TimeReader::RFC3339,
-        };
+        let reader = instant::period_reader(source).map_err(of_source)?;
         // The time may be an interval, or stand at each attribute, so it is read here.
         let timeless = SourceDeclaration {
             time: None,
@@ -457,14 +453,7 @@ impl NgsiDecoder {
             };
         }
         match self.times.first() {
-            // With the receive time in its place, what is delivered twice would be two observations.
-            Some(time) if self.time_is_declared => Err(TimeFault {
-                reason: RejectReason::MissingField,
-                message: format!(
-                    "the entity has no time at `{}`, where the source declares it",
-                    time.name
-                ),
-            }),
+            Some(time) if self.time_is_declared => Err(TimeFault::missing("entity", &time.name)),
             _ => Ok(None),
         }
     }

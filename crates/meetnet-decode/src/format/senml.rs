@@ -17,7 +17,7 @@
 //!   known must be understood, says the RFC: such a record is a reject. All others are ignored.
 //! - Records whose names no entry takes become one reject; the others stay.
 
-use std::borrow::Cow;
+mod members;
 
 use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
@@ -31,12 +31,14 @@ use crate::format::mapped::{Finds, FoundId, Mapped, OneField, Sensor};
 use crate::format::{Body, reject_id};
 use crate::group::{Group, Output, RowScratch, Scratch};
 use crate::identity::IdFault;
-use crate::instant::{self, ObservedAt, TimeFault};
+use crate::instant::{self, ObservedAt};
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::walk::walk;
 use crate::mapping::{MappingFault, Series, Stated, UnitCodes, Units};
 use crate::topic::TopicPattern;
+
+use members::{Base, Fault, Slots, number_of, text_of};
 
 /// Unit codes of the SenML registries (RFC 8428, 8798) that measure what a property can be.
 const UNITS: &UnitCodes = &[
@@ -87,8 +89,6 @@ const UNITS: &UnitCodes = &[
     ("NTU", "[NTU]"),
 ];
 
-/// The newest version of the base fields that is understood.
-const VERSION_MAX: i64 = 10;
 /// Times below are relative to now: 2²⁸ s, in µs.
 const RELATIVE_BELOW_US: i64 = (1 << 28) * 1_000_000;
 /// What an entry of the map ends in that takes sums.
@@ -115,39 +115,6 @@ struct Quantity {
     sum: Option<Slot>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slots {
-    base_name: Slot,
-    base_time: Slot,
-    base_unit: Slot,
-    base_value: Slot,
-    base_sum: Slot,
-    base_version: Slot,
-    name: Slot,
-    unit: Slot,
-    value: Slot,
-    text: Slot,
-    boolean: Slot,
-    data: Slot,
-    sum: Slot,
-    time: Slot,
-    /// The name of a member that must be understood and is not.
-    unknown: Slot,
-}
-
-/// The base fields in force.
-#[derive(Clone, Debug)]
-struct Base<'t> {
-    name: Cow<'t, str>,
-    /// Empty where there is none.
-    unit: Cow<'t, str>,
-    time_us: i64,
-    value: f64,
-    sum: f64,
-    /// What is wrong with one of them.
-    fault: Option<Fault>,
-}
-
 /// What the record before has left for those behind it.
 struct Pack<'p, 't, 'm> {
     base: &'p mut Base<'t>,
@@ -165,16 +132,6 @@ struct Named<'t, 'm> {
     sensor: Result<Sensor<'m>, IdFault>,
     /// The series of its values, where they are of one.
     series: Option<Series<'m>>,
-}
-
-/// Why a record is no observation.
-#[derive(Clone, Debug)]
-struct Fault(RejectReason, Cow<'static, str>);
-
-impl From<TimeFault> for Fault {
-    fn from(fault: TimeFault) -> Self {
-        Self(fault.reason, fault.message.into())
-    }
 }
 
 /// Records whose names no entry of the map takes.
@@ -484,60 +441,6 @@ impl SenmlDecoder {
     }
 }
 
-impl<'t> Base<'t> {
-    fn new() -> Self {
-        Self {
-            name: Cow::Borrowed(""),
-            unit: Cow::Borrowed(""),
-            time_us: 0,
-            value: 0.0,
-            sum: 0.0,
-            fault: None,
-        }
-    }
-
-    /// Takes the base fields of a record. After one that cannot be read, nobody knows what the records mean.
-    fn take(&mut self, slots: &Slots, seconds: &TimeReader, fields: &Fields<'t, '_>) {
-        if let Err(Fault(reason, message)) = self.try_take(slots, seconds, fields) {
-            let message = format!("{message}; it holds for all records behind it, too");
-            self.fault.get_or_insert(Fault(reason, message.into()));
-        }
-    }
-
-    fn try_take(
-        &mut self,
-        slots: &Slots,
-        seconds: &TimeReader,
-        fields: &Fields<'t, '_>,
-    ) -> Result<(), Fault> {
-        match read::integer(fields.raw(slots.base_version)) {
-            Reading::Missing | Reading::Value(..=VERSION_MAX) => {}
-            Reading::Value(_) | Reading::Wrong => {
-                return Err(Fault(
-                    RejectReason::UnexpectedShape,
-                    format!("`bver` is not a version up to {VERSION_MAX}").into(),
-                ));
-            }
-        }
-        if fields.has(slots.base_name) {
-            self.name = text_of(fields, slots.base_name, "`bn`")?;
-        }
-        if fields.has(slots.base_unit) {
-            self.unit = text_of(fields, slots.base_unit, "`bu`")?;
-        }
-        if let Some(time) = instant::read(seconds, fields.raw(slots.base_time), "`bt`")? {
-            self.time_us = time;
-        }
-        if let Some(value) = number_of(fields, slots.base_value, "`bv`")? {
-            self.value = value;
-        }
-        if let Some(sum) = number_of(fields, slots.base_sum, "`bs`")? {
-            self.sum = sum;
-        }
-        Ok(())
-    }
-}
-
 impl<'t> Unmapped<'t> {
     fn add(&mut self, record: &'t str) {
         self.count += 1;
@@ -561,46 +464,6 @@ impl<'t> Unmapped<'t> {
     }
 }
 
-impl Slots {
-    /// Returns the base fields.
-    fn base(&self) -> [Slot; 6] {
-        [
-            self.base_name,
-            self.base_time,
-            self.base_unit,
-            self.base_value,
-            self.base_sum,
-            self.base_version,
-        ]
-    }
-
-    /// Wants the members of a record, in the order in which most senders write them.
-    fn want(shape: &mut Shape) -> Result<Self, SetupProblem> {
-        let mut want = |name: &str| shape.want_member(name);
-        let slots = Self {
-            base_name: want("bn")?,
-            base_time: want("bt")?,
-            base_unit: want("bu")?,
-            base_value: want("bv")?,
-            base_sum: want("bs")?,
-            base_version: want("bver")?,
-            name: want("n")?,
-            unit: want("u")?,
-            value: want("v")?,
-            text: want("vs")?,
-            boolean: want("vb")?,
-            data: want("vd")?,
-            sum: want("s")?,
-            time: want("t")?,
-            unknown: Slot(0),
-        };
-        Ok(Self {
-            unknown: shape.want_unknown(|name| name.ends_with('_'))?,
-            ..slots
-        })
-    }
-}
-
 /// Makes rows of the points that wait for it.
 fn end_series(named: Option<&Named<'_, '_>>, row: &mut RowScratch, output: &mut Output) {
     if let Some(Named {
@@ -610,38 +473,6 @@ fn end_series(named: Option<&Named<'_, '_>>, row: &mut RowScratch, output: &mut 
     }) = named
     {
         sensor.end_series(series, row, output);
-    }
-}
-
-/// Returns a text; an absent one is empty.
-fn text_of<'t>(
-    fields: &Fields<'t, '_>,
-    slot: Slot,
-    name: &'static str,
-) -> Result<Cow<'t, str>, Fault> {
-    match read::text(fields.raw(slot)) {
-        Reading::Value(text) => Ok(text),
-        Reading::Missing => Ok(Cow::Borrowed("")),
-        Reading::Wrong => Err(Fault(
-            RejectReason::WrongType,
-            format!("{name} is no text").into(),
-        )),
-    }
-}
-
-/// Returns a number, none where it is absent.
-fn number_of(
-    fields: &Fields<'_, '_>,
-    slot: Slot,
-    name: &'static str,
-) -> Result<Option<f64>, Fault> {
-    match read::number(fields.raw(slot)) {
-        Reading::Value(value) => Ok(Some(value)),
-        Reading::Missing => Ok(None),
-        Reading::Wrong => Err(Fault(
-            RejectReason::WrongType,
-            format!("{name} is no number").into(),
-        )),
     }
 }
 

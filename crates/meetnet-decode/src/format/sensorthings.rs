@@ -17,23 +17,23 @@
 //!   reject; else it is a row, and a reject names the member. Members with `@` are annotations.
 //! - Each row of a data array is decoded by itself.
 
+mod members;
+
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
-use meetnet_model::source::{Place, SourceDeclaration};
+use meetnet_model::source::SourceDeclaration;
 use meetnet_model::time::TimeReader;
 
-use crate::error::SetupProblem;
-use crate::fields::{Fields, Raw, Slot, Span, WantedPlaces};
+use crate::fields::{Fields, Raw, Slot, Span};
 use crate::format::mapped::{Finds, FoundId, Mapped, OneField, Sensor};
 use crate::format::{Body, reject_id, reject_time, shown_name};
 use crate::group::{Group, Output, RowScratch, Scratch};
 use crate::identity::IdFault;
 use crate::instant::{self, ObservedAt, Period, TimeFault};
 use crate::json::places::PairPlaces;
-use crate::json::pointer::Pointer;
 use crate::json::read::{self, Reading};
 use crate::json::shape::Shape;
 use crate::json::tape::{Value, Values};
@@ -41,14 +41,7 @@ use crate::json::walk::{Wanted, walk, walk_member};
 use crate::mapping::{MappingFault, Series, Stated};
 use crate::topic::TopicPattern;
 
-/// Members of an observation that are understood and not read.
-const UNREAD: [&str; 5] = [
-    "resultQuality",
-    "validTime",
-    "parameters",
-    "FeatureOfInterest",
-    "dataArray@iot.count",
-];
+use members::{Slots, times};
 
 /// The decoder of one source of SensorThings observations.
 #[derive(Clone, Debug)]
@@ -62,17 +55,6 @@ pub(crate) struct SensorThingsDecoder {
     /// The slot of the result, by datastream.
     datastreams: HashMap<Box<str>, Slot>,
     mapped: Mapped,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Slots {
-    result: Slot,
-    datastream: Slot,
-    multi_datastream: Slot,
-    components: Slot,
-    data_array: Slot,
-    /// The name of a member that nobody knows.
-    unknown: Slot,
 }
 
 impl SensorThingsDecoder {
@@ -90,11 +72,7 @@ impl SensorThingsDecoder {
             names: &mut datastreams,
         };
         let times = times(source, &mut places).map_err(of_source)?;
-        let reader = match &source.time {
-            Some(declared) => TimeReader::new(declared)
-                .map_err(|error| of_source(SetupProblem::Time(error.to_string())))?,
-            None => TimeReader::RFC3339,
-        };
+        let reader = instant::period_reader(source).map_err(of_source)?;
         // The time may be an interval, so it is read here.
         let timeless = SourceDeclaration {
             time: None,
@@ -488,13 +466,9 @@ impl SensorThingsDecoder {
             }
         }
         match self.times.first() {
-            // With the receive time in its place, what is delivered twice would be two observations.
-            Some((_, name)) if self.time_is_declared => Err(TimeFault {
-                reason: RejectReason::MissingField,
-                message: format!(
-                    "the observation has no time at `{name}`, where the source declares it"
-                ),
-            }),
+            Some((_, name)) if self.time_is_declared => {
+                Err(TimeFault::missing("observation", name))
+            }
             _ => Ok(None),
         }
     }
@@ -548,49 +522,6 @@ impl Items {
         output.begin_item(self.next);
         self.next = self.next.saturating_add(1);
     }
-}
-
-impl Slots {
-    /// Wants the members of an observation and of a data array.
-    fn want(shape: &mut Shape) -> Result<Self, SetupProblem> {
-        // The order in which most clients write them.
-        shape.want_member("phenomenonTime")?;
-        let slots = Self {
-            result: shape.want_member("result")?,
-            datastream: shape.want(&Pointer::parse("/Datastream/@iot.id")?)?,
-            multi_datastream: shape.want_member("MultiDatastream")?,
-            components: shape.want_member("components")?,
-            data_array: shape.want_member("dataArray")?,
-            unknown: shape.want_unknown(|name| !name.contains('@'))?,
-        };
-        for name in UNREAD {
-            shape.want_member(name)?;
-        }
-        Ok(slots)
-    }
-}
-
-/// Returns where the time stands.
-fn times(
-    source: &SourceDeclaration,
-    places: &mut PairPlaces<'_>,
-) -> Result<Vec<(Slot, Box<str>)>, SetupProblem> {
-    let members = ["/phenomenonTime", "/resultTime"].map(Place::Pointer);
-    // Wanted in any case, so that neither is unknown.
-    let standard: Vec<(Slot, Box<str>)> = members
-        .into_iter()
-        .map(|place| Ok((places.want(place)?, place.to_string().into())))
-        .collect::<Result<_, SetupProblem>>()?;
-    let Some(declared) = &source.time else {
-        return Ok(standard);
-    };
-    let place = match declared.place().ok_or(SetupProblem::OnePlace)? {
-        // A field is a datastream; a time is a member.
-        Place::Field(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
-        Place::Pointer(pointer) => pointer.to_owned(),
-    };
-    let slot = places.want(Place::Pointer(&place))?;
-    Ok(vec![(slot, place.into())])
 }
 
 /// Returns the id in `…/Datastreams(id)/Observations`, without the quotes of a text.

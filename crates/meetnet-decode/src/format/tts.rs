@@ -216,18 +216,14 @@ impl TtsDecoder {
 
     /// Returns when the network server had the uplink, or the application server.
     fn received_at(&self, fields: &Fields<'_, '_>) -> Result<Option<i64>, TimeFault> {
-        for (slot, name) in [
+        let places = [
             (
                 self.slots.uplink_received_at,
                 "`uplink_message.received_at`",
             ),
             (self.slots.received_at, "`received_at`"),
-        ] {
-            if let Some(time) = instant::read(&self.received_at, fields.raw(slot), name)? {
-                return Ok(Some(time));
-            }
-        }
-        Ok(None)
+        ];
+        instant::read_first(&self.received_at, fields, places)
     }
 }
 

@@ -7,20 +7,47 @@ use meetnet_ingest::status::{SourceStatus, Statuses};
 use meetnet_ingest::{DupWindows, Intake, Sources, start};
 use meetnet_lake::journal::{Journal, JournalOptions};
 use meetnet_model::ids::SourceId;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{Scene, in_both};
 
 const SOURCE: &str = "station";
 
-/// What sources are made of, over a journal of the test's own.
+/// What sources are made of and run on, over a journal of the test's own.
 struct Parts {
+    runtime: Runtime,
     intake: Intake,
     windows: DupWindows,
     statuses: Statuses,
+    /// Ends behind everything that writes to it.
+    _journal: Journal,
+    _folder: TempDir,
 }
 
 impl Parts {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = JournalOptions {
+            reserve_bytes: 0,
+            ..JournalOptions::new(folder.path().join("journal"), folder.path().join("archive"))
+        };
+        let (journal, _) = Journal::open(options, b"{}").unwrap();
+        Self {
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap(),
+            intake: Intake::from_journal(&journal),
+            windows: DupWindows::default(),
+            statuses: Statuses::default(),
+            _journal: journal,
+            _folder: folder,
+        }
+    }
+
     /// A source of these topics, or none where there are none.
     fn sources(&self, scene: &Scene, topics: &[&str]) -> Sources {
         let mut options = scene.options.clone();
@@ -64,22 +91,8 @@ impl Parts {
 #[test]
 fn what_nobody_wants_any_more_is_not_collected() {
     in_both(|scene, _| {
-        let folder = tempfile::tempdir().unwrap();
-        let journal = JournalOptions {
-            reserve_bytes: 0,
-            ..JournalOptions::new(folder.path().join("journal"), folder.path().join("archive"))
-        };
-        let (journal, _) = Journal::open(journal, b"{}").unwrap();
-        let parts = Parts {
-            intake: Intake::from_journal(&journal),
-            windows: DupWindows::default(),
-            statuses: Statuses::default(),
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let parts = Parts::new();
+        let runtime = &parts.runtime;
         let shutdown = CancellationToken::new();
         let both = parts.sources(&scene, &["city/{sensor}", "park/{sensor}"]);
         let mut handles = runtime
@@ -152,22 +165,8 @@ fn what_nobody_wants_any_more_is_not_collected() {
 #[test]
 fn a_renamed_source_with_its_client_id_goes_on_with_the_session() {
     in_both(|scene, _| {
-        let folder = tempfile::tempdir().unwrap();
-        let journal = JournalOptions {
-            reserve_bytes: 0,
-            ..JournalOptions::new(folder.path().join("journal"), folder.path().join("archive"))
-        };
-        let (journal, _) = Journal::open(journal, b"{}").unwrap();
-        let parts = Parts {
-            intake: Intake::from_journal(&journal),
-            windows: DupWindows::default(),
-            statuses: Statuses::default(),
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let parts = Parts::new();
+        let runtime = &parts.runtime;
         let shutdown = CancellationToken::new();
         let sources = |id: &str| {
             let mut sources = parts.sources(&scene, &["city/{sensor}"]);

@@ -26,6 +26,9 @@ pub struct LakeReader {
 
 impl LakeReader {
     /// Opens every table in `storage`. What is noted there of damaged files is known from then on.
+    ///
+    /// # Errors
+    /// Where the notes or a table log cannot be read.
     pub fn open(storage: Arc<dyn LakeStorage>) -> Result<Self, LakeError> {
         // Before the tables: so whatever a note names is live in one of them, or was removed.
         damage::recall(&*storage)?;
@@ -38,6 +41,9 @@ impl LakeReader {
     }
 
     /// Takes in what has been committed since, new tables included; returns one consistent view.
+    ///
+    /// # Errors
+    /// Where a table log cannot be read; the next call takes in what this one has not.
     pub fn refresh(&mut self) -> Result<LakeSnapshot, LakeError> {
         let names = self.storage.folders("").map_err(|error| {
             let lake = self.storage.location().name();

@@ -154,14 +154,6 @@ impl MapEntry {
         }
     }
 
-    /// Returns the entry with what says that its value is a reading.
-    pub fn where_valid(self, valid: Validity) -> Self {
-        Self {
-            valid: Some(valid),
-            ..self
-        }
-    }
-
     /// Returns where the value stands; none unless exactly one place is named.
     pub fn place(&self) -> Option<Place<'_>> {
         Place::of(self.pointer.as_deref(), self.field.as_deref())

@@ -14,16 +14,12 @@ use arrow::datatypes::{
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::functions_aggregate::sum::Sum;
-use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, Documentation, EmitTo, Expr, GroupsAccumulator, Operator,
-    ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
-};
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::NullState;
 
+use crate::aggregates::Overrides;
 use crate::error::{QueryError, StatementFault};
 
 /// Type of a sum that is not finished.
@@ -31,105 +27,67 @@ const STATE: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
 /// Numbers of which the halves can be added up in 64 bits.
 const RUN: usize = 1 << 30;
 
-/// `sum`.
-#[derive(Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct WholeSum {
-    inner: Sum,
-}
+/// `sum` of whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct WholeSum;
 
-impl AggregateUDFImpl for WholeSum {
-    fn name(&self) -> &str {
-        self.inner.name()
+impl Overrides for WholeSum {
+    fn accumulator(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn Accumulator>> {
+        whole_or(args, |args| inner.accumulator(args))
     }
 
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arg_types)
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let (sum, is_distinct) = (args.return_type().clone(), args.is_distinct);
-        if !is_distinct && is_whole(&sum) {
-            return Ok(whole_total(&sum));
-        }
-        let inner = self.inner.accumulator(args)?;
-        Ok(if is_distinct {
-            distinct_total(&sum, inner)
-        } else {
-            inner
-        })
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+    fn state_fields(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: StateFieldsArgs,
+    ) -> Result<Vec<FieldRef>> {
         if args.is_distinct || !is_whole(args.return_type()) {
-            return self.inner.state_fields(args);
+            return inner.state_fields(args);
         }
         let name = format_state_name(args.name, "sum");
         Ok(vec![Arc::new(Field::new(name, STATE, true))])
     }
 
-    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.inner.groups_accumulator_supported(args)
-    }
-
     fn create_groups_accumulator(
-        &self,
+        self,
+        inner: &dyn AggregateUDFImpl,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        match args.return_type().clone() {
+        match args.return_type() {
             DataType::Int64 => Ok(Box::new(WholeTotals::<Int64Type>::new())),
             DataType::UInt64 => Ok(Box::new(WholeTotals::<UInt64Type>::new())),
-            _ => self.inner.create_groups_accumulator(args),
+            _ => inner.create_groups_accumulator(args),
         }
     }
 
-    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let (sum, is_distinct) = (args.return_type().clone(), args.is_distinct);
-        if !is_distinct && is_whole(&sum) {
-            return Ok(whole_total(&sum));
-        }
-        let inner = self.inner.create_sliding_accumulator(args)?;
-        Ok(if is_distinct {
-            distinct_total(&sum, inner)
-        } else {
-            inner
-        })
+    fn create_sliding_accumulator(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn Accumulator>> {
+        whole_or(args, |args| inner.create_sliding_accumulator(args))
     }
+}
 
-    fn reverse_expr(&self) -> ReversedUDAF {
-        self.inner.reverse_expr()
+/// Returns what adds up whole numbers, or the different ones that what `inner` makes gathers; for other values what it makes.
+fn whole_or(
+    args: AccumulatorArgs,
+    inner: impl FnOnce(AccumulatorArgs) -> Result<Box<dyn Accumulator>>,
+) -> Result<Box<dyn Accumulator>> {
+    let (sum, is_distinct) = (args.return_type().clone(), args.is_distinct);
+    if !is_distinct && is_whole(&sum) {
+        return Ok(whole_total(&sum));
     }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.inner.order_sensitivity()
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
-    }
-
-    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
-        self.inner.set_monotonicity(data_type)
-    }
-
-    fn simplify_expr_op_literal(
-        &self,
-        agg_function: &AggregateFunction,
-        arg: &Expr,
-        op: Operator,
-        lit: &Expr,
-        arg_is_left: bool,
-    ) -> Result<Option<Expr>> {
-        self.inner
-            .simplify_expr_op_literal(agg_function, arg, op, lit, arg_is_left)
-    }
-
-    fn value_from_stats(&self, statistics_args: &StatisticsArgs) -> Option<ScalarValue> {
-        self.inner.value_from_stats(statistics_args)
-    }
+    let inner = inner(args)?;
+    Ok(if is_distinct {
+        distinct_total(&sum, inner)
+    } else {
+        inner
+    })
 }
 
 fn is_whole(data_type: &DataType) -> bool {

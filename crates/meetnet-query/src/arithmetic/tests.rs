@@ -2,15 +2,20 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
-use datafusion::functions_aggregate::sum::Sum;
+use datafusion::functions_aggregate::sum::{Sum, sum_udaf};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{AggregateUDFImpl, EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::expressions::Column;
 
 use super::sum::WholeSum;
+use crate::aggregates::Overridden;
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
+
+fn whole_sum() -> Overridden<WholeSum> {
+    Overridden::new(sum_udaf(), WholeSum)
+}
 
 /// Makes what adds up whole numbers per group.
 fn totals(of: &dyn AggregateUDFImpl) -> Box<dyn GroupsAccumulator> {
@@ -45,7 +50,7 @@ fn numbers(seed: &mut u64) -> u64 {
 fn sums_of_groups_equal_those_that_do_not_look() {
     let mut seed = 7;
     for _ in 0..200 {
-        let (mut checked, mut plain) = (totals(&WholeSum::default()), totals(&Sum::default()));
+        let (mut checked, mut plain) = (totals(&whole_sum()), totals(&Sum::default()));
         let mut groups = 0;
         for _ in 0..numbers(&mut seed) % 4 + 1 {
             let rows = numbers(&mut seed) % 20;
@@ -88,11 +93,11 @@ fn sums_of_groups_equal_those_that_do_not_look() {
 #[test]
 fn a_partial_sum_may_be_larger_than_an_answer() {
     let most: [ArrayRef; 1] = [Arc::new(Int64Array::from(vec![i64::MAX, i64::MAX]))];
-    let mut part = totals(&WholeSum::default());
+    let mut part = totals(&whole_sum());
     part.update_batch(&most, &[0, 0], None, 1).expect("a sum");
     let state = part.state(EmitTo::All).expect("a state");
     let field = Arc::new(Field::new("n", DataType::Int64, true));
-    let declared = WholeSum::default().state_fields(StateFieldsArgs {
+    let declared = whole_sum().state_fields(StateFieldsArgs {
         name: "sum(n)",
         input_fields: &[Arc::clone(&field)],
         return_field: field,
@@ -102,7 +107,7 @@ fn a_partial_sum_may_be_larger_than_an_answer() {
     let declared = declared.expect("fields");
     assert_eq!(state[0].data_type(), declared[0].data_type());
 
-    let mut whole = totals(&WholeSum::default());
+    let mut whole = totals(&whole_sum());
     let least: [ArrayRef; 1] = [Arc::new(Int64Array::from(vec![-i64::MAX]))];
     whole.update_batch(&least, &[0], None, 1).expect("a sum");
     whole.merge_batch(&state, &[0], 1).expect("a sum");

@@ -13,7 +13,7 @@
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
-//! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: a sign goes before a power |
+//! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
 //! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
 //! | `IN` what Grafana makes of the search path: `search_path.rs` | `IN ('public')` |
@@ -25,7 +25,7 @@ use datafusion::common::format::ExplainFormat;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident,
-    ObjectName, Query, SelectItem, SetExpr, TableFactor, UnaryOperator, VisitMut, VisitorMut,
+    ObjectName, Query, SelectItem, SetExpr, TableFactor, VisitMut, VisitorMut,
 };
 
 use super::aliases;
@@ -36,6 +36,7 @@ use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
     null_texts, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two, text,
 };
+use super::powers::signed_power;
 use super::search_path::is_search_path;
 use super::time_format::{format_of, reading_format_of};
 use crate::catalog::SnapshotTables;
@@ -253,57 +254,6 @@ impl VisitorMut for Rewriter<'_> {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// Returns a power as PostgreSQL reads it, whose signs bind tighter and whose powers are taken from left to right. The parser
-/// takes the sign of all of a chain of powers, which then stands right of the power before it. Brackets are an expression.
-fn signed_power(expr: &Expr) -> Option<Expr> {
-    match expr {
-        Expr::UnaryOp {
-            op: op @ (UnaryOperator::Minus | UnaryOperator::Plus),
-            expr: powers,
-        } if is_power(powers) => Some(with_first(powers.as_ref().clone(), |first| Expr::UnaryOp {
-            op: *op,
-            expr: Box::new(first),
-        })),
-        Expr::BinaryOp {
-            left,
-            op: BinaryOperator::PGExp,
-            right: powers,
-        } if is_power(powers) => Some(with_first(powers.as_ref().clone(), |first| {
-            Expr::BinaryOp {
-                left: left.clone(),
-                op: BinaryOperator::PGExp,
-                right: Box::new(first),
-            }
-        })),
-        _ => None,
-    }
-}
-
-fn is_power(expr: &Expr) -> bool {
-    matches!(
-        expr,
-        Expr::BinaryOp {
-            op: BinaryOperator::PGExp,
-            ..
-        }
-    )
-}
-
-/// Puts something else in place of the first number of a chain of powers.
-fn with_first(mut powers: Expr, other: impl FnOnce(Expr) -> Expr) -> Expr {
-    let mut first = &mut powers;
-    while let Expr::BinaryOp {
-        left,
-        op: BinaryOperator::PGExp,
-        ..
-    } = first
-    {
-        first = left.as_mut();
-    }
-    *first = other(first.clone());
-    powers
 }
 
 /// What makes the format of DataFusion of one of PostgreSQL, or says what it cannot.

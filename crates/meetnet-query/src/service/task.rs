@@ -9,8 +9,8 @@ use arrow::array::RecordBatch;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{InListExpr, Literal};
@@ -234,12 +234,26 @@ impl Task {
         };
         let context = shared.sessions.task_context(&session, &self.room);
         let context = context.map_err(classify)?;
-        let mut stream = execute_stream(physical, context).map_err(classify)?;
+        let stream = execute_stream(physical, context).map_err(classify)?;
+        let shown = |batch: Result<RecordBatch, DataFusionError>| {
+            batch.and_then(|batch| names.shown(batch)).map_err(classify)
+        };
+        // What the work holds goes before the reader has come to the end.
+        self.answer(stream, &header, shown).await?;
+        self.read_out().await
+    }
 
+    /// Hands the batches of a plan to the reader, up to the limits of an answer; `shown` makes what clients are shown of them.
+    async fn answer(
+        &mut self,
+        mut stream: SendableRecordBatchStream,
+        header: &AnswerHeader,
+        shown: impl Fn(Result<RecordBatch, DataFusionError>) -> Result<RecordBatch, QueryError>,
+    ) -> Result<(), QueryError> {
+        let row_limit = self.limits.rows;
         let (mut rows, mut bytes) = (0, 0_u64);
         while let Some(batch) = self.clock.run(stream.next()).await? {
-            let batch = batch.and_then(|batch| names.shown(batch));
-            let batch = batch.map_err(classify)?;
+            let batch = shown(batch)?;
             if batch.num_rows() == 0 {
                 continue;
             }
@@ -257,7 +271,7 @@ impl Task {
             }
             // Before the header: who has no room is refused, and gets no answer that breaks off.
             let counted = self.counted(of_batch).await?;
-            self.send_header(&header);
+            self.send_header(header);
             if batch.num_rows() > 0 {
                 let batch_rows = batch.num_rows() as u64;
                 self.send(batch, counted).await?;
@@ -269,10 +283,8 @@ impl Task {
                 break;
             }
         }
-        self.send_header(&header);
-        // What the work holds goes before the reader has come to the end.
-        drop(stream);
-        self.read_out().await
+        self.send_header(header);
+        Ok(())
     }
 
     /// A caller that went away drops the receiver and stops this task: nothing to do here.

@@ -126,7 +126,10 @@ pub(super) fn settings(
         Some(header) => {
             let name = HeaderName::from_str(header.get_ref()).ok();
             if name.is_none() {
-                let message = format!("`{}` is no name of a header", header.get_ref());
+                let message = format!(
+                    "`{}` is no name of a header; write one such as X-Forwarded-For",
+                    header.get_ref()
+                );
                 document.problem(header.span(), message);
             }
             name

@@ -127,7 +127,11 @@ impl<'a> Document<'a> {
             Some(DeValue::Array(sources)) => sources,
             // Said when sources are read: that they are no list.
             Some(_) => return,
-            None => return self.problem(at..at, "overrides a source, but the file has none"),
+            None => {
+                let message =
+                    "overrides a source, but the file has none; add one, or unset the variable";
+                return self.problem(at..at, message);
+            }
         };
         for source in sources.iter_mut() {
             let DeValue::Table(table) = source.get_mut() else {
@@ -144,7 +148,9 @@ impl<'a> Document<'a> {
         }
         self.problem(
             at..at,
-            format!("overrides the source `{id}`, which the file does not have"),
+            format!(
+                "overrides the source `{id}`, which the file does not have; name one that it has, or unset the variable"
+            ),
         );
     }
 

@@ -9,6 +9,7 @@ use meetnet_ingest::http::is_fixed_path;
 use meetnet_model::calendar::DAY_US;
 use meetnet_model::ids::{LicenceId, SourceId};
 use meetnet_model::licence::Licence;
+use meetnet_model::quantity::DurationText;
 use meetnet_model::registry::{self, RegisteredDevice, WrittenDevice};
 use meetnet_model::source::{
     DeviceDeclaration, MapEntry, SecretRef, SourceDeclaration, SourceKind, TimeWindow, WireFormat,
@@ -131,7 +132,8 @@ pub(super) fn read_all(document: &mut Document<'_>, folder: &Path) -> Vec<ReadSo
         }) = &source.config.transport
             && let Some(other) = owner_of_path(&sources, path)
         {
-            let message = format!("source `{other}` has the path {path} already");
+            let message =
+                format!("source `{other}` has the path {path} already; give this one another");
             document.problem(source.id_span.clone(), message);
         }
         if let Some(span) = &source.client_id_span
@@ -198,18 +200,8 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
             None
         }
     };
-    if let Some(csv) = &raw.csv
-        && format.is_some_and(|format| format != WireFormat::Csv)
-    {
-        let message = "`csv` says how tables are written; remove it, or write format = \"csv\"";
-        document.problem(csv.span(), message);
-    }
-    if let Some(units) = &raw.units
-        && format.is_some_and(|format| format != WireFormat::Ecowitt)
-    {
-        let message =
-            "`units` is for format = \"ecowitt\" only; write the unit of each field in `map`";
-        document.problem(units.span(), message);
+    if let Some(format) = format {
+        check_format_keys(document, &raw, format);
     }
     let transport = match kind {
         Kind::Polled(polled) => source_poll::read(document, polled, &raw, &section_span)
@@ -220,24 +212,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         Kind::Files => Some(Transport::Files),
     };
     let named_properties = source_poll::named_properties(&raw);
-    let default_window = match kind {
-        // What an API answers was not timed by a device, and a backfill asks for years.
-        Kind::Polled(_) => TimeWindow {
-            back_us: POLLED_BACK_US,
-            ..TimeWindow::default()
-        },
-        Kind::Mqtt | Kind::Http | Kind::Files => TimeWindow::default(),
-    };
-    let window = |text: Option<meetnet_model::quantity::DurationText>, default: i64| {
-        text.map_or(default, |text| text.micros())
-    };
-    let time_window = match raw.time_window {
-        None => default_window,
-        Some(raw) => TimeWindow {
-            back_us: window(raw.back, default_window.back_us),
-            ahead_us: window(raw.ahead, default_window.ahead_us),
-        },
-    };
+    let time_window = time_window(raw.time_window, kind);
     if let (Some(after), Kind::Files) = (&raw.silent_after, kind) {
         let message = "files come when somebody imports them, so their source is never silent; remove `silent_after`";
         document.problem(after.span(), message);
@@ -315,6 +290,44 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         named_properties,
         device_places,
     })
+}
+
+/// Names keys that belong to another format.
+fn check_format_keys(document: &mut Document<'_>, raw: &raw::Source, format: WireFormat) {
+    if let Some(csv) = &raw.csv
+        && format != WireFormat::Csv
+    {
+        let message = "`csv` says how tables are written; remove it, or write format = \"csv\"";
+        document.problem(csv.span(), message);
+    }
+    if let Some(units) = &raw.units
+        && format != WireFormat::Ecowitt
+    {
+        let message =
+            "`units` is for format = \"ecowitt\" only; write the unit of each field in `map`";
+        document.problem(units.span(), message);
+    }
+}
+
+/// Returns of which times a message can speak: as it is declared, else as its kind allows.
+fn time_window(declared: Option<raw::TimeWindow>, kind: Kind) -> TimeWindow {
+    let default = match kind {
+        // What an API answers was not timed by a device, and a backfill asks for years.
+        Kind::Polled(_) => TimeWindow {
+            back_us: POLLED_BACK_US,
+            ..TimeWindow::default()
+        },
+        Kind::Mqtt | Kind::Http | Kind::Files => TimeWindow::default(),
+    };
+    let Some(declared) = declared else {
+        return default;
+    };
+    let micros =
+        |text: Option<DurationText>, default: i64| text.map_or(default, |text| text.micros());
+    TimeWindow {
+        back_us: micros(declared.back, default.back_us),
+        ahead_us: micros(declared.ahead, default.ahead_us),
+    }
 }
 
 /// Reads the devices of a source: those of its section first, then those of its registry.

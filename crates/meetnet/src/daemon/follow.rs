@@ -8,11 +8,41 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use arc_swap::ArcSwap;
-use meetnet_lake::lake::LakeReader;
+use meetnet_lake::lake::{LakeReader, check_property_units};
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_lake::storage::LakeStorage;
 use meetnet_publish::Readiness;
+use tokio::runtime::Handle;
 use tracing::{info, warn};
+
+use super::write_side::lake_failure;
+use super::{blocking, licences};
+use crate::config::{Config, Secrets};
+use crate::failure::Failure;
+
+/// Starts to follow the tables, where they hold nothing that the configuration does not allow; returns where they lie, too.
+///
+/// # Errors
+/// `Usage` where the lake cannot be had, or licences or units of the declarations are others than those of the tables; `Work`
+/// where the tables cannot be read.
+pub(super) async fn start(
+    config: &Config,
+    secrets: &Secrets,
+    readiness: Readiness,
+) -> Result<(Arc<dyn LakeStorage>, Follower), Failure> {
+    let storage = config.lake.storage(secrets, Handle::current());
+    let storage = storage.map_err(Failure::Usage)?;
+    let (lake, poll_interval) = (Arc::clone(&storage), config.lake.poll_interval);
+    let follower = blocking(move || Follower::start(lake, poll_interval, readiness))
+        .await?
+        .map_err(Failure::Work)?;
+    let snapshot = follower.shared();
+    licences::allow(&config.declarations, &snapshot.load().stored_licences())
+        .map_err(Failure::Usage)?;
+    let (lake, declared) = (Arc::clone(&storage), Arc::clone(&config.declarations));
+    blocking(move || check_property_units(&lake, &declared).map_err(lake_failure)).await??;
+    Ok((storage, follower))
+}
 
 /// The thread that follows a lake.
 pub(super) struct Follower {

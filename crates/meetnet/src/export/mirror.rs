@@ -127,51 +127,49 @@ pub(super) async fn run(
 
     let mut progress = ProgressLine::start();
     progress.amounts.total = Some(list.files.iter().map(|file| file.bytes).sum());
-    let (mut fetched, mut there) = (0, 0);
-    let mut paths = BTreeSet::new();
-    for file in &list.files {
-        let path = file.path(wanted.dataset).ok_or_else(|| {
-            let url = &file.url;
-            Failure::Work(anyhow!(
-                "the service names a file outside of the dataset: {url}"
-            ))
-        })?;
-        let target = folder.join(&path);
-        if holds(&target, file).map_err(Failure::Work)? {
-            there += 1;
-            progress.amounts.bytes += file.bytes;
-            progress.pass().await;
-        } else {
-            if let Some(parent) = target.parent() {
-                make_folder(parent)?;
-            }
-            service.fetch(file, &target, &mut progress).await?;
-            fetched += 1;
-        }
-        paths.insert(path);
-    }
-    let mut live = paths.clone();
+    let present = service
+        .fetch_missing(&list, wanted.dataset, &folder, &mut progress)
+        .await?;
+    let mut live = present.paths.clone();
     let of_whole = whole.iter().flat_map(|whole| &whole.files);
     live.extend(of_whole.filter_map(|file| file.path(wanted.dataset)));
     let earlier = forget_others(&folder, wanted.dataset, &live).map_err(Failure::Work)?;
-    let removed = earlier.removed;
     let mut mirrored = list.files.clone();
     mirrored.extend(earlier.kept.into_iter().filter(|file| {
         !file
             .path(wanted.dataset)
-            .is_some_and(|path| paths.contains(&path))
+            .is_some_and(|path| present.paths.contains(&path))
     }));
     let others = mirrored.len() - list.files.len();
     write_list(&folder.join(LIST), &mirrored).map_err(Failure::Work)?;
     drop(progress);
+    tell(&list, &folder, &present, earlier.removed, others);
+    Ok(())
+}
+
+/// The files of a list, once the folder has all of them.
+#[derive(Debug, Default)]
+struct Present {
+    /// Below the folder of the dataset.
+    paths: BTreeSet<PathBuf>,
+    /// How many were fetched for it.
+    fetched: usize,
+    /// How many it had before.
+    there: usize,
+}
+
+/// Tells what a folder has now; `others`: so many files of earlier runs, which are live and were not asked for.
+fn tell(list: &FileList, folder: &Path, present: &Present, removed: usize, others: usize) {
     let rows: u64 = list.files.iter().map(|file| file.rows).sum();
     let bytes: u64 = list.files.iter().map(|file| file.bytes).sum();
     eprintln!(
-        "{} with {} and {} in {}: {fetched} fetched, {there} there already, {removed} removed; complete through {}",
+        "{} with {} and {} in {}: {} fetched, {} there already, {removed} removed; complete through {}",
         counted(list.files.len() as u64, "file"),
         counted(rows, "row"),
         SizeText(bytes).rounded(),
         folder.display(),
+        present.fetched,
+        present.there,
         list.stable_time
     );
     if others > 0 {
@@ -198,7 +196,6 @@ pub(super) async fn run(
             "licence {licence}: files below licence={licence}/, which name whom to attribute"
         );
     }
-    Ok(())
 }
 
 /// The service that files come from.
@@ -223,6 +220,40 @@ impl Service<'_> {
             .await
             .context("the list of files is not what a meetnet of this version gives")
             .map_err(Failure::Work)
+    }
+
+    /// Fetches what the folder of a dataset has not, of a list.
+    async fn fetch_missing(
+        &self,
+        list: &FileList,
+        dataset: &str,
+        folder: &Path,
+        progress: &mut ProgressLine,
+    ) -> Result<Present, Failure> {
+        let mut present = Present::default();
+        for file in &list.files {
+            let path = file.path(dataset).ok_or_else(|| {
+                let url = &file.url;
+                Failure::Work(anyhow!(
+                    "the service names a file outside of the dataset: {url}; nothing was written for it, tell whoever \
+                     runs the service"
+                ))
+            })?;
+            let target = folder.join(&path);
+            if holds(&target, file).map_err(Failure::Work)? {
+                present.there += 1;
+                progress.amounts.bytes += file.bytes;
+                progress.pass().await;
+            } else {
+                if let Some(parent) = target.parent() {
+                    make_folder(parent)?;
+                }
+                self.fetch(file, &target, progress).await?;
+                present.fetched += 1;
+            }
+            present.paths.insert(path);
+        }
+        Ok(present)
     }
 
     /// Fetches a file, or what is missing of it. One that came whole with other bytes than its hash says is fetched once

@@ -107,18 +107,11 @@ pub(super) async fn run(
                 } else {
                     begun
                 };
-                match edited(text, environment) {
-                    // As if it had been typed, and to be seen: an editor leaves nothing on the terminal.
-                    Ok(Some(text)) => {
-                        let shown = format!("{}\n", text.trim_end());
-                        went_out(io::stdout().lock().write_all(shown.as_bytes()))?;
-                        script.clear();
-                        // What had begun is in it.
-                        drop(entry.take());
-                        edited_lines = text.trim_end().lines().map(str::to_owned).collect();
-                    }
-                    Ok(None) => {}
-                    Err(error) => eprintln!("{error:#}"),
+                if let Some(lines) = lines_from_editor(text, environment)? {
+                    script.clear();
+                    // What had begun is in it.
+                    drop(entry.take());
+                    edited_lines = lines;
                 }
             }
             Flow::Quit => break,
@@ -129,6 +122,27 @@ pub(super) async fn run(
         eprintln!("meetnet: the history was not saved: {error}");
     }
     Ok(())
+}
+
+/// Opens a text in an editor; returns the lines of what it gives back, which are as if they had been typed. None where it gives
+/// nothing back, and where it cannot be opened, which is said.
+fn lines_from_editor(
+    text: &str,
+    environment: &Environment,
+) -> Result<Option<VecDeque<String>>, Failure> {
+    let text = match edited(text, environment) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            eprintln!("{error:#}");
+            return Ok(None);
+        }
+    };
+    let text = text.trim_end();
+    // To be seen: an editor leaves nothing on the terminal.
+    let shown = format!("{text}\n");
+    went_out(io::stdout().lock().write_all(shown.as_bytes()))?;
+    Ok(Some(text.lines().map(str::to_owned).collect()))
 }
 
 /// Adds what was typed to the history.

@@ -1,12 +1,11 @@
 //! Hours of the built-in dataset `heat_hourly` from pushed messages: when a row appears, how it is revised, what stays of it
 //! after a restart and after an erasure.
 
-use crate::desk::{self, push, start, wait_for};
+use crate::desk::{self, TIME, push, start, wait_for};
 use crate::process::{answer, http};
 
 /// Commits at once, so that the test need not wait for what is derived from commits.
 const LAKE: &str = "[lake]\ncommit_age_max = \"200ms\"\n";
-const TIME: &str = r#"time = { pointer = "/ts", format = "unix" }"#;
 
 const ROWS: &str = "SELECT sensor_id, observations, round(coverage, 2) AS coverage, mean, quality, licence \
                     FROM heat_hourly ORDER BY sensor_id";

@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::process::{Running, http, wait_until_ready};
 
+/// A key by which its messages say when they were measured.
+pub(crate) const TIME: &str = r#"time = { pointer = "/ts", format = "unix" }"#;
+
 /// Returns a configuration: `sections` and the listeners on free ports, and the source with further `keys`.
 pub(crate) fn config(sections: &str, keys: &str) -> String {
     format!(

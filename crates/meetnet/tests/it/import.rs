@@ -3,22 +3,8 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use crate::desk;
 use crate::process::{Running, answer, meetnet, refusal, run, text, wait_until_ready};
-
-const CONFIG: &str = r#"
-[http]
-listen = "127.0.0.1:0"
-[ingest_http]
-listen = "127.0.0.1:0"
-[[source]]
-id = "desk"
-kind = "http"
-format = "json"
-sensor_id = { pointer = "/id" }
-time = { pointer = "/ts", format = "unix" }
-licence = "CC0-1.0"
-map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
-"#;
 
 /// A source that is never asked and never listened to: nothing but files, whose names say which station they are of.
 const FILES: &str = r#"
@@ -104,7 +90,7 @@ fn lines(count: i64) -> String {
 fn files_become_rows_once() {
     let dir = tempfile::tempdir().expect("a folder");
     let config = dir.path().join("meetnet.toml");
-    std::fs::write(&config, CONFIG).expect("a file");
+    std::fs::write(&config, desk::config("", desk::TIME)).expect("a file");
     let config = config.display().to_string();
     let file = dir.path().join("history.ndjson");
     std::fs::write(&file, lines(50) + "rubbish\n").expect("a file");

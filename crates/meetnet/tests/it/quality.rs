@@ -1,23 +1,9 @@
 //! `meetnet quality` without a daemon and with one: flags of imported rows, and by which rules they are.
 
+use crate::desk;
 use crate::process::{Running, answer, refusal, wait_until_ready};
 
-const CONFIG: &str = r#"
-[http]
-listen = "127.0.0.1:0"
-[ingest_http]
-listen = "127.0.0.1:0"
-[schemas]
-dir = "schemas"
-[[source]]
-id = "desk"
-kind = "http"
-format = "json"
-sensor_id = { pointer = "/id" }
-time = { pointer = "/ts", format = "unix" }
-licence = "CC0-1.0"
-map = [{ dataset = "heat", property = "air_temperature", pointer = "/t", unit = "Cel" }]
-"#;
+const SECTIONS: &str = "[schemas]\ndir = \"schemas\"\n";
 
 /// The property as the program has it, with another limit of the spike test.
 const PROPERTY: &str = r#"
@@ -36,7 +22,7 @@ spike = { suspect = SUSPECT }
 fn stored_rows_are_flagged_again_once() {
     let dir = tempfile::tempdir().expect("a folder");
     let config = dir.path().join("meetnet.toml");
-    std::fs::write(&config, CONFIG).expect("a file");
+    std::fs::write(&config, desk::config(SECTIONS, desk::TIME)).expect("a file");
     let schemas = dir.path().join("schemas");
     std::fs::create_dir(&schemas).expect("a folder");
     let declare = |suspect: &str| {

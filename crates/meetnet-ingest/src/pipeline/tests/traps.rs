@@ -1,6 +1,6 @@
 //! What goes wrong with sensors in the field, and what becomes of it: value, quality and reject, from the bytes to the table.
 
-use meetnet_model::source::{Sentinel, Validity};
+use meetnet_model::source::{MapEntry, Sentinel, Validity};
 use meetnet_model::time::format_rfc3339;
 
 use super::*;
@@ -35,10 +35,13 @@ fn trapped() -> Arc<Declarations> {
                 WireFormat::Json,
                 vec![
                     map("air", "pm10", "/pm10", "ug/m3"),
-                    map("air", "no2", "/no2", "ug/m3").where_valid(Validity {
-                        pointer: Some("/no2_ok".to_owned()),
-                        ..Validity::default()
-                    }),
+                    MapEntry {
+                        valid: Some(Validity {
+                            pointer: Some("/no2_ok".to_owned()),
+                            ..Validity::default()
+                        }),
+                        ..map("air", "no2", "/no2", "ug/m3")
+                    },
                     map("heat", "relative_humidity", "/h", "%"),
                 ],
             )

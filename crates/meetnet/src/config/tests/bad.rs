@@ -377,7 +377,7 @@ fn the_environment_is_checked_too() {
     check_with(
         SOURCE,
         &[("MEETNET_SOURCE__GARDEN__URL", "mqtt://broker")],
-        "environment variable MEETNET_SOURCE__GARDEN__URL: overrides the source `garden`, which the file does not have",
+        "environment variable MEETNET_SOURCE__GARDEN__URL: overrides the source `garden`, which the file does not have; name one that it has, or unset the variable",
     );
     check_with(
         "",

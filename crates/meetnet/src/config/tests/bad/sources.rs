@@ -276,7 +276,7 @@ fn paths_and_names_of_push_sources() {
             pushed("a", "ecowitt", roof),
             pushed("b", "airrohr", roof)
         ),
-        "city/meetnet.toml:10: source `a` has the path /roof already",
+        "city/meetnet.toml:10: source `a` has the path /roof already; give this one another",
     );
     check(
         &format!("{listen}{}", pushed("a", "ecowitt", "database = \"x\"")),

@@ -1,0 +1,229 @@
+//! Aggregate functions that compute something in another way, and are in everything else what they were.
+//!
+//! The trait of such functions has more than twenty questions, and every one that is not handed on to the function within would be
+//! answered by a default, without an error. So they are handed on once, here.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, AggregateFunctionParams, WindowFunctionParams,
+};
+use datafusion::logical_expr::function::{
+    AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs,
+};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator, Operator,
+    ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
+};
+
+/// Puts a function that does something in another way in the place of that of a session.
+///
+/// # Errors
+/// Where the session has no function of that name.
+pub(crate) fn override_function(
+    state: &mut SessionState,
+    name: &str,
+    overrides: impl Overrides,
+) -> Result<()> {
+    let overridden = Overridden::new(state.udaf(name)?, overrides);
+    state.register_udaf(Arc::new(AggregateUDF::new_from_impl(overridden)))?;
+    Ok(())
+}
+
+/// What is done in another way than `inner` does it: what an implementation leaves out is done by `inner`.
+pub(crate) trait Overrides: Copy + Debug + Eq + Hash + Send + Sync + 'static {
+    fn accumulator(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn Accumulator>> {
+        inner.accumulator(args)
+    }
+
+    fn state_fields(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: StateFieldsArgs,
+    ) -> Result<Vec<FieldRef>> {
+        inner.state_fields(args)
+    }
+
+    fn create_groups_accumulator(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        inner.create_groups_accumulator(args)
+    }
+
+    fn create_sliding_accumulator(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn Accumulator>> {
+        inner.create_sliding_accumulator(args)
+    }
+}
+
+/// A function with what it does in another way.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Overridden<O> {
+    inner: Arc<AggregateUDF>,
+    overrides: O,
+}
+
+impl<O> Overridden<O> {
+    pub(crate) fn new(inner: Arc<AggregateUDF>, overrides: O) -> Self {
+        Self { inner, overrides }
+    }
+
+    fn inner(&self) -> &dyn AggregateUDFImpl {
+        self.inner.inner().as_ref()
+    }
+}
+
+// What a later version of the trait asks about has to be handed on, too.
+#[warn(clippy::missing_trait_methods)]
+impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
+    fn name(&self) -> &str {
+        self.inner().name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner().aliases()
+    }
+
+    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.inner().schema_name(params)
+    }
+
+    fn human_display(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.inner().human_display(params)
+    }
+
+    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
+        self.inner().window_function_schema_name(params)
+    }
+
+    fn display_name(&self, params: &AggregateFunctionParams) -> Result<String> {
+        self.inner().display_name(params)
+    }
+
+    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
+        self.inner().window_function_display_name(params)
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner().signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.inner().return_type(arg_types)
+    }
+
+    fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
+        self.inner().return_field(arg_fields)
+    }
+
+    fn is_nullable(&self) -> bool {
+        self.inner().is_nullable()
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.overrides.accumulator(self.inner(), args)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        self.overrides.state_fields(self.inner(), args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        self.inner().groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        self.overrides.create_groups_accumulator(self.inner(), args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.overrides
+            .create_sliding_accumulator(self.inner(), args)
+    }
+
+    fn with_beneficial_ordering(
+        self: Arc<Self>,
+        beneficial_ordering: bool,
+    ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        let inner = Arc::clone(self.inner.inner());
+        let ordered = inner.with_beneficial_ordering(beneficial_ordering)?;
+        Ok(ordered.map(|inner| {
+            let inner = Arc::new(AggregateUDF::new_from_shared_impl(inner));
+            Arc::new(Self::new(inner, self.overrides)) as Arc<dyn AggregateUDFImpl>
+        }))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        self.inner().order_sensitivity()
+    }
+
+    fn simplify(&self) -> Option<AggregateFunctionSimplification> {
+        self.inner().simplify()
+    }
+
+    fn simplify_expr_op_literal(
+        &self,
+        agg_function: &AggregateFunction,
+        arg: &Expr,
+        op: Operator,
+        lit: &Expr,
+        arg_is_left: bool,
+    ) -> Result<Option<Expr>> {
+        self.inner()
+            .simplify_expr_op_literal(agg_function, arg, op, lit, arg_is_left)
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        self.inner().reverse_expr()
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner().coerce_types(arg_types)
+    }
+
+    fn is_descending(&self) -> Option<bool> {
+        self.inner().is_descending()
+    }
+
+    fn value_from_stats(&self, statistics_args: &StatisticsArgs) -> Option<ScalarValue> {
+        self.inner().value_from_stats(statistics_args)
+    }
+
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        self.inner().default_value(data_type)
+    }
+
+    fn supports_null_handling_clause(&self) -> bool {
+        self.inner().supports_null_handling_clause()
+    }
+
+    fn supports_within_group_clause(&self) -> bool {
+        self.inner().supports_within_group_clause()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner().documentation()
+    }
+
+    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
+        self.inner().set_monotonicity(data_type)
+    }
+}
