@@ -41,11 +41,7 @@ impl AnalyzerRule for OpaqueCasts {
         rewrite::expressions(
             plan,
             |expr| cast_of(expr).is_some(),
-            |expr, schema| match expr {
-                // Each of its parts is a column of its own, and would need its own name back.
-                Expr::GroupingSet(_) => Ok(Transformed::no(expr)),
-                expr => expr.transform_up(|expr| Ok(of_cast(expr, schema))),
-            },
+            |expr, schema| expr.transform_up(|expr| Ok(of_cast(expr, schema))),
         )
     }
 

@@ -39,6 +39,10 @@ pub(super) fn unsupported(text: &str) -> String {
     }
     let what = text.strip_prefix("Unsupported ast node ").unwrap_or(text);
     let instead = match what {
+        "COUNT DISTINCT with multiple arguments" => {
+            "; write count(DISTINCT (a, b)), or SELECT count(*) FROM (SELECT DISTINCT a, b FROM …)"
+        }
+        "Only identifiers and literals are supported in tuples" => "; write struct(a + 1, b)",
         "TOP" => "; write LIMIT at the end",
         _ if what.starts_with("FETCH") => "; write LIMIT",
         _ if what.starts_with("Pivot ") => {
@@ -104,6 +108,7 @@ fn known(text: &str) -> Option<String> {
         .or_else(|| range(text))
         .or_else(|| cast(text))
         .or_else(|| call(text))
+        .or_else(|| argument(text))
         .or_else(|| grouping(text))
         .or_else(|| types(text))
         .or_else(|| position(text))
@@ -213,6 +218,28 @@ fn call(text: &str) -> Option<String> {
     Some(format!(
         "`{name}` cannot be called so: {}",
         reasons.join("; ")
+    ))
+}
+
+/// An argument of a table function that is no constant of its type.
+fn argument(text: &str) -> Option<String> {
+    if text == "Arguments must be literals" {
+        return Some(
+            "the arguments of a table function must be known before the statement runs; columns, placeholders and what cannot be \
+             computed are none"
+                .to_owned(),
+        );
+    }
+    let (position, rest) = text.strip_prefix("Argument #")?.split_once(" must be ")?;
+    let (what, got) = rest.split_once(", got ")?;
+    let what = what.trim_end_matches(" or NULL");
+    // A type has a name, and an expression is written out.
+    let hint = match got.contains(['{', '(']) {
+        true => "; placeholders, columns and what divides by zero are none",
+        false => "",
+    };
+    Some(format!(
+        "argument {position} of the table function must be {what} that is known before the statement runs{hint}"
     ))
 }
 
