@@ -40,6 +40,7 @@ pub(crate) use geometry::register as register_geometry;
 pub use prepare::{PgExecute, PgPrepare, execute, prepare};
 pub use settings::{SETTINGS, setting};
 pub use statements::{PgStatement, statements};
+pub(crate) use time_format::reading_format_of;
 pub(crate) use type_name::register as register_type_names;
 pub(crate) use types::{EXTENSION_KEY, JSON_EXTENSION};
 pub use types::{PgScalar, PgType};

@@ -7,6 +7,7 @@
 //! | `every(x)` | `bool_and(x)` |
 //! | `date_trunc('day', time, zone)` | `time_bucket(INTERVAL '1 day', time, zone)` |
 //! | `timezone('Europe/Brussels', time)` | `time AT TIME ZONE 'Europe/Brussels'` |
+//! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
@@ -19,12 +20,64 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
+use crate::error::{QueryError, StatementFault};
+use crate::postgres::reading_format_of;
+
 /// Writes a statement, or the one that is to be explained, in the words that DataFusion plans.
-pub(super) fn respell(statement: &mut Statement) {
+///
+/// # Errors
+/// Where it reads times by a pattern of PostgreSQL that there is nothing for.
+pub(super) fn respell(statement: &mut Statement) -> Result<(), QueryError> {
     match statement {
-        Statement::Statement(parsed) => respell_parsed(parsed),
-        Statement::Explain(explain) => respell(&mut explain.statement),
+        Statement::Statement(parsed) => {
+            if let ControlFlow::Break(message) = parsed.visit(&mut Patterns) {
+                return Err(QueryError::of_statement(
+                    StatementFault::Unsupported,
+                    message,
+                ));
+            }
+            respell_parsed(parsed);
+        }
+        Statement::Explain(explain) => return respell(&mut explain.statement),
         _ => {}
+    }
+    Ok(())
+}
+
+/// Makes formats of the patterns that times are read by. In PostgreSQL's dialect `to_char` has such too, and its rewriter makes
+/// formats of all.
+struct Patterns;
+
+impl VisitorMut for Patterns {
+    /// What cannot be read.
+    type Break = String;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        let Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let name = match function.name.0.as_slice() {
+            [part] => part.as_ident().map(|name| name.value.to_lowercase()),
+            _ => None,
+        };
+        let Some(name @ ("to_timestamp" | "to_date")) = name.as_deref() else {
+            return ControlFlow::Continue(());
+        };
+        let FunctionArguments::List(list) = &mut function.args else {
+            return ControlFlow::Continue(());
+        };
+        for argument in list.args.iter_mut().skip(1) {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else {
+                continue;
+            };
+            if let Value::SingleQuotedString(pattern) = &mut value.value {
+                match reading_format_of(pattern) {
+                    Ok(format) => *pattern = format,
+                    Err(message) => return ControlFlow::Break(format!("`{name}`: {message}")),
+                }
+            }
+        }
+        ControlFlow::Continue(())
     }
 }
 
