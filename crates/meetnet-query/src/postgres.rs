@@ -35,6 +35,7 @@ pub use arrays::array_elements;
 pub(crate) use casts::{name_casts, register as register_casts};
 pub use copy::{CopyArgument, CopyOut, copy_out};
 pub(crate) use escapes::escape_by_backslash;
+pub(crate) use functions::formatted_call;
 pub use geometry::ewkb;
 pub(crate) use geometry::register as register_geometry;
 pub use prepare::{PgExecute, PgPrepare, execute, prepare};

@@ -318,6 +318,11 @@ pub(super) fn arguments(function: &Function) -> Vec<&Expr> {
         .collect()
 }
 
+/// Returns what a call of `format` joins, as far as it is known here.
+pub(crate) fn formatted_call(function: &Function) -> Option<Expr> {
+    formatted(&arguments(function))
+}
+
 /// Returns what `format('%I.%I', …)` joins: texts (`%s`), and names (`%I`), which need no quotes here. None for anything
 /// else that it can do.
 fn formatted(arguments: &[&Expr]) -> Option<Expr> {

@@ -1,4 +1,5 @@
-//! Tables of the catalogue that never have rows: there are no indexes, constraints, triggers or policies. Clients join them all the same. And columns of others that never have a value.
+//! Tables of the catalogue that never have rows: there are no indexes, constraints, triggers or policies. Clients join them
+//! all the same. And columns of others that never have a value.
 
 use arrow::array::new_empty_array;
 use arrow::datatypes::DataType;
