@@ -265,10 +265,10 @@ fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Uses>> {
                     }
                     Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
                         if let Expr::Placeholder(placeholder) = expr.as_ref()
-                            && let of @ DataType::Interval(_) = field.data_type()
+                            && matches!(field.data_type(), DataType::Interval(_))
                         {
                             let uses = found.entry(name_of(placeholder)).or_default();
-                            uses.types.push(of.clone());
+                            uses.types.push(field.data_type().clone());
                         }
                     }
                     _ => {}

@@ -96,8 +96,8 @@ pub(crate) fn beside_stars(query: &mut Query) -> BTreeMap<String, String> {
 }
 
 /// Gives columns names of their own that DataFusion may call the same, as it leaves casts and subqueries out of what it calls them:
-/// those with such in them, and what is written twice. Returns what they are called, by that name: a cast as what is cast, the others as
-/// they are written.
+/// those with such in them, and what is written twice. Returns what they are called, by that name: a cast as what is cast, the
+/// others as they are written.
 pub(crate) fn apart(query: &mut Query) -> BTreeMap<String, String> {
     let mut made_up = BTreeMap::new();
     let Some(select) = first_select_mut(&mut query.body) else {
