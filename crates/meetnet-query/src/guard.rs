@@ -56,10 +56,11 @@ const TIME_FORMATS_MAX: usize = 20;
 /// Centroids of an approximate percentile: room for all of them is made for each group.
 const CENTROIDS_MAX: u64 = 10_000;
 /// Aggregates whose state grows with the rows they see: computed for each row of a window, they are the square of it.
-const GATHERING: [&str; 7] = [
+const GATHERING: [&str; 8] = [
     "array_agg",
     "string_agg",
     "median",
+    "mode",
     "percentile_cont",
     "approx_median",
     "approx_percentile_cont",

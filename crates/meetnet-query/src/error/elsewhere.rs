@@ -39,10 +39,6 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "safe_cast" | "to_number" => "TRY_CAST(x AS DOUBLE)",
         "mod" => "a % b",
         "timezone" => "time AT TIME ZONE 'Europe/Brussels'",
-        "mode" => {
-            "SELECT value, count(*) FROM … GROUP BY value ORDER BY count(*) DESC, value LIMIT 1; per group, row_number() over \
-             such counts"
-        }
         "make_interval" => {
             "make_interval(hours => n), with years, months, weeks, days, hours, mins or secs, each once"
         }

@@ -315,6 +315,7 @@ async fn psql_lists_functions() {
             "public|coverage|double precision|time, interval, from, to|true",
             "public|first|anyelement|value, time|true",
             "public|last|anyelement|value, time|true",
+            "public|mode|anyelement|value|true",
             "public|time_weighted_avg|double precision|value, time [, 'locf' | 'linear']|true",
         ],
     )
