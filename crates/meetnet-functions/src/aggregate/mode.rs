@@ -13,7 +13,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 
-use crate::call::{Parameter, coerce, misplanned, uncoerced};
+use crate::call::{Parameter, coerce, uncoerced};
 use crate::described::{FunctionDescription, FunctionKind};
 
 /// `mode`.
@@ -88,16 +88,11 @@ impl AggregateUDFImpl for Mode {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        if args.is_distinct {
-            return Err(misplanned(
-                &MODE,
-                "with DISTINCT every value would come once",
-            ));
-        }
         let data_type = args.return_field.data_type().clone();
         Ok(Box::new(Counts {
             converter: RowConverter::new(vec![SortField::new(data_type.clone())])?,
             data_type,
+            is_distinct: args.is_distinct,
             counts: HashMap::new(),
             bytes: 0,
         }))
@@ -109,6 +104,8 @@ impl AggregateUDFImpl for Mode {
 struct Counts {
     data_type: DataType,
     converter: RowConverter,
+    /// With DISTINCT each comes once.
+    is_distinct: bool,
     counts: HashMap<Box<[u8]>, i64>,
     /// Bytes of all keys.
     bytes: usize,
@@ -117,6 +114,7 @@ struct Counts {
 impl Counts {
     fn add(&mut self, value: &[u8], count: i64) {
         match self.counts.get_mut(value) {
+            Some(_) if self.is_distinct => {}
             Some(known) => *known += count,
             None => {
                 self.bytes += value.len();
