@@ -1,9 +1,12 @@
-//! Aggregates over the observations of a series: the first and the last one, an average by time, and how many came.
+//! Aggregates over the observations of a series: the first and the last one, the most frequent, an average by time, and how many
+//! came.
 
 mod coverage;
 mod edge;
+mod mode;
 mod weighted;
 
 pub(crate) use coverage::{COVERAGE, Coverage};
 pub(crate) use edge::{Edge, FIRST, FirstOrLast, LAST};
+pub(crate) use mode::{MODE, Mode};
 pub(crate) use weighted::{TIME_WEIGHTED_AVG, TimeWeighted};

@@ -26,7 +26,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub use described::{FunctionDescription, FunctionKind};
 
-use aggregate::{Coverage, Edge, FirstOrLast, TimeWeighted};
+use aggregate::{Coverage, Edge, FirstOrLast, Mode, TimeWeighted};
 use scalar::{ScalarFunction, ScalarSpec};
 use time::{DateTrunc, PARTS, Spans, TimeBucket, TimeGrid, TimePart};
 use window::{Interpolate, Locf};
@@ -62,6 +62,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
     }
     state.register_udaf(Arc::new(AggregateUDF::new_from_impl(TimeWeighted::new())))?;
     state.register_udaf(Arc::new(AggregateUDF::new_from_impl(Coverage::new())))?;
+    state.register_udaf(Arc::new(AggregateUDF::new_from_impl(Mode::new())))?;
     state.register_udwf(Arc::new(WindowUDF::new_from_impl(Locf::new())))?;
     state.register_udwf(Arc::new(WindowUDF::new_from_impl(Interpolate::new())))?;
     state.register_udtf(time::GRID.name, Arc::new(TimeGrid));
@@ -79,6 +80,7 @@ pub fn descriptions() -> impl Iterator<Item = &'static FunctionDescription> {
         &aggregate::LAST,
         &aggregate::TIME_WEIGHTED_AVG,
         &aggregate::COVERAGE,
+        &aggregate::MODE,
     ];
     of_series
         .into_iter()

@@ -16,20 +16,23 @@ use arrow::compute::kernels::numeric;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs,
     ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr_common::datum;
+use datafusion::sql::sqlparser::ast;
 
 mod sum;
 #[cfg(test)]
@@ -38,7 +41,11 @@ mod tests;
 use sum::WholeSum;
 
 use crate::aggregates::override_function;
+use crate::error::{QueryError, StatementFault, shortened};
 use crate::rewrite;
+
+/// How much of an argument an error repeats.
+const SHOWN_BYTES_MAX: usize = 100;
 
 /// Puts `sum` and the differences of unsigned numbers in their place. [`CheckedWholeNumbers`] goes behind it.
 ///
@@ -113,17 +120,47 @@ impl AnalyzerRule for CheckedWholeNumbers {
         rewrite::expressions(
             plan,
             |expr| Operation::of_expr(expr).is_some(),
-            |expr, schema| match expr {
-                // Each of its parts is a column of its own, and would need its own name back.
-                Expr::GroupingSet(_) => Ok(Transformed::no(expr)),
-                expr => expr.transform_up(|expr| Ok(checked(expr, schema))),
-            },
+            |expr, schema| expr.transform_up(|expr| Ok(checked(expr, schema))),
         )
     }
 
     fn name(&self) -> &str {
         "checked_whole_numbers"
     }
+}
+
+/// Refuses an argument of a table function in which whole numbers do not fit their type: such arguments are computed while the
+/// statement is planned, before [`CheckedWholeNumbers`].
+///
+/// # Errors
+/// Where they do not; what else is wrong with it, whoever computes it says.
+pub(crate) fn check_constant(argument: Expr, written: &ast::Expr) -> Result<()> {
+    if !argument.exists(|expr| Ok(Operation::of_expr(expr).is_some()))? {
+        return Ok(());
+    }
+    let schema = DFSchema::empty();
+    let simplifier = ExprSimplifier::new(SimplifyContext::builder().build());
+    let Ok(argument) = simplifier.coerce(argument, &schema) else {
+        return Ok(());
+    };
+    let with_checks = argument
+        .clone()
+        .transform_up(|expr| Ok(checked(expr, &schema)))
+        .data()?;
+    // What ends in an error when it is computed stays an expression.
+    let is_constant = |expr: Expr| {
+        let simplified = simplifier.simplify(expr);
+        simplified.is_ok_and(|expr| matches!(expr, Expr::Literal(..)))
+    };
+    if !is_constant(argument) || is_constant(with_checks) {
+        return Ok(());
+    }
+    let written = shortened(written.to_string(), SHOWN_BYTES_MAX);
+    let message = format!(
+        "out of range: a number in `{written}` does not fit the type that it is computed in; whole numbers end at \
+         9223372036854775807"
+    );
+    Err(QueryError::of_statement(StatementFault::OutOfRange, message).into())
 }
 
 /// Returns the function that an operator on whole numbers becomes; every other expression as it is.

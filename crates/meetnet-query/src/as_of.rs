@@ -23,6 +23,7 @@ use meetnet_lake::snapshot::TableSnapshot;
 use meetnet_model::common::timestamp_type;
 use meetnet_model::time::with_seconds;
 
+use crate::arithmetic::check_constant;
 use crate::catalog::{SCHEMA, SnapshotTables};
 use crate::encode::{format_time, type_name};
 use crate::error::{QueryError, QueryErrorKind};
@@ -52,7 +53,7 @@ impl RelationPlanner for AsOfPlanner {
         } = &relation
         else {
             if let TableFactor::Function { args, .. } = &relation {
-                self.note_unsteady(args, context);
+                self.look_at(args, context)?;
             }
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
@@ -64,7 +65,7 @@ impl RelationPlanner for AsOfPlanner {
             .and_then(|dataset| self.0.get(dataset));
         // Names of other things are for the planners after this one, which also refuse unknown ones.
         let Some(table) = table else {
-            self.note_unsteady(&arguments.args, context);
+            self.look_at(&arguments.args, context)?;
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let at = instant(reference.table(), arguments, context)?;
@@ -83,7 +84,14 @@ impl RelationPlanner for AsOfPlanner {
 
 impl AsOfPlanner {
     /// Notes that a table function is called with what changes. What cannot be planned here may well change.
-    fn note_unsteady(&self, arguments: &[FunctionArg], context: &mut dyn RelationPlannerContext) {
+    ///
+    /// # Errors
+    /// Where a number in an argument does not fit its type.
+    fn look_at(
+        &self,
+        arguments: &[FunctionArg],
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<()> {
         let schema = DFSchema::empty();
         for argument in arguments {
             let (FunctionArg::Unnamed(value)
@@ -92,14 +100,18 @@ impl AsOfPlanner {
             let FunctionArgExpr::Expr(value) = value else {
                 continue;
             };
-            let is_steady = context
-                .sql_to_expr(value.clone(), &schema)
-                .and_then(|value| value.exists(|part| Ok(is_unsteady(part))))
-                .is_ok_and(|changes| !changes);
+            let planned = context.sql_to_expr(value.clone(), &schema);
+            let is_steady = planned
+                .as_ref()
+                .is_ok_and(|planned| !planned.exists(|part| Ok(is_unsteady(part))).unwrap_or(true));
             if !is_steady {
                 self.0.is_unsteady.store(true, Ordering::Relaxed);
             }
+            if let Ok(planned) = planned {
+                check_constant(planned, value)?;
+            }
         }
+        Ok(())
     }
 }
 

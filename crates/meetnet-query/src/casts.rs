@@ -16,7 +16,6 @@ use arrow::compute::CastOptions;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::format::DEFAULT_CAST_OPTIONS;
-use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -40,11 +39,7 @@ impl AnalyzerRule for OpaqueCasts {
         rewrite::expressions(
             plan,
             |expr| cast_of(expr).is_some(),
-            |expr, schema| match expr {
-                // Each of its parts is a column of its own, and would need its own name back.
-                Expr::GroupingSet(_) => Ok(Transformed::no(expr)),
-                expr => rewrite::parts(expr, |part| call_for(part, schema)),
-            },
+            |expr, schema| rewrite::parts(expr, |part| call_for(part, schema)),
         )
     }
 

@@ -19,7 +19,7 @@ mod elsewhere;
 mod words;
 
 use elsewhere::instead;
-use words::{in_words, unsupported};
+use words::{in_words, of_syntax, same_columns, unsupported};
 
 /// What callers branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -314,8 +314,8 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
 
 /// Makes the error of a statement that cannot be read.
 pub(crate) fn unreadable(what: impl fmt::Display) -> QueryError {
+    let what = of_syntax(&what.to_string());
     let message = format!("the SQL could not be read: {what}");
-    let message = message.replace(", found: EOF", ", found: the end of the statement");
     QueryError::of_statement(StatementFault::Syntax, message)
 }
 
@@ -511,7 +511,7 @@ fn of_schema(error: &SchemaError) -> QueryError {
             );
             QueryError::of_statement(StatementFault::AmbiguousColumn, message)
         }
-        other => QueryError::new(QueryErrorKind::BadRequest, first_line(&other.to_string())),
+        other => QueryError::new(QueryErrorKind::BadRequest, same_columns(other)),
     }
 }
 

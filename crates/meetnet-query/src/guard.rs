@@ -28,12 +28,15 @@ const OPERATORS_MAX: usize = 2_000;
 const BRACKETS_MAX: usize = 200;
 /// Commas: each parts two expressions, columns or values, and planning looks at all of them many times.
 const COMMAS_MAX: usize = 20_000;
-/// Words of PostgreSQL's dialect that become a comparison with every type, dataset or column, and how often they may stand
+/// Words of PostgreSQL's dialect that become a comparison with every type, dataset, function or column, and how often they may stand
 /// in a statement: its plan grows by a hundred expressions with each.
-const LISTING: [&str; 5] = [
+const LISTING: [&str; 8] = [
     "current_setting",
     "format_type",
     "obj_description",
+    "pg_get_function_arguments",
+    "pg_get_function_identity_arguments",
+    "pg_get_function_result",
     "regclass",
     "regtype",
 ];
@@ -53,10 +56,11 @@ const TIME_FORMATS_MAX: usize = 20;
 /// Centroids of an approximate percentile: room for all of them is made for each group.
 const CENTROIDS_MAX: u64 = 10_000;
 /// Aggregates whose state grows with the rows they see: computed for each row of a window, they are the square of it.
-const GATHERING: [&str; 7] = [
+const GATHERING: [&str; 8] = [
     "array_agg",
     "string_agg",
     "median",
+    "mode",
     "percentile_cont",
     "approx_median",
     "approx_percentile_cont",

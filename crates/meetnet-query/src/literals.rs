@@ -30,15 +30,7 @@ pub(crate) struct ReadableTexts;
 
 impl AnalyzerRule for ReadableTexts {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        rewrite::expressions(
-            plan,
-            |expr| read(expr).is_some(),
-            |expr, _| match expr {
-                // Each of its parts is a column of its own, and would need its own name back.
-                Expr::GroupingSet(_) => Ok(Transformed::no(expr)),
-                expr => readable(expr),
-            },
-        )
+        rewrite::expressions(plan, |expr| read(expr).is_some(), |expr, _| readable(expr))
     }
 
     fn name(&self) -> &str {

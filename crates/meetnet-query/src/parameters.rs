@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::expr::{BinaryExpr, Cast, Placeholder, TryCast};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use meetnet_model::time::with_seconds;
 
 use crate::encode::type_name;
@@ -69,10 +70,9 @@ impl ParameterValue {
     }
 
     /// Returns the value in the one type that its placeholder is used as, where there is one.
-    fn typed(&self, name: &str, types: &[DataType]) -> Result<ScalarValue> {
-        let only = types
-            .first()
-            .filter(|first| types.iter().all(|of| of == *first));
+    fn typed(&self, name: &str, uses: &Uses) -> Result<ScalarValue> {
+        let first = uses.types.first();
+        let only = first.filter(|first| uses.types.iter().all(|of| of == *first));
         let list = only.filter(|only| lists::is_list(only));
         let text = match self {
             Self::Null => return list.map_or(Ok(ScalarValue::Null), ScalarValue::try_from),
@@ -98,19 +98,46 @@ impl ParameterValue {
         let Some(first) = only else {
             return Ok(plain);
         };
-        let whole = match first {
-            DataType::Timestamp(..) => with_seconds(text),
-            _ => None,
+        let read = match first {
+            DataType::Timestamp(..) => {
+                let whole = with_seconds(text).map_or(plain, ScalarValue::from);
+                let time = whole.cast_to(first).ok();
+                // `now() - $1` is planned as a difference of times.
+                time.or_else(|| span(text).filter(|_| uses.is_only_summed()))
+            }
+            DataType::Interval(_) | DataType::Duration(_) => span(text),
+            first => plain.cast_to(first).ok(),
         };
-        let plain = whole.map_or(plain, ScalarValue::from);
-        plain.cast_to(first).map_err(|_| {
+        read.ok_or_else(|| {
+            let hint = match first {
+                DataType::Interval(_) | DataType::Duration(_) => {
+                    "; a span of time is written as 7 days or 90 minutes"
+                }
+                _ => "",
+            };
             wrong(format!(
-                "the value of ${name} is no {}: `{}`",
+                "the value of ${name} is no {}: `{}`{hint}",
                 type_name(first),
                 text.chars().take(40).collect::<String>()
             ))
         })
     }
+}
+
+/// Returns the span of time that a text says, `7 days` or `INTERVAL '7 days'`. A number without a unit is none: it would be one of
+/// months.
+fn span(text: &str) -> Option<ScalarValue> {
+    const WORD: &str = "interval";
+    let text = text.trim();
+    let text = match text.split_at_checked(WORD.len()) {
+        Some((word, span)) if word.eq_ignore_ascii_case(WORD) => span.trim().trim_matches('\''),
+        _ => text,
+    };
+    if text.parse::<f64>().is_ok() {
+        return None;
+    }
+    let of_sql = DataType::Interval(IntervalUnit::MonthDayNano);
+    ScalarValue::from(text).cast_to(&of_sql).ok()
 }
 
 /// Returns the list that a text says.
@@ -154,11 +181,11 @@ pub(crate) fn bind(plan: LogicalPlan, values: &Parameters) -> Result<LogicalPlan
     }
     let mut elements = 0_usize;
     let mut bound = Vec::with_capacity(values.len());
+    let unused = Uses::default();
     for (name, value) in values {
-        let uses = used.get(name);
-        let types = uses.map_or(&[][..], |uses| uses.types.as_slice());
-        let value = of_the_day(value.typed(name, types)?)?;
-        if let (ScalarValue::List(list), Some(uses)) = (&value, uses) {
+        let uses = used.get(name).unwrap_or(&unused);
+        let value = of_the_day(value.typed(name, uses)?)?;
+        if let ScalarValue::List(list) = &value {
             elements = elements.saturating_add(list.values().len().saturating_mul(uses.places));
         }
         bound.push((name.clone(), value));
@@ -196,8 +223,16 @@ fn of_the_day(value: ScalarValue) -> Result<ScalarValue> {
 struct Uses {
     /// How often it stands there.
     places: usize,
+    /// In how many of them it is added to something, or taken from it.
+    sums: usize,
     /// What it is used as.
     types: Vec<DataType>,
+}
+
+impl Uses {
+    fn is_only_summed(&self) -> bool {
+        self.sums == self.places
+    }
 }
 
 /// Returns the placeholders of a plan by name.
@@ -207,15 +242,36 @@ fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Uses>> {
         let is_limit = matches!(node, LogicalPlan::Limit(_));
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                if let Expr::Placeholder(placeholder) = expr {
-                    let name = placeholder.id.trim_start_matches('$').to_owned();
-                    let uses = found.entry(name).or_default();
-                    uses.places += 1;
-                    if let Some(field) = &placeholder.field {
-                        uses.types.push(field.data_type().clone());
-                    } else if is_limit {
-                        uses.types.push(DataType::Int64);
+                match expr {
+                    Expr::Placeholder(placeholder) => {
+                        let uses = found.entry(name_of(placeholder)).or_default();
+                        uses.places += 1;
+                        if let Some(field) = &placeholder.field {
+                            uses.types.push(field.data_type().clone());
+                        } else if is_limit {
+                            uses.types.push(DataType::Int64);
+                        }
                     }
+                    Expr::BinaryExpr(BinaryExpr {
+                        left,
+                        op: Operator::Plus | Operator::Minus,
+                        right,
+                    }) => {
+                        for side in [left, right] {
+                            if let Expr::Placeholder(placeholder) = side.as_ref() {
+                                found.entry(name_of(placeholder)).or_default().sums += 1;
+                            }
+                        }
+                    }
+                    Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+                        if let Expr::Placeholder(placeholder) = expr.as_ref()
+                            && matches!(field.data_type(), DataType::Interval(_))
+                        {
+                            let uses = found.entry(name_of(placeholder)).or_default();
+                            uses.types.push(field.data_type().clone());
+                        }
+                    }
+                    _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -227,6 +283,11 @@ fn placeholders(plan: &LogicalPlan) -> Result<HashMap<String, Uses>> {
         }
     }
     Ok(found)
+}
+
+/// Returns the name of a placeholder, without `$`.
+fn name_of(placeholder: &Placeholder) -> String {
+    placeholder.id.trim_start_matches('$').to_owned()
 }
 
 fn wrong(message: String) -> DataFusionError {

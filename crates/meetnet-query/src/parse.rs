@@ -389,12 +389,13 @@ impl dialect::Dialect for CountingDialect {
         self.of.is_delimited_identifier_start(ch)
     }
 
+    /// Of `SELECT 5#3` a name would be made, `#3`, and 5 be called so.
     fn is_identifier_start(&self, ch: char) -> bool {
-        self.of.is_identifier_start(ch)
+        ch != '#' && self.of.is_identifier_start(ch)
     }
 
     fn is_identifier_part(&self, ch: char) -> bool {
-        self.of.is_identifier_part(ch)
+        ch != '#' && self.of.is_identifier_part(ch)
     }
 
     fn is_custom_operator_part(&self, ch: char) -> bool {

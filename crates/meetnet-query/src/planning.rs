@@ -163,7 +163,7 @@ pub(crate) async fn planned(
     check_groups(&statement, session.aggregate_functions())?;
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
-            respell(&mut statement);
+            respell(&mut statement)?;
             let (plan, names) = planned_or_renamed(session, statement, rename_columns).await?;
             (plan, ShownNames::Distinct(names))
         }

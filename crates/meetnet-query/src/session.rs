@@ -21,7 +21,9 @@ use crate::as_of::AsOfPlanner;
 use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
+use crate::distinct_rows::DistinctRows;
 use crate::functions::{self, CallShare};
+use crate::grouping_sets::GroupingColumns;
 use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
 use crate::literals::ReadableTexts;
@@ -66,11 +68,13 @@ impl Sessions {
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
+            .with_analyzer_rule(Arc::new(GroupingColumns))
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
+            .with_analyzer_rule(Arc::new(DistinctRows::new()))
             .with_physical_optimizer_rule(Arc::new(TimesFirst))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))

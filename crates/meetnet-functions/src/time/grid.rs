@@ -84,7 +84,10 @@ fn span(args: &[Expr]) -> Result<Option<Span>> {
     let mut values = Vec::with_capacity(args.len());
     for arg in args {
         let Expr::Literal(value, _) = arg else {
-            return Err(misplanned(&GRID, "its arguments must be constants"));
+            return Err(misplanned(
+                &GRID,
+                "its arguments must be constants, which placeholders and columns are not",
+            ));
         };
         values.push(value);
     }

@@ -39,15 +39,15 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "safe_cast" | "to_number" => "TRY_CAST(x AS DOUBLE)",
         "mod" => "a % b",
         "timezone" => "time AT TIME ZONE 'Europe/Brussels'",
-        "mode" => {
-            "SELECT value, count(*) FROM … GROUP BY value ORDER BY count(*) DESC, value LIMIT 1; per group, row_number() over \
-             such counts"
+        "make_interval" => {
+            "make_interval(hours => n), with years, months, weeks, days, hours, mins or secs, each once"
         }
-        "make_interval" => "CAST(concat(n, ' hours') AS INTERVAL), or INTERVAL '90 minutes'",
         "md5" | "sha1" | "sha256" => {
             "the value itself, which compares and groups as well: hashes are not made here"
         }
-        "format" | "printf" => "concat(a, ' ', b), or to_char(time, '%Y-%m-%d')",
+        "format" | "printf" => {
+            "format('%s of %s', a, b), which knows %s alone, concat(a, ' ', b), or to_char(time, '%Y-%m-%d')"
+        }
         "len" => "length(text)",
         "charindex" => "strpos(text, part)",
         "ucase" => "upper(text)",

@@ -3,6 +3,9 @@
 //! Their texts are matched, since most of these errors are of one type. One that is not known stays as it is, so that a newer
 //! DataFusion can at worst make a message less helpful.
 
+use datafusion::common::SchemaError;
+
+use super::{first_line, shortened};
 use crate::literals::cell;
 
 /// What stands before a text and says which library, or which step of it, found the error.
@@ -20,6 +23,9 @@ const PREFIXES: [&str; 8] = [
 const CALL_HELP: &str = ". No function matches the given name";
 const TIME_FORMS: &str = "2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00";
 
+/// How much of an expression is repeated.
+const SHOWN_BYTES_MAX: usize = 100;
+
 /// Returns what a client is told of an error in a statement; `text` is one line.
 pub(super) fn in_words(text: &str) -> String {
     let text = without_prefixes(text);
@@ -28,6 +34,15 @@ pub(super) fn in_words(text: &str) -> String {
         false => text,
     };
     known(text).unwrap_or_else(|| without_tree.to_owned())
+}
+
+/// Returns what a client is told of a text that is no statement.
+pub(super) fn of_syntax(text: &str) -> String {
+    let text = text.replace(", found: EOF", ", found: the end of the statement");
+    text.replace(
+        "No infix parser for token Sharp",
+        "write a XOR b in place of a # b, which PostgreSQL's protocol alone has;",
+    )
 }
 
 /// Returns what a client is told that nobody has built.
@@ -39,6 +54,10 @@ pub(super) fn unsupported(text: &str) -> String {
     }
     let what = text.strip_prefix("Unsupported ast node ").unwrap_or(text);
     let instead = match what {
+        "COUNT DISTINCT with multiple arguments" => {
+            "; write count(DISTINCT (a, b)), or SELECT count(*) FROM (SELECT DISTINCT a, b FROM …)"
+        }
+        "Only identifiers and literals are supported in tuples" => "; write struct(a + 1, b)",
         "TOP" => "; write LIMIT at the end",
         _ if what.starts_with("FETCH") => "; write LIMIT",
         _ if what.starts_with("Pivot ") => {
@@ -104,7 +123,9 @@ fn known(text: &str) -> Option<String> {
         .or_else(|| range(text))
         .or_else(|| cast(text))
         .or_else(|| call(text))
+        .or_else(|| argument(text))
         .or_else(|| grouping(text))
+        .or_else(|| same_names(text))
         .or_else(|| types(text))
         .or_else(|| position(text))
         .or_else(|| subquery(text))
@@ -113,11 +134,17 @@ fn known(text: &str) -> Option<String> {
 /// Texts that stand for a time, a zone or a span of time.
 fn time(text: &str) -> Option<String> {
     if let Some(rest) = text.strip_prefix("Error parsing timestamp from '") {
-        // Behind a format of one's own stands what is wrong with it.
-        let (value, _) = rest.split_once("': ")?;
-        let has_format = value.contains("' using format '");
-        return (!has_format)
-            .then(|| format!("`{value}` is no time; write {TIME_FORMS} (UTC without an offset)"));
+        let (value, why) = rest.split_once("': ")?;
+        return Some(match value.rsplit_once("' using format '") {
+            None => format!("`{value}` is no time; write {TIME_FORMS} (UTC without an offset)"),
+            Some((value, format)) if format.contains('%') => {
+                format!("`{value}` is no time of the format `{format}`: {why}")
+            }
+            Some((_, format)) => format!(
+                "`{format}` is no format that times are read by; write %Y-%m-%d %H:%M:%S, or in PostgreSQL's patterns \
+                 YYYY-MM-DD HH24:MI:SS"
+            ),
+        });
     }
     if let Some(rest) = text.strip_prefix("Invalid timezone \"") {
         let (zone, _) = rest.rsplit_once("\": ")?;
@@ -128,9 +155,15 @@ fn time(text: &str) -> Option<String> {
     let span = text
         .strip_prefix("Invalid input syntax for type interval: \"")?
         .strip_suffix('"')?;
-    Some(format!(
-        "`{span}` is no span of time; write for example INTERVAL '90 minutes' or INTERVAL '7 days'"
-    ))
+    // In a parameter or a text.
+    Some(match span.get(..9) {
+        Some(word) if word.eq_ignore_ascii_case("interval ") => format!(
+            "`{span}` is no span of time as a text is one; write 7 days or 90 minutes, without INTERVAL"
+        ),
+        _ => format!(
+            "`{span}` is no span of time; write for example INTERVAL '90 minutes' or INTERVAL '7 days'"
+        ),
+    })
 }
 
 /// Numbers that do not fit the type that they are computed in.
@@ -216,6 +249,28 @@ fn call(text: &str) -> Option<String> {
     ))
 }
 
+/// An argument of a table function that is no constant of its type.
+fn argument(text: &str) -> Option<String> {
+    if text == "Arguments must be literals" {
+        return Some(
+            "the arguments of a table function must be known before the statement runs; columns, placeholders and what cannot be \
+             computed are none"
+                .to_owned(),
+        );
+    }
+    let (position, rest) = text.strip_prefix("Argument #")?.split_once(" must be ")?;
+    let (what, got) = rest.split_once(", got ")?;
+    let what = what.trim_end_matches(" or NULL");
+    // A type has a name, and an expression is written out.
+    let hint = match got.contains(['{', '(']) {
+        true => "; placeholders, columns and what divides by zero are none",
+        false => "",
+    };
+    Some(format!(
+        "argument {position} of the table function must be {what} that is known before the statement runs{hint}"
+    ))
+}
+
 /// A column beside aggregates that is neither grouped by nor in one.
 fn grouping(text: &str) -> Option<String> {
     let (clause, rest) = text
@@ -226,6 +281,58 @@ fn grouping(text: &str) -> Option<String> {
     Some(format!(
         "`{column}` in {clause} must stand in GROUP BY, or inside an aggregate such as max(…) or avg(…)"
     ))
+}
+
+/// Two columns of one name, counted as those of a `*` are.
+fn same_names(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once(" require unique expression names but the expression \"")?;
+    let (first, rest) = rest.split_once("\" at position ")?;
+    let (before, rest) = rest.split_once(" and \"")?;
+    let (_, rest) = rest.rsplit_once("\" at position ")?;
+    let (behind, _) = rest.split_once(' ')?;
+    let [before, behind] = [before, behind].map(|position| position.parse::<usize>());
+    let (before, behind) = (before.ok()? + 1, behind.ok()? + 1);
+    // Behind a cast's AS stands a bracket.
+    let alias = first.rsplit_once(" AS ").map(|(_, alias)| alias);
+    Some(match alias.filter(|alias| !alias.contains(')')) {
+        Some(alias) => format!(
+            "columns {before} and {behind} are both called `{alias}`; call one of them otherwise: AS {alias}_2"
+        ),
+        None => unlike(
+            &format!("columns {before} and {behind} have the same name"),
+            first,
+        ),
+    })
+}
+
+/// Returns what is said of columns that cannot be told apart.
+pub(super) fn same_columns(error: &SchemaError) -> String {
+    match error {
+        SchemaError::DuplicateQualifiedField { qualifier, name } => {
+            let table = qualifier.table();
+            format!(
+                "there are two columns `{qualifier}.{name}`, as two tables of one FROM are called `{table}`; call each otherwise: \
+                 FROM {table} AS a JOIN {table} AS b"
+            )
+        }
+        SchemaError::DuplicateUnqualifiedField { name } => {
+            unlike("two expressions have the same name", name)
+        }
+        other => first_line(&other.to_string()).to_owned(),
+    }
+}
+
+/// Returns what is said of two expressions of one name, which nobody has given them.
+fn unlike(what: &str, name: &str) -> String {
+    let hint = match name.contains("(<subquery>)") {
+        true => {
+            ", as subqueries are left out of names; compute these in a WITH, and JOIN it: WITH s AS (SELECT max(x) AS most FROM t) \
+             SELECT a > s.most FROM u CROSS JOIN s"
+        }
+        false => "; give one of them another with AS",
+    };
+    let name = shortened(name.to_owned(), SHOWN_BYTES_MAX);
+    format!("{what}, `{name}`{hint}")
 }
 
 /// Two types that do not go together.

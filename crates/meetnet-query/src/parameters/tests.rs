@@ -38,6 +38,24 @@ async fn values_take_the_place_of_placeholders() {
     check("time < $to", &[("to", february.clone())], 300).await;
     check("time < $to", &[("to", text("2026-02-01 00:00"))], 300).await;
     check(
+        "time < TIMESTAMP '2026-01-31T00:00:00Z' + $1",
+        &[("1", text("1 day"))],
+        300,
+    )
+    .await;
+    check(
+        "time < TIMESTAMP '2026-01-31T00:00:00Z' + $1::interval",
+        &[("1", text("INTERVAL '24 hours'"))],
+        300,
+    )
+    .await;
+    check(
+        "TIMESTAMP '2026-02-01T00:00:00Z' - time > $1",
+        &[("1", text("0 hours"))],
+        300,
+    )
+    .await;
+    check(
         "segment_id = $segment AND time < $to AND time < $to",
         &[("to", february), ("segment", text("2"))],
         100,
@@ -166,6 +184,29 @@ async fn wrong_values_are_named() {
         "the value of $segment is no int64: `x`",
     )
     .await;
+    for (condition, value, message) in [
+        (
+            "time < now() - $1::interval",
+            "7",
+            "the value of $1 is no interval: `7`; a span of time is written as 7 days or 90 minutes",
+        ),
+        (
+            "now() - time > $1",
+            "a week",
+            "the value of $1 is no interval: `a week`; a span of time is written",
+        ),
+        // It is compared, and not taken off.
+        (
+            "time > $1",
+            "7 days",
+            "the value of $1 is no timestamp: `7 days`",
+        ),
+    ] {
+        let sql = format!("SELECT count(*) FROM counts WHERE {condition}");
+        let error = count(&sql, &[("1", text(value))]).await;
+        let error = error.expect_err(message);
+        assert!(error.contains(message), "{error}");
+    }
     let error = count("SELECT count(*) FROM counts", &[("1", text("1"))]).await;
     assert!(error.expect_err("no placeholder").contains("$1"));
 }

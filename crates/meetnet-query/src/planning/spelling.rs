@@ -7,6 +7,9 @@
 //! | `every(x)` | `bool_and(x)` |
 //! | `date_trunc('day', time, zone)` | `time_bucket(INTERVAL '1 day', time, zone)` |
 //! | `timezone('Europe/Brussels', time)` | `time AT TIME ZONE 'Europe/Brussels'` |
+//! | `make_interval(days => 1, hours => n)` | `1 * INTERVAL '1 day' + n * INTERVAL '1 hour'` |
+//! | `format('%s of %s', a, b)` | `concat('', a, ' of ', b, '')`; only of `%s` and `%I` |
+//! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
@@ -19,12 +22,64 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
+use crate::error::{QueryError, StatementFault};
+use crate::postgres::{formatted_call, reading_format_of};
+
 /// Writes a statement, or the one that is to be explained, in the words that DataFusion plans.
-pub(super) fn respell(statement: &mut Statement) {
+///
+/// # Errors
+/// Where it reads times by a pattern of PostgreSQL that there is nothing for.
+pub(super) fn respell(statement: &mut Statement) -> Result<(), QueryError> {
     match statement {
-        Statement::Statement(parsed) => respell_parsed(parsed),
-        Statement::Explain(explain) => respell(&mut explain.statement),
+        Statement::Statement(parsed) => {
+            if let ControlFlow::Break(message) = parsed.visit(&mut Patterns) {
+                return Err(QueryError::of_statement(
+                    StatementFault::Unsupported,
+                    message,
+                ));
+            }
+            respell_parsed(parsed);
+        }
+        Statement::Explain(explain) => return respell(&mut explain.statement),
         _ => {}
+    }
+    Ok(())
+}
+
+/// Makes formats of the patterns that times are read by. In PostgreSQL's dialect `to_char` has such too, and its rewriter makes
+/// formats of all.
+struct Patterns;
+
+impl VisitorMut for Patterns {
+    /// What cannot be read.
+    type Break = String;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        let Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let name = match function.name.0.as_slice() {
+            [part] => part.as_ident().map(|name| name.value.to_lowercase()),
+            _ => None,
+        };
+        let Some(name @ ("to_timestamp" | "to_date")) = name.as_deref() else {
+            return ControlFlow::Continue(());
+        };
+        let FunctionArguments::List(list) = &mut function.args else {
+            return ControlFlow::Continue(());
+        };
+        for argument in list.args.iter_mut().skip(1) {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else {
+                continue;
+            };
+            if let Value::SingleQuotedString(pattern) = &mut value.value {
+                match reading_format_of(pattern) {
+                    Ok(format) => *pattern = format,
+                    Err(message) => return ControlFlow::Break(format!("`{name}`: {message}")),
+                }
+            }
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -128,13 +183,12 @@ fn respelled(function: &mut Function) -> Option<Expr> {
     };
     match part.as_ident()?.value.to_lowercase().as_str() {
         "every" => function.name = named("bool_and"),
+        "format" => return formatted_call(function),
+        "make_interval" => return made_interval(function),
         "mod" => {
             let [left, right] = arguments(function)?;
-            return Some(Expr::Nested(Box::new(Expr::BinaryOp {
-                left: Box::new(left),
-                op: BinaryOperator::Modulo,
-                right: Box::new(right),
-            })));
+            let rest = binary(left, BinaryOperator::Modulo, right);
+            return Some(Expr::Nested(Box::new(rest)));
         }
         "timezone" => {
             let [zone, time] = arguments(function)?;
@@ -164,6 +218,70 @@ fn respelled(function: &mut Function) -> Option<Expr> {
         _ => {}
     }
     None
+}
+
+/// Parts of an interval in the order of the arguments of `make_interval`, and what each is a number of.
+const INTERVAL_PARTS: [(&str, &str); 7] = [
+    ("years", "1 year"),
+    ("months", "1 month"),
+    ("weeks", "1 week"),
+    ("days", "1 day"),
+    ("hours", "1 hour"),
+    ("mins", "1 minute"),
+    ("secs", "1 second"),
+];
+
+/// Returns the sum that `make_interval` means; None where it has an argument that nobody knows, or one twice.
+fn made_interval(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let mut taken: Vec<usize> = Vec::new();
+    let mut sum = None;
+    for (position, argument) in list.args.iter().enumerate() {
+        let (part, value) = match argument {
+            FunctionArg::Unnamed(value) => (position, value),
+            FunctionArg::Named { name, arg, .. } => (interval_part(name)?, arg),
+            FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg,
+                ..
+            } => (interval_part(name)?, arg),
+            FunctionArg::ExprNamed { .. } => return None,
+        };
+        let (FunctionArgExpr::Expr(value), Some((_, unit))) = (value, INTERVAL_PARTS.get(part))
+        else {
+            return None;
+        };
+        if taken.contains(&part) {
+            return None;
+        }
+        taken.push(part);
+        let product = binary(
+            Expr::Nested(Box::new(value.clone())),
+            BinaryOperator::Multiply,
+            interval((*unit).to_owned()),
+        );
+        sum = Some(match sum {
+            Some(sum) => binary(sum, BinaryOperator::Plus, product),
+            None => product,
+        });
+    }
+    Some(Expr::Nested(Box::new(sum?)))
+}
+
+fn interval_part(name: &Ident) -> Option<usize> {
+    INTERVAL_PARTS
+        .iter()
+        .position(|(part, _)| name.value.eq_ignore_ascii_case(part))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }
 }
 
 fn named(name: &str) -> ObjectName {

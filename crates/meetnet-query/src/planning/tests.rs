@@ -130,6 +130,10 @@ async fn no_two_columns_of_an_answer_have_one_name() {
             "max(time::DATE) max(time::TIME)",
         ),
         (
+            "SELECT 1 < (SELECT max(car) FROM counts), 1 < (SELECT max(car) FROM counts WHERE car < 30)".to_owned(),
+            "1 < (SELECT max(car) FROM counts) 1 < (SELECT max(car) FROM counts WHERE car < 30)",
+        ),
+        (
             "SELECT count(*), count(*) AS n, count(*) FROM counts".to_owned(),
             "count(*) n count(*)_1",
         ),

@@ -95,9 +95,9 @@ pub(crate) fn beside_stars(query: &mut Query) -> BTreeMap<String, String> {
     made_up
 }
 
-/// Gives columns names of their own that DataFusion may call the same, as it leaves casts out of what it calls them: those with a
-/// cast in them, and what is written twice. Returns what they are called, by that name: a cast as what is cast, the others as
-/// they are written.
+/// Gives columns names of their own that DataFusion may call the same, as it leaves casts and subqueries out of what it calls them:
+/// those with such in them, and what is written twice. Returns what they are called, by that name: a cast as what is cast, the
+/// others as they are written.
 pub(crate) fn apart(query: &mut Query) -> BTreeMap<String, String> {
     let mut made_up = BTreeMap::new();
     let Some(select) = first_select_mut(&mut query.body) else {
@@ -121,7 +121,7 @@ pub(crate) fn apart(query: &mut Query) -> BTreeMap<String, String> {
         let is_alone = counts
             .get(bare.text.as_str())
             .is_none_or(|count| *count == 1);
-        if (is_alone && !bare.has_cast) || (is_column && columns.insert(&bare.text)) {
+        if (is_alone && !bare.is_abridged) || (is_column && columns.insert(&bare.text)) {
             continue;
         }
         let name = match what_is_cast(expr) {
@@ -151,25 +151,26 @@ fn what_is_cast(expr: &Expr) -> &Expr {
 /// An expression as DataFusion names it, about: without its casts, and without the tables of its columns.
 struct Bare {
     text: String,
-    has_cast: bool,
+    /// There is a cast or a subquery in it.
+    is_abridged: bool,
 }
 
 impl Bare {
     fn of(expr: &Expr) -> Self {
         let mut expr = expr.clone();
-        let mut without = WithoutCasts { has_cast: false };
+        let mut without = WithoutCasts { is_abridged: false };
         // The visitor never breaks.
         let _ = expr.visit(&mut without);
         Self {
             text: expr.to_string(),
-            has_cast: without.has_cast,
+            is_abridged: without.is_abridged,
         }
     }
 }
 
 /// Takes casts out of expressions.
 struct WithoutCasts {
-    has_cast: bool,
+    is_abridged: bool,
 }
 
 impl VisitorMut for WithoutCasts {
@@ -182,8 +183,12 @@ impl VisitorMut for WithoutCasts {
             | Expr::AtTimeZone {
                 timestamp: inner, ..
             } => {
-                self.has_cast = true;
+                self.is_abridged = true;
                 std::mem::replace(inner.as_mut(), nothing())
+            }
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                self.is_abridged = true;
+                return ControlFlow::Continue(());
             }
             Expr::Nested(inner) => std::mem::replace(inner.as_mut(), nothing()),
             Expr::Identifier(ident) => Expr::Identifier(Ident::with_quote('"', shown(ident))),

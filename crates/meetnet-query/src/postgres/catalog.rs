@@ -10,15 +10,16 @@ use datafusion::error::Result;
 
 use super::geometry::SRID;
 use super::layers;
-use super::settings::SETTINGS;
 use super::types::PgType;
 use crate::catalog::{CATALOG, NamedColumns, SCHEMA, SnapshotTables, constant, in_memory, texts};
 use crate::table::schema::UNIT_KEY;
 
 mod comments;
 mod empty;
+mod functions;
 pub(crate) mod information;
 mod keywords;
+mod server;
 
 use Same::{Bool, Int, NoList, Null, Text};
 use comments::pg_description;
@@ -26,6 +27,7 @@ use empty::EMPTY;
 
 pub(crate) use comments::{Description, descriptions};
 pub(crate) use empty::{is_always_empty, is_null_texts};
+pub(crate) use functions::{CatalogFunction, PSEUDO_TYPES, functions};
 pub(crate) use keywords::KEYWORDS;
 
 /// Name of the schema of PostgreSQL's own tables and functions.
@@ -46,13 +48,15 @@ const TABLESPACE_OID: i64 = 1663;
 const HEAP_OID: i64 = 2;
 /// Of the table of relations: what is said of one is said of a row of it.
 pub(super) const PG_CLASS_OID: i64 = 1259;
+/// The same of functions.
+pub(super) const PG_PROC_OID: i64 = 1255;
 /// The first OID that PostgreSQL gives to what users make.
 const FIRST_OID: i64 = 16_384;
-/// OIDs of relations are below this: drivers read them as 32 bits with a sign.
+/// OIDs of relations are below this, and those of functions below its double: drivers read them as 32 bits with a sign.
 const OIDS: i64 = 1 << 30;
 
 /// Tables of `pg_catalog` that have rows.
-const FILLED: [&str; 15] = [
+const FILLED: [&str; 16] = [
     "geometry_columns",
     "pg_am",
     "pg_attribute",
@@ -60,6 +64,7 @@ const FILLED: [&str; 15] = [
     "pg_database",
     "pg_description",
     "pg_namespace",
+    "pg_proc",
     "pg_roles",
     "pg_settings",
     "pg_tables",
@@ -123,12 +128,13 @@ pub(crate) fn pg_catalog_table(
         ]),
         "pg_attribute" => pg_attribute(tables),
         "pg_class" => pg_class(tables),
-        "pg_database" => pg_database(),
+        "pg_database" => server::pg_database(),
         "pg_description" => pg_description(tables),
         KEYWORDS => keywords::pg_get_keywords(),
         "pg_namespace" => pg_namespace(),
-        "pg_roles" => pg_roles(),
-        "pg_settings" => pg_settings(),
+        "pg_proc" => functions::pg_proc(),
+        "pg_roles" => server::pg_roles(),
+        "pg_settings" => server::pg_settings(),
         "pg_tables" => pg_tables(tables),
         "pg_tablespace" => one_row(&[
             ("oid", Int(TABLESPACE_OID)),
@@ -490,65 +496,6 @@ fn pg_type() -> NamedColumns {
             ("typcollation", Int(0)),
             ("typdefault", Null),
             ("typacl", NoList),
-        ],
-    ));
-    columns
-}
-
-fn pg_database() -> NamedColumns {
-    one_row(&[
-        ("oid", Int(DATABASE_OID)),
-        ("datname", Text(DATABASE)),
-        ("datdba", Int(OWNER_OID)),
-        ("encoding", Int(6)),
-        ("datlocprovider", Text("c")),
-        ("datistemplate", Bool(false)),
-        ("datallowconn", Bool(true)),
-        ("datconnlimit", Int(-1)),
-        ("dattablespace", Int(TABLESPACE_OID)),
-        ("datcollate", Text("C.UTF-8")),
-        ("datctype", Text("C.UTF-8")),
-        ("daticulocale", Null),
-        ("datcollversion", Null),
-        ("datacl", NoList),
-    ])
-}
-
-fn pg_roles() -> NamedColumns {
-    one_row(&[
-        ("oid", Int(OWNER_OID)),
-        ("rolname", Text(OWNER)),
-        ("rolsuper", Bool(false)),
-        ("rolinherit", Bool(true)),
-        ("rolcreaterole", Bool(false)),
-        ("rolcreatedb", Bool(false)),
-        ("rolcanlogin", Bool(false)),
-        ("rolreplication", Bool(false)),
-        ("rolbypassrls", Bool(false)),
-        ("rolconnlimit", Int(-1)),
-        ("rolvaliduntil", Null),
-        ("rolconfig", NoList),
-    ])
-}
-
-fn pg_settings() -> NamedColumns {
-    let rows = SETTINGS.len();
-    let values = strings(SETTINGS.map(|(_, value)| value.to_owned()));
-    let mut columns = vec![
-        ("name", strings(SETTINGS.map(|(name, _)| name.to_owned()))),
-        ("setting", Arc::clone(&values)),
-        ("boot_val", Arc::clone(&values)),
-        ("reset_val", values),
-    ];
-    columns.extend(same(
-        rows,
-        &[
-            ("unit", Null),
-            ("category", Text("meetnet")),
-            ("short_desc", Null),
-            ("context", Text("internal")),
-            ("vartype", Text("string")),
-            ("source", Text("default")),
         ],
     ));
     columns

@@ -7,7 +7,10 @@ use datafusion::sql::sqlparser::ast::{
     TimezoneInfo, Value,
 };
 
-use super::catalog::{DATABASE, Description, OWNER, PG_CLASS_OID, Relation};
+use super::catalog::{
+    CatalogFunction, DATABASE, Description, OWNER, PG_CLASS_OID, PG_PROC_OID, PSEUDO_TYPES,
+    Relation, functions,
+};
 use super::geometry::SRID;
 use super::settings::{SETTINGS, setting};
 use super::types::PgType;
@@ -17,15 +20,13 @@ use crate::catalog::SCHEMA;
 const USER: &str = "public";
 
 /// Functions whose answer is not known here, and that clients take to be missing.
-const UNKNOWN: [&str; 19] = [
+const UNKNOWN: [&str; 17] = [
     "inet_client_addr",
     "inet_server_addr",
     "inet_server_port",
     "pg_get_constraintdef",
     "pg_get_expr",
-    "pg_get_function_arguments",
-    "pg_get_function_identity_arguments",
-    "pg_get_function_result",
+    "pg_get_function_sqlbody",
     "pg_get_indexdef",
     "pg_get_partkeydef",
     "pg_get_ruledef",
@@ -94,7 +95,9 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "format" => formatted(&arguments)?,
         "format_type" => case(
             first?,
-            PgType::all().map(|pg_type| (i64::from(pg_type.oid()), pg_type.sql_name())),
+            PgType::all()
+                .map(|pg_type| (i64::from(pg_type.oid()), pg_type.sql_name()))
+                .chain(PSEUDO_TYPES.map(|(oid, name)| (oid, name.to_owned()))),
         ),
         // Without a time zone they are those of UTC, as every session here has it.
         "localtime" if arguments.is_empty() => now(DataType::Time(None, TimezoneInfo::None)),
@@ -107,6 +110,10 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
                 .split('.')
                 .map(|part| part.trim_matches('"')),
         ),
+        "pg_get_function_arguments" | "pg_get_function_identity_arguments" => {
+            of_function(first?, |function| function.arguments().to_owned())
+        }
+        "pg_get_function_result" => of_function(first?, CatalogFunction::result),
         "pg_get_userbyid" => text(OWNER),
         // Nobody has made a temporary table.
         "pg_my_temp_schema" => number(0),
@@ -159,6 +166,12 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         _ => return None,
     };
     Some(found)
+}
+
+/// Returns what the catalogue says of the function that has a number.
+fn of_function(oid: &Expr, said: fn(CatalogFunction) -> String) -> Expr {
+    let texts = functions().map(|function| (number(function.oid), said(function)));
+    case_else(oid, texts, null())
 }
 
 /// Returns a number that every geometry has, as far as there is one.
@@ -305,6 +318,11 @@ pub(super) fn arguments(function: &Function) -> Vec<&Expr> {
         .collect()
 }
 
+/// Returns what a call of `format` joins, as far as it is known here.
+pub(crate) fn formatted_call(function: &Function) -> Option<Expr> {
+    formatted(&arguments(function))
+}
+
 /// Returns what `format('%I.%I', …)` joins: texts (`%s`), and names (`%I`), which need no quotes here. None for anything
 /// else that it can do.
 fn formatted(arguments: &[&Expr]) -> Option<Expr> {
@@ -360,10 +378,11 @@ fn is_granted(privileges: &Expr) -> bool {
 }
 
 /// Tables of the catalogue by whose numbers descriptions say what they are of.
-const CATALOGUE_OIDS: [(&str, i64); 4] = [
+const CATALOGUE_OIDS: [(&str, i64); 5] = [
     ("pg_class", PG_CLASS_OID),
     ("pg_database", 1262),
     ("pg_namespace", 2615),
+    ("pg_proc", PG_PROC_OID),
     ("pg_type", 1247),
 ];
 

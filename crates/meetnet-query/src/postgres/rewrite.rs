@@ -172,6 +172,8 @@ const TEXTS: [&str; 16] = [
     "yes_or_no",
 ];
 
+/// The type of what a trigger calls.
+const TRIGGER_OID: i64 = 2279;
 /// Columns of the catalogue that name functions.
 const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
 /// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
@@ -381,6 +383,10 @@ impl Rewriter<'_> {
                 let types = super::types::PgType::all();
                 let names = types.map(|pg_type| (i64::from(pg_type.oid()), pg_type.sql_name()));
                 match literal(expr) {
+                    // No function here is one of triggers, for whose type psql asks.
+                    Some("pg_catalog.trigger" | "trigger") => {
+                        Some(number_or_null(Some(TRIGGER_OID)))
+                    }
                     Some(_) => Some(expr.clone()),
                     None => Some(case(expr, names)),
                 }
@@ -389,8 +395,8 @@ impl Rewriter<'_> {
             "oid" if literal(expr).is_some_and(|text| text.trim().parse::<i64>().is_err()) => {
                 let name = shortened(literal(expr)?.to_owned(), SHOWN_BYTES_MAX);
                 let message = format!(
-                    "there is no OID of `{name}`; functions have none here: SELECT name, signature, description FROM functions \
-                     lists those for sensor data"
+                    "there is no source of `{name}` to look at; SELECT name, signature, description FROM functions, or \\df, lists \
+                     the functions for sensor data"
                 );
                 self.refused = Some(QueryError::new(QueryErrorKind::BadRequest, message));
                 None

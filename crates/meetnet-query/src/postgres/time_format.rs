@@ -103,7 +103,7 @@ pub(super) fn format_of(template: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// What in it cannot be read here.
-pub(super) fn reading_format_of(template: &str) -> Result<String, String> {
+pub(crate) fn reading_format_of(template: &str) -> Result<String, String> {
     if template.contains('%') {
         return Ok(template.to_owned());
     }

@@ -10,7 +10,12 @@ fn what_is_wrong_is_said_with_what_to_write() {
     );
     check(
         "Error parsing timestamp from 'x' using format '%Y': input contains invalid characters",
-        "Error parsing timestamp from 'x' using format '%Y': input contains invalid characters",
+        "`x` is no time of the format `%Y`: input contains invalid characters",
+    );
+    check(
+        "Error parsing timestamp from '2026-01-31' using format 'yyyy/MM': input contains invalid characters",
+        "`yyyy/MM` is no format that times are read by; write %Y-%m-%d %H:%M:%S, or in PostgreSQL's patterns YYYY-MM-DD \
+         HH24:MI:SS",
     );
     check(
         "Parser error: Invalid timezone \"Europe/Brusels\": failed to parse timezone",
@@ -19,6 +24,25 @@ fn what_is_wrong_is_said_with_what_to_write() {
     check(
         "Parser error: Invalid input syntax for type interval: \"1 dag\"",
         "`1 dag` is no span of time; write for example INTERVAL '90 minutes' or INTERVAL '7 days'",
+    );
+    check(
+        "Parser error: Invalid input syntax for type interval: \"INTERVAL '7 days'\"",
+        "`INTERVAL '7 days'` is no span of time as a text is one; write 7 days or 90 minutes, without INTERVAL",
+    );
+    check(
+        "Projections require unique expression names but the expression \"air.value AS a\" at position 0 and \"max(air.value) AS a\" \
+         at position 2 have the same name. Consider aliasing (\"AS\") one of them.",
+        "columns 1 and 3 are both called `a`; call one of them otherwise: AS a_2",
+    );
+    check(
+        "Projections require unique expression names but the expression \"CAST(a.x AS Int64)\" at position 0 and \"a.x\" at position 1 \
+         have the same name. Consider aliasing (\"AS\") one of them.",
+        "columns 1 and 2 have the same name, `CAST(a.x AS Int64)`; give one of them another with AS",
+    );
+    check(
+        "Argument #2 must be an INTEGER or NULL, got BinaryExpr(BinaryExpr { left: Literal(Int64(1), None), op: Divide })",
+        "argument 2 of the table function must be an INTEGER that is known before the statement runs; placeholders, columns and \
+         what divides by zero are none",
     );
     check(
         "Cast error: Cannot cast string 'it's' to value of Int8 type",

@@ -3,20 +3,21 @@
 use meetnet_model::common_columns;
 use meetnet_model::dataset::DatasetDeclaration;
 
-use super::Same::Int;
-use super::{PG_CLASS_OID, fields, ints, kind, relations, same, strings};
+use super::{PG_CLASS_OID, PG_PROC_OID, fields, functions, ints, kind, relations, strings};
 use crate::catalog::{NamedColumns, SnapshotTables};
 
-/// What people are told of a relation, or of one of its columns.
+/// What people are told of a relation, of one of its columns, or of a function.
 pub(crate) struct Description {
-    /// Of the relation.
+    /// Of the table of relations, or of that of functions.
+    class: i64,
+    /// Of the relation or the function.
     pub(crate) oid: i64,
-    /// Number of the column, from 1; 0: the relation itself.
+    /// Number of the column, from 1; 0: the relation or the function itself.
     pub(crate) column: i64,
     pub(crate) text: String,
 }
 
-/// Returns the English titles that declarations give, of columns with the unit.
+/// Returns the English titles that declarations give, of columns with the unit, and what functions say of themselves.
 pub(crate) fn descriptions(tables: &SnapshotTables) -> Vec<Description> {
     let mut descriptions = Vec::new();
     for relation in relations(tables) {
@@ -30,6 +31,7 @@ pub(crate) fn descriptions(tables: &SnapshotTables) -> Vec<Description> {
         };
         let oid = relation.oid;
         descriptions.push(Description {
+            class: PG_CLASS_OID,
             oid,
             column: 0,
             text,
@@ -37,12 +39,19 @@ pub(crate) fn descriptions(tables: &SnapshotTables) -> Vec<Description> {
         for (position, field) in fields(tables, &relation).fields().iter().enumerate() {
             let text = column_text(declaration, field.name());
             descriptions.extend(text.map(|text| Description {
+                class: PG_CLASS_OID,
                 oid,
                 column: position as i64 + 1,
                 text,
             }));
         }
     }
+    descriptions.extend(functions().map(|function| Description {
+        class: PG_PROC_OID,
+        oid: function.oid,
+        column: 0,
+        text: function.described.description.to_owned(),
+    }));
     descriptions
 }
 
@@ -63,14 +72,13 @@ fn column_text(declaration: &DatasetDeclaration, name: &str) -> Option<String> {
 pub(super) fn pg_description(tables: &SnapshotTables) -> NamedColumns {
     let all = descriptions(tables);
     let number = |of: fn(&Description) -> i64| ints(all.iter().map(of).collect());
-    let mut columns = vec![
+    vec![
+        ("classoid", number(|description| description.class)),
         ("objoid", number(|description| description.oid)),
         ("objsubid", number(|description| description.column)),
         (
             "description",
             strings(all.iter().map(|description| description.text.clone())),
         ),
-    ];
-    columns.extend(same(all.len(), &[("classoid", Int(PG_CLASS_OID))]));
-    columns
+    ]
 }

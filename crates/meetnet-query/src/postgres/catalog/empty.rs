@@ -1,5 +1,5 @@
-//! Tables of the catalogue that never have rows: there are no indexes, constraints, triggers, policies or functions of
-//! users. Clients join them all the same. And columns of others that never have a value.
+//! Tables of the catalogue that never have rows: there are no indexes, constraints, triggers or policies. Clients join them
+//! all the same. And columns of others that never have a value.
 
 use arrow::array::new_empty_array;
 use arrow::datatypes::DataType;
@@ -9,7 +9,7 @@ use super::{INFORMATION_SCHEMA, PG_CATALOG};
 use crate::catalog::NamedColumns;
 
 /// Tables that never have rows, and their columns: `i` a number, `b` a boolean, `t` a text.
-pub(super) const EMPTY: [(&str, &str); 45] = [
+pub(super) const EMPTY: [(&str, &str); 44] = [
     ("pg_aggregate", "aggfnoid:i"),
     ("pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
     (
@@ -96,11 +96,6 @@ pub(super) const EMPTY: [(&str, &str); 45] = [
     (
         "pg_policy",
         "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:t polqual:t polwithcheck:t",
-    ),
-    (
-        "pg_proc",
-        "oid:i proname:t pronamespace:i proowner:i prolang:i prokind:t prorettype:i proargtypes:t proargnames:t \
-         proargdefaults:t proretset:b",
     ),
     ("pg_publication", "oid:i pubname:t puballtables:b"),
     ("pg_range", "rngtypid:i rngsubtype:i"),
@@ -198,12 +193,14 @@ pub(super) const EMPTY_INFORMATION: [(&str, &str); 9] = [
 ];
 
 /// Columns of lists of texts that are null in every row: nobody has privileges or options of their own here.
-const NULL_TEXTS: [&str; 11] = [
+const NULL_TEXTS: [&str; 13] = [
     "attacl",
     "attfdwoptions",
     "attoptions",
     "datacl",
     "nspacl",
+    "proacl",
+    "proconfig",
     "relacl",
     "reloptions",
     "rolconfig",

@@ -143,7 +143,7 @@ async fn folders_beside_the_tables_are_opened() {
            LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid=p.oid AND d.objsubid = 0
          WHERE p.pronamespace=2200 ORDER BY p.proname",
         &["poid", "oid", "proname"],
-        0,
+        meetnet_functions::descriptions().count(),
     )
     .await;
 }

@@ -237,7 +237,8 @@ async fn psql_tells_what_tables_and_columns_mean() {
     // A private dataset does not exist here either.
     check(
         &database,
-        "SELECT count(*) FROM pg_description d LEFT JOIN pg_class c ON c.oid = d.objoid WHERE c.oid IS NULL",
+        "SELECT count(*) FROM pg_description d LEFT JOIN pg_class c ON c.oid = d.objoid
+         WHERE c.oid IS NULL AND d.classoid = 'pg_class'::regclass",
         &["count", "0"],
     )
     .await;
@@ -255,6 +256,86 @@ async fn psql_tells_what_tables_and_columns_mean() {
              ON (tt.oid = d.objoid AND tt.tableoid = d.classoid AND d.objsubid = 0)
            ORDER BY 1, 2"#,
         &["Name|Description"],
+    )
+    .await;
+}
+
+/// `\df`, `\dfn` and `\da`.
+#[tokio::test]
+async fn psql_lists_functions() {
+    let database = Database::new();
+    let functions = r#"SELECT n.nspname as "Schema", p.proname as "Name",
+             pg_catalog.pg_get_function_result(p.oid) as "Result data type",
+             pg_catalog.pg_get_function_arguments(p.oid) as "Argument data types",
+             CASE p.prokind WHEN 'a' THEN 'agg' WHEN 'w' THEN 'window' WHEN 'p' THEN 'proc' ELSE 'func' END as "Type"
+           FROM pg_catalog.pg_proc p LEFT JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"#;
+    let names = "Schema|Name|Result data type|Argument data types|Type";
+    let bucket =
+        "public|time_bucket|timestamp with time zone|interval, time [, zone [, origin]]|func";
+    let grid =
+        "public|time_grid|table (time, time_end)|interval, from, to [, zone [, origin]]|func";
+    let mean = "public|time_weighted_avg|double precision|value, time [, 'locf' | 'linear']|agg";
+    check(
+        &database,
+        &format!(
+            "{functions}
+             WHERE p.proname OPERATOR(pg_catalog.~) '^(time_.*)$' COLLATE pg_catalog.default
+               AND pg_catalog.pg_function_is_visible(p.oid)
+             ORDER BY 1, 2, 4"
+        ),
+        &[names, bucket, grid, mean],
+    )
+    .await;
+    check(
+        &database,
+        &format!(
+            "{functions}
+             WHERE p.prokind <> 'a' AND p.prokind <> 'p'
+               AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype AND p.prokind <> 'w'
+               AND p.proname OPERATOR(pg_catalog.~) '^(time_.*)$' COLLATE pg_catalog.default
+               AND pg_catalog.pg_function_is_visible(p.oid)
+             ORDER BY 1, 2, 4"
+        ),
+        &[names, bucket, grid],
+    )
+    .await;
+    check(
+        &database,
+        r#"SELECT n.nspname as "Schema", p.proname AS "Name",
+             pg_catalog.format_type(p.prorettype, NULL) AS "Result data type",
+             CASE WHEN p.pronargs = 0 THEN CAST('*' AS pg_catalog.text)
+               ELSE pg_catalog.pg_get_function_arguments(p.oid) END AS "Argument data types",
+             pg_catalog.obj_description(p.oid, 'pg_proc') IS NOT NULL as "Description"
+           FROM pg_catalog.pg_proc p LEFT JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+           WHERE p.prokind = 'a' AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema'
+             AND pg_catalog.pg_function_is_visible(p.oid)
+           ORDER BY 1, 2, 4"#,
+        &[
+            "Schema|Name|Result data type|Argument data types|Description",
+            "public|coverage|double precision|time, interval, from, to|true",
+            "public|first|anyelement|value, time|true",
+            "public|last|anyelement|value, time|true",
+            "public|mode|anyelement|value|true",
+            "public|time_weighted_avg|double precision|value, time [, 'locf' | 'linear']|true",
+        ],
+    )
+    .await;
+    // With `+`: nobody has a language, a source or privileges here.
+    check(
+        &database,
+        r#"SELECT p.proname,
+             CASE WHEN p.provolatile = 'i' THEN 'immutable' WHEN p.provolatile = 's' THEN 'stable' END as "Volatility",
+             pg_catalog.pg_get_userbyid(p.proowner) as "Owner",
+             CASE WHEN prosecdef THEN 'definer' ELSE 'invoker' END AS "Security",
+             pg_catalog.array_to_string(p.proacl, E'\n') AS "Access privileges",
+             l.lanname as "Language",
+             COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) as "Source code"
+           FROM pg_catalog.pg_proc p LEFT JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+           WHERE p.proname = 'locf'"#,
+        &[
+            "proname|Volatility|Owner|Security|Access privileges|Language|Source code",
+            "locf|immutable|meetnet|invoker|-|-|-",
+        ],
     )
     .await;
 }
