@@ -217,7 +217,7 @@ impl<'a> MessageComparer<'a> {
     /// Decodes a message; true where what has been decoded is to be compared before the next one.
     pub(crate) fn decode(&mut self, frame: &FrameRef<'_>) -> bool {
         self.decoder.decode(frame);
-        self.bytes += frame.payload.len();
+        self.bytes += frame.payload.len() + frame.topic.len() + size_of::<Lineage>();
         self.bytes >= GROUP_BYTES_MAX
     }
 
