@@ -40,7 +40,7 @@ use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::rows::DatasetRows;
 use tokio::sync::watch;
 
-pub(crate) use self::confirmed::{ConfirmedRows, MessageComparer, MetRow};
+pub(crate) use self::confirmed::{ByKey, ConfirmedRows, MessageComparer, MetRow};
 pub use self::erase::{EraseReport, EraseRequest};
 pub use self::group::{RejectCounts, RejectTally};
 pub(crate) use self::imported::ImportedPiece;

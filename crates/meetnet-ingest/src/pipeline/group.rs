@@ -218,8 +218,9 @@ pub(super) struct GroupDecoder {
     /// Ascending by envelope.
     confirming: Vec<Confirming>,
     meta: Vec<(Box<str>, Box<str>)>,
-    /// Whether messages that are ignored are counted.
-    pub(super) counts_ignored: bool,
+    /// What it decodes has been told before, and is only compared: messages that are ignored have been counted, and one that
+    /// confirms some of its rows is wanted whole.
+    pub(super) only_compares: bool,
 }
 
 impl GroupDecoder {
@@ -260,7 +261,7 @@ impl GroupDecoder {
             imported: Vec::new(),
             confirming: Vec::new(),
             meta: Vec::new(),
-            counts_ignored: true,
+            only_compares: false,
         })
     }
 
@@ -278,7 +279,10 @@ impl GroupDecoder {
         } = self.facts(frame.source);
         let index = self.lineage.len() as u32;
         let is_replay = frame.kind == FrameKind::Replay;
-        let confirmed = is_replay.then(|| ConfirmedRows::read(frame.meta)).flatten();
+        let may_confirm = is_replay && !self.only_compares;
+        let confirmed = may_confirm
+            .then(|| ConfirmedRows::read(frame.meta))
+            .flatten();
         self.lineage.push(Lineage {
             sequence: frame.sequence,
             received_at: frame.received_at,
@@ -343,7 +347,7 @@ impl GroupDecoder {
             truncated: frame.truncated,
         };
         decoders.decode(index, &envelope, &mut self.group);
-        if self.counts_ignored && self.group.ignored() > ignored {
+        if !self.only_compares && self.group.ignored() > ignored {
             metrics::counter!("meetnet_messages_ignored_total", "source" => frame.source.to_owned())
                 .increment(self.group.ignored() - ignored);
         }

@@ -32,7 +32,8 @@
 //! **What arrives meanwhile** and says again what is stored is searched once more before the replay, and behind it what
 //! came while that was written. Only a crash in that last moment, with such a message in it, leaves the replayed value.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meetnet_lake::Standing;
 use meetnet_lake::journal::{FrameKind, FrameRef, Sequences, visit_messages};
@@ -41,12 +42,20 @@ use meetnet_model::ids::{DatasetId, Sequence};
 use super::{
     CONFIRMS_META, Choice, Decision, Handled, IMPORT_META, Replay, ReplayError, Stage, repeat,
 };
-use crate::pipeline::{ConfirmedRows, MessageComparer, MetRow};
+use crate::pipeline::{ByKey, ConfirmedRows, MessageComparer, MetRow};
 
 /// Stored values that would be replaced, at most: all of their keys are in memory.
 const KEYS_MAX: usize = 1_000_000;
 /// Messages between two words about how far it is.
 const TOLD_MESSAGES: u64 = if cfg!(test) { 1 } else { 10_000 };
+
+/// A key of which the replay would replace what is stored.
+#[derive(Clone, Copy, Debug)]
+struct Replaced {
+    /// When the first message that would was received, µs: what was said again before it changes nothing.
+    since: i64,
+    confirmation: Option<Confirmation>,
+}
 
 /// Where a confirmation stands.
 #[derive(Clone, Copy, Debug)]
@@ -60,10 +69,12 @@ struct Confirmation {
 pub(super) struct Confirmations<'a> {
     replay: &'a Replay<'a>,
     comparer: MessageComparer<'a>,
-    keys: HashMap<DatasetId, HashMap<Box<[u8]>, Option<Confirmation>>>,
+    keys: ByKey<Replaced>,
     keys_count: usize,
     /// Of the messages that would replace something.
     sources: BTreeSet<String>,
+    /// Of those that are compared next and are replays themselves: where their message stands.
+    originals: BTreeMap<Sequence, Sequence>,
     /// Before this, and at it, nothing is searched.
     searched: Sequence,
 }
@@ -78,9 +89,10 @@ impl<'a> Confirmations<'a> {
         let mut needed = Self {
             replay,
             comparer: MessageComparer::new(replay.declarations, replay.key, replay.pipeline)?,
-            keys: HashMap::new(),
+            keys: ByKey::default(),
             keys_count: 0,
             sources: BTreeSet::new(),
+            originals: BTreeMap::new(),
             searched: Sequence(u64::MAX),
         };
         let mut compared = 0;
@@ -89,6 +101,9 @@ impl<'a> Confirmations<'a> {
             if !is_chosen || !is_comparable(frame) {
                 return Ok(());
             }
+            let original = frame.original_sequence;
+            let original = original.map(|original| (frame.sequence, original));
+            needed.originals.extend(original);
             if needed.comparer.decode(frame) {
                 needed.note_replaced()?;
             }
@@ -101,19 +116,34 @@ impl<'a> Confirmations<'a> {
 
     fn note_replaced(&mut self) -> Result<(), ReplayError> {
         for met in self.comparer.compare::<()>(None)? {
-            if met.standing != Standing::Replaces {
+            if !matches!(met.standing, Standing::Replaces | Standing::Corrects) {
                 continue;
             }
             let of_dataset = self.keys.entry(met.dataset).or_default();
-            self.keys_count += usize::from(of_dataset.insert(met.key, None).is_none());
+            match of_dataset.entry(met.key) {
+                Entry::Occupied(mut known) => {
+                    let since = &mut known.get_mut().since;
+                    *since = met.received_at.min(*since);
+                }
+                Entry::Vacant(place) => {
+                    place.insert(Replaced {
+                        since: met.received_at,
+                        confirmation: None,
+                    });
+                    self.keys_count += 1;
+                }
+            }
             if self.keys_count > KEYS_MAX {
                 return Err(ReplayError::TooMany(KEYS_MAX));
             }
-            self.searched = self.searched.min(met.sequence);
+            // What came behind the message counts, though its replay may stand behind that.
+            let original = self.originals.get(&met.sequence).copied();
+            self.searched = self.searched.min(original.unwrap_or(met.sequence));
             if !self.sources.contains(met.source.as_str()) {
                 self.sources.insert(met.source.as_str().to_owned());
             }
         }
+        self.originals.clear();
         Ok(())
     }
 
@@ -189,11 +219,13 @@ impl<'a> Confirmations<'a> {
                 ..
             } = met;
             let of_dataset = self.keys.get_mut(&met.dataset);
-            let Some(known) = of_dataset.and_then(|keys| keys.get_mut(&met.key)) else {
+            let Some(replaced) = of_dataset.and_then(|keys| keys.get_mut(&met.key)) else {
                 continue;
             };
+            let is_behind = received_at > replaced.since;
+            let known = &mut replaced.confirmation;
             let is_later = known.is_none_or(|known| known.received_at <= received_at);
-            if standings.contains(&met.standing) && is_later {
+            if standings.contains(&met.standing) && is_behind && is_later {
                 *known = Some(Confirmation {
                     received_at,
                     sequence,
@@ -209,7 +241,8 @@ impl<'a> Confirmations<'a> {
         let mut kept = 0;
         let mut rows: BTreeMap<Sequence, BTreeMap<&DatasetId, BTreeSet<u32>>> = BTreeMap::new();
         for (dataset, keys) in &mut self.keys {
-            for confirmation in keys.values_mut().filter_map(Option::take) {
+            let confirmations = keys.values_mut();
+            for confirmation in confirmations.filter_map(|key| key.confirmation.take()) {
                 kept += 1;
                 let of_message = rows.entry(confirmation.sequence).or_default();
                 let of_dataset = of_message.entry(dataset).or_default();

@@ -1,6 +1,8 @@
 //! Where rows stand to what is stored of their keys, before they are applied or without ever being: for who has to know what
 //! a replay would change.
 
+use std::cmp::Ordering;
+
 use arrow::row::Rows;
 use meetnet_model::dataset::DatasetKind;
 use meetnet_model::rows::DatasetRows;
@@ -19,8 +21,11 @@ pub enum Standing {
     Beside,
     /// It says the same, and is later in the order of versions.
     Confirms,
-    /// It says something else, and would take its place.
+    /// It says something else, is later in the order of versions, and would take its place.
     Replaces,
+    /// It says something else, as late, and would take its place: another row of the same message, or the same one read
+    /// otherwise.
+    Corrects,
 }
 
 /// Returns the keys of decoded rows, as bytes that are equal where the keys are.
@@ -86,10 +91,9 @@ impl DatasetActor {
                 (None, _) => continue,
             };
             *standing = match (is_equal, incoming.place(row).cmp(&version.place())) {
-                (true, std::cmp::Ordering::Greater) => Standing::Confirms,
-                (false, std::cmp::Ordering::Greater | std::cmp::Ordering::Equal) => {
-                    Standing::Replaces
-                }
+                (true, Ordering::Greater) => Standing::Confirms,
+                (false, Ordering::Greater) => Standing::Replaces,
+                (false, Ordering::Equal) => Standing::Corrects,
                 _ => Standing::Beside,
             };
         }

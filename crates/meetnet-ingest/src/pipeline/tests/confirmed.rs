@@ -227,6 +227,28 @@ fn of_a_message_that_confirms_something_nothing_else_is_told_again() {
 }
 
 #[test]
+fn what_was_said_again_before_its_own_message_confirms_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    let other = ts - 1_000;
+    daemon.append("timed", &body(ts, Read(5)));
+    daemon.append("timed", &body(other, Read(5)));
+    let first = daemon.append("timed", &body(ts, Rejected(7)));
+    // Behind the first message that is replayed, and before the one that is of the same time.
+    daemon.append("timed", &body(other, Read(5)));
+    let second = daemon.append("timed", &body(other, Rejected(8)));
+    daemon.wait(second);
+    let folder = crashed(folder.path());
+    drop(daemon);
+    let daemon = start_mended(folder.path());
+    let decided = run(&daemon, folder.path(), &[first, second], &mut |_| {});
+    assert_eq!(decided.confirmed, 0);
+    let expect = [(5, 0, false), (5, 0, false), (7, 1, true), (8, 1, true)];
+    assert_eq!(versions(&daemon), expect);
+}
+
+#[test]
 fn what_is_said_again_while_the_replay_runs_counts() {
     let check = |search: usize, expect: &[Version]| {
         let folder = tempfile::tempdir().unwrap();

@@ -114,7 +114,7 @@ fn what_confirms_a_version_is_kept_and_what_comes_before_it_is_history() {
 
 #[test]
 fn where_rows_stand_is_told_and_changes_nothing() {
-    use Standing::{Beside, Confirms, Replaces};
+    use Standing::{Beside, Confirms, Corrects, Replaces};
     for is_committed in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let mut actor = open(&folder.path().join("d"), 0);
@@ -128,7 +128,7 @@ fn where_rows_stand_is_told_and_changes_nothing() {
             (met(9, 2, 5.0), Beside),
             (met(9, 1, 5.0), Beside),
             (met(9, 3, 7.0), Replaces),
-            (met(9, 2, 7.0), Replaces),
+            (met(9, 2, 7.0), Corrects),
             (met(9, 1, 7.0), Beside),
             (of_another_key, Beside),
         ];
