@@ -305,6 +305,7 @@ fn stage_by_stage(folder: &Path, declarations: &Arc<Declarations>) -> Result<Sta
                 source: "bench".into(),
                 licence: "CC0-1.0".into(),
                 precedence: 0,
+                confirms: false,
             })
             .collect();
         // By itself, for its share; `apply` sets the flags of inserted rows once more.

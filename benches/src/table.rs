@@ -167,6 +167,7 @@ impl Table {
                     source: source.clone(),
                     licence: licence.clone(),
                     precedence: 0,
+                    confirms: false,
                 }
             })
             .collect();
@@ -213,6 +214,7 @@ impl Table {
             source: SourceId::new(format!("derived:{input}")),
             licence,
             precedence: 0,
+            confirms: false,
         };
         let lineage = vec![lineage; count];
         let rules = &self.rules;

@@ -9,6 +9,7 @@
 
 mod ahead;
 mod checkpoint;
+mod confirmed;
 mod erase;
 mod group;
 mod import;
@@ -32,13 +33,14 @@ use meetnet_lake::journal::{AppendError, Journal, JournalError, Recovery};
 use meetnet_lake::lake::{Compacted, DeclaredTables, Lake, LakeOptions, UpkeepRequest, Vacuumed};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::snapshot::SharedSnapshot;
-use meetnet_lake::{Applied, LakeError, NewFlags, Reflagged};
+use meetnet_lake::{Applied, LakeError, Lineage, NewFlags, Reflagged, Standing};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::rows::DatasetRows;
 use tokio::sync::watch;
 
+pub(crate) use self::confirmed::{ByKey, ConfirmedRows, MessageComparer, MetRow};
 pub use self::erase::{EraseReport, EraseRequest};
 pub use self::group::{RejectCounts, RejectTally};
 pub(crate) use self::imported::ImportedPiece;
@@ -204,6 +206,11 @@ enum Command {
     Derived(Box<ImportChunk>, u64, Sender<Result<Applied, LakeError>>),
     Erasures(Sender<u64>),
     ImportPosition(DatasetId, String, Sender<Option<u64>>),
+    Standing(
+        Vec<DatasetRows>,
+        Arc<[Lineage]>,
+        Sender<Result<Vec<Vec<Standing>>, LakeError>>,
+    ),
     Reflag(Box<NewFlags>, Sender<Result<Reflagged, LakeError>>),
     CommitAll(Sender<Result<(), LakeError>>),
     Upkeep(UpkeepRequest, Sender<Result<UpkeepReport, LakeError>>),
@@ -399,6 +406,21 @@ impl PipelineCommands {
             Command::ImportPosition(dataset.clone(), import_id.to_owned(), reply),
             &answer,
         )
+    }
+
+    /// Returns where decoded rows stand to what is stored, by dataset and row, behind everything that is durable now: see
+    /// [`Lake::standing`].
+    ///
+    /// # Errors
+    /// Where a table cannot tell, or the pipeline has stopped.
+    pub(crate) fn standing(
+        &self,
+        rows: Vec<DatasetRows>,
+        lineage: Arc<[Lineage]>,
+    ) -> Result<Vec<Vec<Standing>>, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Standing(rows, lineage, reply), &answer)?
+            .map_err(PipelineError::Lake)
     }
 
     /// Gives stored rows new flags, as new versions, and waits until they are committed.

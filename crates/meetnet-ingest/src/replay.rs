@@ -11,22 +11,33 @@
 //! (sequence of the message, ordinal) and stays open. The others are revised: `resolution` says how, `resolved_by` in
 //! which frame. To drop a reject is a frame of the same kind without the message. So what became of a reject is, like
 //! everything else, a function of the journal.
+//!
+//! What a replay says is as old as its message, so it must not overrule what was said after that. Of a message that said what
+//! was stored already the tables know nothing: [`Replay::run`] has such confirmations kept first (`replay/confirm.rs`).
+
+mod confirm;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use meetnet_lake::journal::{
     AppendError, Appended, FrameRef, Journal, JournalError, JournalPlace, Meta, NewEnvelope,
     Original, Sequences, visit_messages,
 };
+use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::reject::RejectReason;
 
+use self::confirm::Confirmations;
 use crate::import::IMPORT_META;
-use crate::pipeline::ImportedPiece;
+use crate::pipeline::{ImportedPiece, PipelineCommands, PipelineError};
 
 /// Names of the meta pairs that are about the replay, not of the message.
-pub(crate) const REPLAY_META: [&str; 2] = [REJECTS_META, DECISION_META];
+pub(crate) const REPLAY_META: [&str; 3] = [REJECTS_META, DECISION_META, CONFIRMS_META];
+/// Which rows of a message are there to be kept as confirmations of what is stored.
+pub(crate) const CONFIRMS_META: &str = "meetnet-confirms";
 const REJECTS_META: &str = "meetnet-rejects";
 const DECISION_META: &str = "meetnet-decision";
 const DROP: &str = "drop";
@@ -90,6 +101,8 @@ pub struct Decided {
     pub gone: u64,
     /// Messages that were left as they are, by their source, which is not declared.
     pub without_source: BTreeMap<SourceId, u64>,
+    /// Stored values that later messages had said again, so that what was replayed did not take their place.
+    pub confirmed: u64,
     /// Sequences of the first and the last frame.
     pub span: Option<(Sequence, Sequence)>,
 }
@@ -103,6 +116,61 @@ pub enum ReplayError {
     /// The journal does not take a frame.
     #[error("failed to journal the replay")]
     Append(#[from] AppendError),
+    /// What is stored cannot be compared with what would be replayed.
+    #[error("failed to compare the messages with the tables")]
+    Pipeline(#[from] PipelineError),
+    /// So many stored values would be replaced that who has confirmed them cannot be kept in mind.
+    #[error(
+        "more than {0} stored values would be replaced by what is replayed; choose fewer messages with --source, --since, \
+         --until or --sequence"
+    )]
+    TooMany(usize),
+}
+
+/// What a replay has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// So many messages have been compared with the tables.
+    Compared(u64),
+    /// So many messages that came after them have been searched for what they say again.
+    Searched(u64),
+    /// So many frames have been written.
+    Replayed(u64),
+}
+
+/// Where raw messages are replayed to, and by what they are decoded.
+pub struct Replay<'a> {
+    /// Takes the frames.
+    pub journal: &'a Journal,
+    /// Has the raw messages.
+    pub place: &'a JournalPlace,
+    /// Applies the frames.
+    pub pipeline: &'a PipelineCommands,
+    /// The declarations now in force.
+    pub declarations: &'a Arc<Declarations>,
+    /// Makes pseudonyms of hardware ids.
+    pub key: &'a PrivacyKey,
+}
+
+impl Replay<'_> {
+    /// Journals a replay of the chosen messages, behind what keeps it from replacing values that were said again later, and
+    /// returns when all of it is durable; blocking.
+    ///
+    /// # Errors
+    /// [`ReplayError`]. Nothing was replayed where it is of comparing, unless all of it was.
+    pub fn run(
+        &self,
+        choice: &Choice,
+        tell: &mut dyn FnMut(Stage),
+    ) -> Result<Decided, ReplayError> {
+        let mut confirmations = Confirmations::needed(self, choice, tell)?;
+        let mut confirmed = confirmations.keep_earlier(tell)?;
+        let mut replayed = |frames| tell(Stage::Replayed(frames));
+        let mut decided = replay(self.journal, self.place, choice, &mut replayed)?;
+        confirmed += confirmations.keep_meanwhile(tell)?;
+        decided.confirmed = confirmed;
+        Ok(decided)
+    }
 }
 
 /// The rejects that a replay frame is about, as its meta says.
@@ -140,30 +208,22 @@ impl Handled {
     }
 }
 
-/// Journals a replay of the chosen messages and returns when all of it is durable; blocking. `progress` is told the
-/// number of frames written.
+/// Journals a replay of the chosen messages, whatever was said after them, and returns when all of it is durable; blocking.
+/// `progress` is told the number of frames written.
 ///
 /// # Errors
 /// [`ReplayError`].
-pub fn replay(
+pub(crate) fn replay(
     journal: &Journal,
     place: &JournalPlace,
     choice: &Choice,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Decided, ReplayError> {
-    let range = choice.messages.as_ref();
-    let wanted: Sequences = choice
-        .rejects
-        .keys()
-        .map(|sequence| *sequence..=*sequence)
-        .chain(range.map(|range| range.first..=range.last))
-        .collect();
     let mut decided = Decided::default();
     let mut found = 0;
-    visit_messages::<ReplayError>(place, &wanted, |frame| {
+    visit_messages::<ReplayError>(place, &choice.sequences(), |frame| {
         let chosen = choice.rejects.get(&frame.sequence);
-        let is_in_range = range.is_some_and(|range| range.holds(frame));
-        if chosen.is_none() && !is_in_range {
+        if !choice.holds(frame) {
             return Ok(());
         }
         found += u64::from(chosen.is_some());
@@ -174,29 +234,8 @@ pub fn replay(
         }
         let rejects = chosen.map_or(&[][..], |message| &message.rejects);
         let list = Handled::list(rejects);
-        let mut meta: Vec<(&str, &str)> = frame
-            .meta
-            .iter()
-            .filter(|(name, _)| !REPLAY_META.contains(name))
-            .collect();
-        if !rejects.is_empty() {
-            meta.push((REJECTS_META, &list));
-        }
-        let envelope = NewEnvelope {
-            source: frame.source,
-            topic: frame.topic,
-            meta: &meta,
-            retain: frame.retain,
-            truncated: frame.truncated,
-            payload: frame.payload,
-            ..NewEnvelope::default()
-        };
-        let original = Original {
-            sequence: frame.original_sequence.unwrap_or(frame.sequence),
-            received_at: frame.received_at,
-            clock_step: frame.clock_step,
-        };
-        decided.note(append(journal, original, &envelope)?, rejects.len());
+        let about = (!rejects.is_empty()).then_some((REJECTS_META, list.as_str()));
+        decided.note(repeat(journal, frame, about)?, rejects.len());
         progress(decided.frames);
         Ok(())
     })?;
@@ -240,6 +279,22 @@ pub fn drop_rejects(
 }
 
 impl Choice {
+    /// Where the chosen messages stand, and others between them.
+    fn sequences(&self) -> Sequences {
+        let range = self.messages.as_ref();
+        self.rejects
+            .keys()
+            .map(|sequence| *sequence..=*sequence)
+            .chain(range.map(|range| range.first..=range.last))
+            .collect()
+    }
+
+    /// Returns true for a message that was chosen.
+    fn holds(&self, frame: &FrameRef<'_>) -> bool {
+        let range = self.messages.as_ref();
+        self.rejects.contains_key(&frame.sequence) || range.is_some_and(|range| range.holds(frame))
+    }
+
     fn is_declared(&self, source: &str) -> bool {
         let Some(sources) = &self.sources else {
             return true;
@@ -272,6 +327,35 @@ impl Decided {
         }
         Ok(self)
     }
+}
+
+/// Journals a message again, with a meta pair that says what about.
+fn repeat(
+    journal: &Journal,
+    frame: &FrameRef<'_>,
+    about: Option<(&str, &str)>,
+) -> Result<Appended, AppendError> {
+    let meta: Vec<(&str, &str)> = frame
+        .meta
+        .iter()
+        .filter(|(name, _)| !REPLAY_META.contains(name))
+        .chain(about)
+        .collect();
+    let envelope = NewEnvelope {
+        source: frame.source,
+        topic: frame.topic,
+        meta: &meta,
+        retain: frame.retain,
+        truncated: frame.truncated,
+        payload: frame.payload,
+        ..NewEnvelope::default()
+    };
+    let original = Original {
+        sequence: frame.original_sequence.unwrap_or(frame.sequence),
+        received_at: frame.received_at,
+        clock_step: frame.clock_step,
+    };
+    append(journal, original, &envelope)
 }
 
 /// Appends a frame, after a pause as often as the journal is full: replays come after the messages that arrive now.

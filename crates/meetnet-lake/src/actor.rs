@@ -13,6 +13,7 @@ mod periods;
 mod reflag;
 mod replace;
 mod rewrite;
+mod standing;
 mod stored;
 mod write;
 
@@ -32,6 +33,7 @@ pub(crate) use self::erase::FoundInFile;
 use self::frontier::Frontier;
 pub use self::reflag::{NewFlags, Reflagged};
 pub(crate) use self::replace::{DroppedPeriods, ReplaceJob, ReplaceOutcome};
+pub use self::standing::{Standing, row_keys};
 use crate::error::LakeError;
 use crate::hot::HotRows;
 use crate::keys::KeyCodec;
@@ -57,6 +59,9 @@ pub struct Lineage {
     pub licence: LicenceId,
     /// Declared precedence of its source.
     pub precedence: i32,
+    /// It is kept where it says what the current version says, and is later in the order of versions: so that the table
+    /// knows that the value was said again.
+    pub confirms: bool,
 }
 
 /// Declared precedence by source; one that is not named has 0.

@@ -41,7 +41,7 @@ pub use self::upkeep::{Compacted, UpkeepRequest};
 use self::worker::Worker;
 use crate::actor::{
     Admitted, Applied, CommitJob, CommitOutcome, DatasetActor, Flag, Lineage, Precedences,
-    ReplaceJob, ReplaceOutcome,
+    ReplaceJob, ReplaceOutcome, Standing,
 };
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
@@ -190,6 +190,20 @@ impl Lake {
             table.hot_since = Some(self.options.clock.instant());
         }
         Ok(applied)
+    }
+
+    /// Returns where rows stand to what is stored of their keys now, and changes nothing. `lineage` is by envelope position.
+    ///
+    /// # Errors
+    /// Where the dataset has no table, or what is stored cannot be read.
+    pub fn standing(
+        &mut self,
+        rows: &DatasetRows,
+        lineage: &[Lineage],
+    ) -> Result<Vec<Standing>, LakeError> {
+        let id = &rows.declaration.id;
+        let table = self.tables.get_mut(id).ok_or_else(|| unknown(id))?;
+        table.actor.standing(rows, lineage)
     }
 
     /// Says that every frame up to `through`, recorded at `recorded_at` (µs), has been applied.

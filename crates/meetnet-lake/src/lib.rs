@@ -28,6 +28,8 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use actor::{Applied, ErasedRows, Flag, Lineage, NewFlags, Precedences, Reflagged};
+pub use actor::{
+    Applied, ErasedRows, Flag, Lineage, NewFlags, Precedences, Reflagged, Standing, row_keys,
+};
 pub use error::LakeError;
 pub use table::select::Select;

@@ -34,6 +34,7 @@ pub(crate) fn lineage(sequence: Sequence, recorded_at: i64) -> Lineage {
         source: "garden".into(),
         licence: "CC0-1.0".into(),
         precedence: 0,
+        confirms: false,
     }
 }
 

@@ -103,6 +103,7 @@ impl Scene {
             source: "garden".into(),
             licence: "CC0-1.0".into(),
             precedence: 0,
+            confirms: false,
         }
     }
 

@@ -16,6 +16,7 @@ use meetnet_model::rows::{DatasetRows, RowsBuilder};
 use meetnet_decode::DecodeSetupError;
 use meetnet_quality::QualityRules;
 
+use super::confirmed::{ConfirmedRows, Confirming, settle_confirming};
 use super::imported::{ImportDecoders, Imported, ImportedPiece, settle_imported};
 use super::run::Runner;
 use crate::import::{IMPORT_META, IMPORT_PIECE};
@@ -214,7 +215,12 @@ pub(super) struct GroupDecoder {
     replayed: Vec<Replayed>,
     /// Ascending by envelope.
     imported: Vec<Imported>,
+    /// Ascending by envelope.
+    confirming: Vec<Confirming>,
     meta: Vec<(Box<str>, Box<str>)>,
+    /// What it decodes has been told before, and is only compared: messages that are ignored have been counted, and one that
+    /// confirms some of its rows is wanted whole.
+    pub(super) only_compares: bool,
 }
 
 impl GroupDecoder {
@@ -253,7 +259,9 @@ impl GroupDecoder {
             topics: Vec::new(),
             replayed: Vec::new(),
             imported: Vec::new(),
+            confirming: Vec::new(),
             meta: Vec::new(),
+            only_compares: false,
         })
     }
 
@@ -270,6 +278,11 @@ impl GroupDecoder {
             precedence,
         } = self.facts(frame.source);
         let index = self.lineage.len() as u32;
+        let is_replay = frame.kind == FrameKind::Replay;
+        let may_confirm = is_replay && !self.only_compares;
+        let confirmed = may_confirm
+            .then(|| ConfirmedRows::read(frame.meta))
+            .flatten();
         self.lineage.push(Lineage {
             sequence: frame.sequence,
             received_at: frame.received_at,
@@ -277,9 +290,14 @@ impl GroupDecoder {
             source: id,
             licence,
             precedence,
+            confirms: confirmed.is_some(),
         });
+        self.confirming.extend(confirmed.map(|rows| Confirming {
+            envelope: index,
+            rows,
+        }));
         self.clock_steps.push(frame.clock_step);
-        let handled = (frame.kind == FrameKind::Replay).then(|| Handled::read(frame.meta));
+        let handled = is_replay.then(|| Handled::read(frame.meta));
         let is_dropped = handled
             .as_ref()
             .is_some_and(|handled| handled.decision == Decision::Drop);
@@ -329,12 +347,12 @@ impl GroupDecoder {
             truncated: frame.truncated,
         };
         decoders.decode(index, &envelope, &mut self.group);
-        if self.group.ignored() > ignored {
+        if !self.only_compares && self.group.ignored() > ignored {
             metrics::counter!("meetnet_messages_ignored_total", "source" => frame.source.to_owned())
                 .increment(self.group.ignored() - ignored);
         }
         // Only rejects need the topic again, and rows about them.
-        let may_be_told = frame.kind == FrameKind::Replay || is_imported;
+        let may_be_told = is_replay || is_imported;
         let topic = if self.group.rejects() > rejects || may_be_told {
             frame.topic
         } else {
@@ -362,9 +380,12 @@ impl GroupDecoder {
         let Decoded {
             mut rows,
             mut rejects,
-            unlisted,
+            mut unlisted,
         } = self.group.take();
         let envelopes = self.lineage.len();
+        if !self.confirming.is_empty() {
+            settle_confirming(&self.confirming, &mut rows, &mut rejects, &mut unlisted);
+        }
         if !self.imported.is_empty() {
             settle_imported(&self.imported, &mut rows, &mut rejects, &mut self.lineage);
         }
@@ -372,6 +393,7 @@ impl GroupDecoder {
         self.topics.clear();
         self.replayed.clear();
         self.imported.clear();
+        self.confirming.clear();
         let mut clock_steps = std::mem::take(&mut self.clock_steps);
         if !clock_steps.contains(&true) {
             // Almost always: nobody has to look at each row.

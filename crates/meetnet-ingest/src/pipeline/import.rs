@@ -105,6 +105,7 @@ impl Runner {
                     source: source.clone(),
                     licence: licence.clone(),
                     precedence,
+                    confirms: false,
                 });
             }
             lineage.len() as u32 - 1

@@ -24,6 +24,7 @@ use crate::outcomes::Outcome;
 
 mod ahead;
 mod answers;
+mod confirmed;
 mod import;
 mod newest;
 mod places;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! no stored row           -> insert, revision 0
-//! declared values equal   -> drop, count `unchanged`; of a source with a higher precedence: as later in the order
+//! declared values equal   -> drop, count `unchanged`; of a source with a higher precedence, or later and to be kept as
+//!                            a confirmation: as later in the order
 //! earlier in the order    -> keep as history (unless history holds it)
 //! later in the order      -> insert, revision + 1; the old row is marked (hot) or masked (committed)
 //! ```
@@ -105,8 +106,9 @@ impl DatasetActor {
                 }
                 Some(_) => (self.hot.current(key), None),
             };
-            // The version that the row replaces or comes before; none where it says the same, and is not of a source that
-            // counts for more: its word must not be overruled because another said it first.
+            // The version that the row replaces or comes before; none where it says the same, and neither is of a source that
+            // counts for more (its word must not be overruled because another said it first) nor has to be kept as its
+            // confirmation.
             let current = match (hot, committed) {
                 (None, None) => {
                     accepted.push(Accepted {
@@ -123,16 +125,16 @@ impl DatasetActor {
                     let version = incoming.version(other.row as usize, other.revision);
                     let values = incoming.values(self)?;
                     let is_equal = values.row(other.row as usize) == values.row(row);
-                    (!is_equal || incoming.outranks(row, &version)).then_some(version)
+                    (!is_equal || incoming.takes_over(row, &version)).then_some(version)
                 }
                 (Some(at), _) => {
                     let (version, values) = self.hot_version(at)?;
                     let is_equal = values.row(0).data() == incoming.values(self)?.row(row).data();
-                    (!is_equal || incoming.outranks(row, &version)).then_some(version)
+                    (!is_equal || incoming.takes_over(row, &version)).then_some(version)
                 }
                 (None, Some((stored, is_equal))) => stored
                     .version
-                    .filter(|version| !is_equal || incoming.outranks(row, version)),
+                    .filter(|version| !is_equal || incoming.takes_over(row, version)),
             };
             let Some(current) = current else {
                 counts.unchanged += 1;

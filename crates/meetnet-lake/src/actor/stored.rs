@@ -37,12 +37,18 @@ pub(super) struct Version {
     pub(super) revision: i64,
 }
 
+impl Version {
+    pub(super) fn place(&self) -> Place {
+        (self.precedence, self.received_at)
+    }
+}
+
 /// A current version in a committed file.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) file: Arc<LiveFile>,
     pub(super) row: u32,
-    /// None where every incoming row of the key says the same, and none can count for more.
+    /// None where every incoming row of the key says the same, and none can take its place all the same.
     pub(super) version: Option<Version>,
 }
 
@@ -151,7 +157,7 @@ impl<'a> Incoming<'a> {
     }
 
     /// What places a row in the order of the versions of its key; its sequence decides between equals.
-    fn place(&self, row: usize) -> Place {
+    pub(super) fn place(&self, row: usize) -> Place {
         let lineage = self.lineage(row);
         (lineage.precedence, lineage.received_at)
     }
@@ -159,6 +165,12 @@ impl<'a> Incoming<'a> {
     /// Returns true where a row is of a source that counts for more than that of a version.
     pub(super) fn outranks(&self, row: usize, version: &Version) -> bool {
         self.lineage(row).precedence > version.precedence
+    }
+
+    /// Returns true where a row takes the place of a version, even if it says the same.
+    pub(super) fn takes_over(&self, row: usize, version: &Version) -> bool {
+        let confirms = self.lineage(row).confirms;
+        self.outranks(row, version) || (confirms && self.place(row) > version.place())
     }
 
     pub(super) fn version(&self, row: usize, revision: i64) -> Version {
@@ -393,8 +405,8 @@ impl DatasetActor {
                 let place = stored.versions.len();
                 let mut is_asked_for = false;
                 for (row, is_equal) in look_up.rows_of(key).iter().zip(&mut compared) {
-                    let precedence = incoming.lineage(*row as usize).precedence;
-                    is_asked_for |= !is_equal || precedence > lowest;
+                    let lineage = incoming.lineage(*row as usize);
+                    is_asked_for |= !is_equal || lineage.confirms || lineage.precedence > lowest;
                     stored.of_row[*row as usize] = Some(StoredOf {
                         version: place as u32,
                         is_equal,

@@ -101,6 +101,7 @@ fn batch(rows: &[Row]) -> (DatasetRows, Vec<Lineage>) {
             source: "s".into(),
             licence: row.licence.into(),
             precedence: 0,
+            confirms: false,
         });
     }
     (builder.take(), lineage)

@@ -113,6 +113,7 @@ pub(crate) fn lineage_at(sequence: Sequence, recorded_at: i64) -> Lineage {
         source: "garden".into(),
         licence: "CC0-1.0".into(),
         precedence: 0,
+        confirms: false,
     }
 }
 

@@ -9,9 +9,10 @@ use anyhow::{Context as _, anyhow};
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
+use meetnet_decode::with_pseudonyms;
 use meetnet_ingest::import::IMPORT_PIECE;
 use meetnet_ingest::replay::{
-    Choice, Decided, MessageRange, RejectedMessage, drop_rejects, replay,
+    Choice, Decided, MessageRange, RejectedMessage, Replay, Stage, drop_rejects,
 };
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_model::ids::{Sequence, SourceId};
@@ -217,13 +218,29 @@ pub(super) fn replay_chosen(
         .values()
         .map(|message| message.rejects.len() as u64)
         .sum();
-    let place = check::place(&context.config());
-    let mut tell = |frames: u64| {
-        if frames.is_multiple_of(PROGRESS_FRAMES) {
+    let mut tell = |stage: Stage| match stage {
+        Stage::Compared(messages) => {
+            progress(format!("{messages} messages compared with the tables"));
+        }
+        Stage::Searched(messages) => {
+            progress(format!(
+                "{messages} later messages searched for the same values"
+            ));
+        }
+        Stage::Replayed(frames) if frames.is_multiple_of(PROGRESS_FRAMES) => {
             progress(format!("{frames} messages replayed"));
         }
+        Stage::Replayed(_) => {}
     };
-    let decided = replay(&context.journal, &place, &choice, &mut tell).map_err(Failure::work)?;
+    let config = context.config();
+    let replay = Replay {
+        journal: &context.journal,
+        place: &check::place(&config),
+        pipeline: &context.pipeline,
+        declarations: &with_pseudonyms(&config.declarations, &context.key),
+        key: &context.key,
+    };
+    let decided = replay.run(&choice, &mut tell).map_err(Failure::work)?;
     if decided.frames > 0 {
         progress("waiting until their rows are committed".to_owned());
         context.pipeline.commit_all().map_err(Failure::work)?;
@@ -309,6 +326,12 @@ fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64) -> String {
     if again > 0 {
         report.push_str(&format!(
             "\n{again} came out again for the same messages: `meetnet rejects list` says why"
+        ));
+    }
+    if decided.confirmed > 0 {
+        report.push_str(&format!(
+            "\n{} stored values were said again by later messages: they stay, and what was replayed of them is history",
+            decided.confirmed
         ));
     }
     if decided.gone > 0 {

@@ -211,3 +211,71 @@ fn rejects_of_a_source_that_was_removed_keep_their_reasons() {
         "{said}"
     );
 }
+
+#[test]
+fn a_value_that_was_said_again_is_not_overruled_by_a_replay() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("meetnet.toml");
+    let file = path.display().to_string();
+    let timed = |config: String| {
+        let time = "time = { pointer = \"/ts\", format = \"unix-ms\" }\nlicence";
+        config.replace("licence", time)
+    };
+    std::fs::write(&path, timed(config("/temperature"))).expect("a file");
+    let (daemon, _, push) = start(&file);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("a clock");
+    let ts = now.as_millis();
+    // A second sensor says its value once, and is misunderstood, too.
+    for (body, expect) in [
+        (
+            format!(r#"{{"id": "1", "ts": {ts}, "temperature": 20.5}}"#),
+            204,
+        ),
+        (
+            format!(r#"{{"id": "2", "ts": {ts}, "temperature": 10.5}}"#),
+            204,
+        ),
+        (format!(r#"{{"id": "1", "ts": {ts}, "temp": 21.5}}"#), 400),
+        (format!(r#"{{"id": "2", "ts": {ts}, "temp": 11.5}}"#), 400),
+        (
+            format!(r#"{{"id": "1", "ts": {ts}, "temperature": 20.5}}"#),
+            204,
+        ),
+    ] {
+        let (status, said) = http("POST", &format!("{push}/ingest/v1/desk"), &body);
+        assert_eq!(status, expect, "{body}: {said}");
+    }
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+
+    // Mended: both ways to say it are understood.
+    let second =
+        r#"{ dataset = "heat", property = "air_temperature", pointer = "/temp", unit = "Cel" }]"#;
+    let mended = timed(config("/temperature")).replace("}]", &format!("}}, {second}"));
+    std::fs::write(&path, mended).expect("a file");
+    let (daemon, portal, _) = start(&file);
+    let said = answer(&["rejects", "replay", "--config", &file]);
+    assert!(
+        said.contains("replayed 2 messages: 2 of 2 rejects are resolved"),
+        "{said}"
+    );
+    assert!(
+        said.contains("1 stored values were said again by later messages"),
+        "{said}"
+    );
+    let ask = |sql: &str| answer(&["sql", "--url", &portal, sql]);
+    let values = "SELECT value FROM heat ORDER BY value";
+    let history = "SELECT value, revision FROM heat_history ORDER BY value, revision";
+    let expect = "value,revision\r\n10.5,0\r\n11.5,1\r\n20.5,0\r\n20.5,1\r\n21.5,1\r\n";
+    assert_eq!(ask(values), "value\r\n11.5\r\n20.5\r\n");
+    assert_eq!(ask(history), expect);
+    // Once more, of closed rejects: nothing is told anew.
+    let range = ["--sequence", "1..1000", "--all-messages"];
+    let said = answer(&[&["rejects", "replay", "--config", &file], &range[..]].concat());
+    assert!(!said.contains("said again"), "{said}");
+    assert_eq!(ask(history), expect);
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+}

@@ -75,6 +75,7 @@ fn an_observation_of_an_interval_is_as_new_as_its_end() {
         source: SourceId::new(source),
         licence: LicenceId::new("CC0-1.0"),
         precedence: 0,
+        confirms: false,
     };
     let newest = NewestTimes::default();
     let lineages = ["a", "b", "a", "a"].map(lineage);

@@ -61,7 +61,7 @@ fn temperatures(snapshot: &LakeSnapshot) -> Vec<(f64, bool)> {
     values
 }
 
-fn place(folder: &Path) -> JournalPlace {
+pub(super) fn place(folder: &Path) -> JournalPlace {
     JournalPlace {
         dir: folder.join("journal"),
         archive_dir: folder.join("archive"),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! key unknown                    -> current, revision 0
-//! same value                     -> nothing
+//! same value                     -> nothing; where it is to be kept as a confirmation, and later: as below
 //! earlier in the order           -> history, unless that holds it
 //! later in the order             -> current, revision + 1; the old one is history from then on
 //! order = (declared precedence of the source, received_at, order of recording)
@@ -50,6 +50,8 @@ pub(super) enum Event {
         licence: &'static str,
         received_at: i64,
         recorded_at: i64,
+        /// They are kept where they say again what is stored.
+        confirms: bool,
         rows: Vec<(Key, Option<u64>)>,
     },
     /// New precedences by source, recorded then.
@@ -99,10 +101,11 @@ impl Fold {
                 licence,
                 received_at,
                 recorded_at,
+                confirms,
                 rows,
             } => {
                 for (key, value) in rows {
-                    self.upsert(Version {
+                    let new = Version {
                         key: key.clone(),
                         value: *value,
                         source: (*source).to_owned(),
@@ -111,7 +114,8 @@ impl Fold {
                         received_at: *received_at,
                         recorded_at: *recorded_at,
                         superseded_at: None,
-                    });
+                    };
+                    self.upsert(new, *confirms);
                 }
             }
         }
@@ -122,12 +126,14 @@ impl Fold {
         (precedence.copied().unwrap_or(0), version.received_at)
     }
 
-    fn upsert(&mut self, mut new: Version) {
+    fn upsert(&mut self, mut new: Version, confirms: bool) {
         let Some(stored) = self.current.get(&new.key).cloned() else {
             self.current.insert(new.key.clone(), new);
             return;
         };
-        if stored.value == new.value && self.order(&new).0 <= self.order(&stored).0 {
+        let counts_for_more = self.order(&new).0 > self.order(&stored).0;
+        let is_kept = counts_for_more || (confirms && self.order(&new) > self.order(&stored));
+        if stored.value == new.value && !is_kept {
             return;
         }
         if self.order(&new) < self.order(&stored) {

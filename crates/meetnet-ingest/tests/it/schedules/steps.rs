@@ -18,6 +18,8 @@ use super::scene::{Life, SOURCES, declarations};
 
 /// Sequences of messages that are replayed: no schedule gives out as many.
 const LONG_AGO: u64 = 1 << 32;
+/// Name of the meta pair in which a replay says what it confirms.
+const CONFIRMS: &str = "meetnet-confirms";
 /// Values: few, so that messages repeat each other. All have an exact decimal form.
 const VALUES: [f64; 4] = [1.5, 2.0, 20.25, -3.0];
 
@@ -108,18 +110,26 @@ impl Schedule {
         if !is_broken {
             payload.push('}');
         }
-        let envelope = NewEnvelope {
-            source,
-            topic: &topic,
-            payload: payload.as_bytes(),
-            ..NewEnvelope::default()
-        };
         let replayed = (self.rng.random_bool(0.15)).then(|| Original {
             // Of a message long ago: rejects keep its number.
             sequence: Sequence(LONG_AGO + self.numbered),
             received_at: self.machine.journal_clock.now() - self.rng.random_range(1..600 * SECOND),
             clock_step: false,
         });
+        // Some are there for what they confirm alone.
+        let confirmed = replayed.and(match self.numbered % 4 {
+            0 => Some("heat:0-0"),
+            1 => Some("air:0-0;heat:0-0"),
+            _ => None,
+        });
+        let meta: Vec<(&str, &str)> = confirmed.map(|rows| (CONFIRMS, rows)).into_iter().collect();
+        let envelope = NewEnvelope {
+            source,
+            topic: &topic,
+            meta: &meta,
+            payload: payload.as_bytes(),
+            ..NewEnvelope::default()
+        };
         let (kind, appended) = match replayed {
             Some(original) => (
                 FrameKind::Replay,
@@ -130,7 +140,7 @@ impl Schedule {
         let appended = appended?;
         let received_at = replayed.map_or(appended.recorded_at, |original| original.received_at);
         let sequence = appended.sequence.0;
-        let rows = if is_broken {
+        let mut rows: Vec<(Key, Option<u64>)> = if is_broken {
             let key = Key {
                 dataset: "rejects",
                 name: format!(
@@ -154,6 +164,9 @@ impl Schedule {
             let air = air.map(|air| (key("air", "co2"), Some(air.to_bits())));
             std::iter::once(heat).chain(air).collect()
         };
+        if let Some(confirmed) = confirmed {
+            rows.retain(|(key, _)| confirmed.contains(key.dataset));
+        }
         let frame = Frame {
             kind,
             recorded_at: appended.recorded_at,
@@ -163,6 +176,7 @@ impl Schedule {
                 licence,
                 received_at,
                 recorded_at: appended.recorded_at,
+                confirms: confirmed.is_some(),
                 rows,
             }),
         };
@@ -325,6 +339,7 @@ impl Schedule {
                     licence,
                     received_at,
                     recorded_at,
+                    confirms: false,
                     rows: vec![(key, Some(value.to_bits()))],
                 }
             });

@@ -64,6 +64,83 @@ fn of_rows_that_come_again_in_any_number_those_that_say_something_else_are_revis
     }
 }
 
+/// Row of one key, received so late, met so late.
+fn met(sequence: u64, received: i64, value: f64) -> Row {
+    Row {
+        sequence,
+        received_at: START + received,
+        recorded_at: START + sequence as i64,
+        ..row(sequence, 0, Some(value))
+    }
+}
+
+#[test]
+fn what_confirms_a_version_is_kept_and_what_comes_before_it_is_history() {
+    for is_committed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut actor = open(&folder.path().join("d"), 0);
+        apply(&mut actor, &[met(1, 1, 5.0)]);
+        if is_committed {
+            commit(&mut actor, 1);
+        }
+        let mut confirm = |sequence: u64, received: i64| {
+            let (rows, mut lineage) = batch(&[met(sequence, received, 5.0)]);
+            lineage[0].confirms = true;
+            actor.apply(&rows, &lineage, true, &mut flag).unwrap()
+        };
+        let unchanged = Applied {
+            unchanged: 1,
+            ..Applied::default()
+        };
+        // Only a later one says anything: neither the row itself, met again, nor an earlier one does.
+        assert_eq!(confirm(10, 1), unchanged);
+        assert_eq!(confirm(11, 0), unchanged);
+        assert_eq!(confirm(12, 3).revised, 1);
+        assert_eq!(confirm(13, 3), unchanged);
+        // What was said between the two is late now.
+        assert_eq!(apply(&mut actor, &[met(14, 2, 7.0)]).history, 1);
+        let (current, history) = read(&actor.snapshot(Sequence(14), 0));
+        let told = |answers: &BTreeSet<Answer>| -> Vec<(f64, i64, i64)> {
+            let of_answer = |answer: &Answer| {
+                let value = f64::from_bits(answer.1.unwrap());
+                (value, answer.2, answer.3 - START)
+            };
+            answers.iter().map(of_answer).collect()
+        };
+        assert_eq!(told(&current), [(5.0, 1, 3)], "{is_committed}");
+        assert_eq!(told(&history), [(5.0, 0, 1), (7.0, 1, 2)], "{is_committed}");
+    }
+}
+
+#[test]
+fn where_rows_stand_is_told_and_changes_nothing() {
+    use Standing::{Beside, Confirms, Corrects, Replaces};
+    for is_committed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut actor = open(&folder.path().join("d"), 0);
+        apply(&mut actor, &[met(1, 2, 5.0)]);
+        if is_committed {
+            commit(&mut actor, 1);
+        }
+        let of_another_key = row(9, 1, Some(5.0));
+        let rows = [
+            (met(9, 3, 5.0), Confirms),
+            (met(9, 2, 5.0), Beside),
+            (met(9, 1, 5.0), Beside),
+            (met(9, 3, 7.0), Replaces),
+            (met(9, 2, 7.0), Corrects),
+            (met(9, 1, 7.0), Beside),
+            (of_another_key, Beside),
+        ];
+        let (rows, expect): (Vec<Row>, Vec<Standing>) = rows.into_iter().unzip();
+        let before = read(&actor.snapshot(Sequence(1), 0));
+        let (rows, lineage) = batch(&rows);
+        assert_eq!(actor.standing(&rows, &lineage).unwrap(), expect);
+        assert_eq!(read(&actor.snapshot(Sequence(1), 0)), before);
+        assert_eq!(actor.hot_rows(), u64::from(!is_committed));
+    }
+}
+
 #[test]
 fn a_version_that_history_holds_is_not_stored_again() {
     let folder = tempfile::tempdir().unwrap();

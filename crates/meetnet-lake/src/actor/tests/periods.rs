@@ -121,6 +121,7 @@ impl Table {
                 source: told.source.into(),
                 licence: "CC0-1.0".into(),
                 precedence: i32::from(told.source == REGISTRY),
+                confirms: false,
             });
         }
         let rows = builder.take();

@@ -294,6 +294,7 @@ fn each_licence_has_files_of_its_own() {
             source: licence.into(),
             licence: licence.into(),
             precedence: 0,
+            confirms: false,
         }];
         let rows = rows(3, START + sequence as i64 * MINUTE, 1.0);
         lake.apply(&rows, &lineage, &mut flag).unwrap();

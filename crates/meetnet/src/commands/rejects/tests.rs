@@ -60,6 +60,19 @@ fn a_report_says_what_is_left_to_do() {
             "1 messages are in neither",
         ],
     );
+    let confirmed = Decided {
+        confirmed: 2,
+        ..decided(1, 1, 0)
+    };
+    check(
+        confirmed,
+        1,
+        1,
+        &[
+            "replayed 1 messages: 1 of 1 rejects are resolved",
+            "2 stored values were said again by later messages",
+        ],
+    );
     let without_source = |frames| Decided {
         without_source: [("attic".into(), 2)].into(),
         ..decided(frames, frames, 0)
