@@ -103,10 +103,10 @@ async fn accept(
             () = &mut shutdown => break,
             Some(_) = opening.join_next() => continue,
             // The permit comes first: at the limit nothing is accepted, and the kernel's backlog holds the rest.
-            accepted = async {
+            attempt = async {
                 let permit = Arc::clone(&permits).acquire_owned().await;
                 (listener.accept().await, permit)
-            } => accepted,
+            } => attempt,
         };
         let Some((stream, peer)) = accepted(attempt).await else {
             continue;
