@@ -1,6 +1,6 @@
 //! What ROLLUP, CUBE and GROUPING SETS group by, computed before anything is grouped.
 //!
-//! `GROUP BY ROLLUP (a * 2)` -> `GROUP BY ROLLUP (x)` of `SELECT *, a * 2 AS x`
+//! `GROUP BY ROLLUP (a * 2)` -> `GROUP BY ROLLUP (x)` of `SELECT *, a * 2 AS x`, and above it `SELECT x AS "a * 2"`
 //!
 //! An expression in such a set is one of several columns that a single expression of the plan makes, so that no rule could
 //! write it anew under the name that it had: numbers in it wrapped around, where they are an error everywhere else. As columns
@@ -31,8 +31,7 @@ impl AnalyzerRule for GroupingColumns {
 fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match plan {
         LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.iter().any(has_computed) => {
-            let aggregate = over_columns(aggregate)?;
-            Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)))
+            Ok(Transformed::yes(over_columns(aggregate)?))
         }
         plan => Ok(Transformed::no(plan)),
     }
@@ -50,58 +49,78 @@ fn is_computed(expr: &Expr) -> bool {
     !matches!(expr, Expr::Column(_) | Expr::Literal(..))
 }
 
-/// Returns the same groups of columns, under the names that the expressions had.
-fn over_columns(aggregate: Aggregate) -> Result<Aggregate> {
+/// Returns the same groups of columns, and above them the names that the expressions had.
+///
+/// Beneath they have names of their own: casts are left out of names, so that `x::int` would be a second column `x`.
+fn over_columns(aggregate: Aggregate) -> Result<LogicalPlan> {
     let Aggregate {
         input,
         group_expr,
         aggr_expr,
+        schema: written,
         ..
     } = aggregate;
-    let mut computed = Vec::new();
-    let group_expr = group_expr
-        .into_iter()
-        .map(|expr| match expr {
+    let mut computed: Vec<Expr> = Vec::new();
+    let mut groups: Vec<Expr> = Vec::with_capacity(group_expr.len());
+    for expr in group_expr {
+        groups.push(match expr {
             Expr::GroupingSet(sets) => Expr::GroupingSet(of_columns(sets, &mut computed)),
             expr => expr,
-        })
-        .collect();
+        });
+    }
     let columns = input.schema().iter();
     let mut columns: Vec<Expr> = columns
         .map(|(relation, field)| Expr::Column(Column::from((relation, field))))
         .collect();
-    columns.extend(computed);
+    for (position, expr) in computed.into_iter().enumerate() {
+        columns.push(expr.alias(name(position)));
+    }
     let beneath = LogicalPlan::Projection(Projection::try_new(columns, input)?);
-    Aggregate::try_new(Arc::new(beneath), group_expr, aggr_expr)
+    let grouped = Aggregate::try_new(Arc::new(beneath), groups, aggr_expr)?;
+    let mut named: Vec<Expr> = Vec::with_capacity(written.fields().len());
+    for (found, written) in grouped.schema.iter().zip(written.iter()) {
+        let (found, written) = (Column::from(found), Column::from(written));
+        named.push(match found == written {
+            true => Expr::Column(found),
+            false => Expr::Column(found).alias_qualified(written.relation, written.name),
+        });
+    }
+    let grouped = Arc::new(LogicalPlan::Aggregate(grouped));
+    Ok(LogicalPlan::Projection(Projection::try_new(
+        named, grouped,
+    )?))
 }
 
 /// Returns sets of columns; what those are that are computed goes to `computed`, each once.
 fn of_columns(sets: GroupingSet, computed: &mut Vec<Expr>) -> GroupingSet {
-    let mut all = |exprs: Vec<Expr>| -> Vec<Expr> {
-        let exprs = exprs.into_iter();
-        exprs.map(|expr| column(expr, computed)).collect()
-    };
     match sets {
-        GroupingSet::Rollup(exprs) => GroupingSet::Rollup(all(exprs)),
-        GroupingSet::Cube(exprs) => GroupingSet::Cube(all(exprs)),
+        GroupingSet::Rollup(exprs) => GroupingSet::Rollup(columns(exprs, computed)),
+        GroupingSet::Cube(exprs) => GroupingSet::Cube(columns(exprs, computed)),
         GroupingSet::GroupingSets(sets) => {
-            GroupingSet::GroupingSets(sets.into_iter().map(all).collect())
+            let sets = sets.into_iter().map(|exprs| columns(exprs, computed));
+            GroupingSet::GroupingSets(sets.collect())
         }
     }
+}
+
+fn columns(exprs: Vec<Expr>, computed: &mut Vec<Expr>) -> Vec<Expr> {
+    let exprs = exprs.into_iter();
+    exprs.map(|expr| column(expr, computed)).collect()
 }
 
 fn column(expr: Expr, computed: &mut Vec<Expr>) -> Expr {
     if !is_computed(&expr) {
         return expr;
     }
-    let (relation, name) = expr.qualified_name();
-    let column = Expr::Column(Column::new(relation.clone(), name.clone()));
-    let named = match expr {
-        Expr::Alias(_) => expr,
-        expr => expr.alias_qualified(relation, name),
-    };
-    if !computed.contains(&named) {
-        computed.push(named);
-    }
-    column
+    let known = computed.iter().position(|known| *known == expr);
+    let position = known.unwrap_or_else(|| {
+        computed.push(expr);
+        computed.len() - 1
+    });
+    Expr::Column(Column::from_name(name(position)))
+}
+
+/// Returns what a computed column is called, as no column of a statement is by chance.
+fn name(position: usize) -> String {
+    format!("__grouped_by_{position}")
 }

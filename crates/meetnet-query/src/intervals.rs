@@ -351,7 +351,7 @@ fn compares(op: Operator) -> bool {
 
 /// Returns true for an aggregate that compares the values it sees.
 fn tells_apart(aggregate: &str, is_distinct: bool) -> bool {
-    is_distinct || ["min", "max"].contains(&aggregate)
+    is_distinct || ["min", "max", "mode"].contains(&aggregate)
 }
 
 fn is_of_intervals(subquery: &Subquery) -> bool {

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array};
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, LargeBinaryArray,
+};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
 use datafusion::common::utils::SingleRowListArrayBuilder;
@@ -82,7 +84,7 @@ impl AggregateUDFImpl for Mode {
             Arc::new(Field::new(format_state_name(args.name, state), list, true))
         };
         Ok(vec![
-            list("values", DataType::Binary),
+            list("values", DataType::LargeBinary),
             list("counts", DataType::Int64),
         ])
     }
@@ -97,6 +99,21 @@ impl AggregateUDFImpl for Mode {
             bytes: 0,
         }))
     }
+}
+
+/// Returns values in which -0.0 is 0.0: GROUP BY takes them for the same, and bytes do not.
+fn with_one_zero(values: &ArrayRef) -> ArrayRef {
+    if let Some(values) = values.as_primitive_opt::<Float64Type>() {
+        let values: Float64Array =
+            values.unary(|value: f64| if value == 0.0 { 0.0 } else { value });
+        return Arc::new(values);
+    }
+    if let Some(values) = values.as_primitive_opt::<Float32Type>() {
+        let values: Float32Array =
+            values.unary(|value: f32| if value == 0.0 { 0.0 } else { value });
+        return Arc::new(values);
+    }
+    Arc::clone(values)
 }
 
 /// How often each value has come so far.
@@ -130,7 +147,7 @@ impl Accumulator for Counts {
             return Err(uncoerced(&MODE));
         };
         let nulls = values.logical_nulls();
-        let rows = self.converter.convert_columns(&[Arc::clone(values)])?;
+        let rows = self.converter.convert_columns(&[with_one_zero(values)])?;
         for (position, row) in rows.iter().enumerate() {
             if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(position)) {
                 self.add(row.as_ref(), 1);
@@ -150,7 +167,7 @@ impl Accumulator for Counts {
                 continue;
             };
             let parts = values
-                .as_binary_opt::<i32>()
+                .as_binary_opt::<i64>()
                 .zip(counts.as_primitive_opt::<Int64Type>());
             let (values, counts) = parts.ok_or_else(|| uncoerced(&MODE))?;
             for (value, count) in values.iter().zip(counts.iter()) {
@@ -163,7 +180,7 @@ impl Accumulator for Counts {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let values = BinaryArray::from_iter_values(self.counts.keys());
+        let values = LargeBinaryArray::from_iter_values(self.counts.keys());
         let counts = Int64Array::from_iter_values(self.counts.values().copied());
         let list = |array: ArrayRef| SingleRowListArrayBuilder::new(array).build_list_scalar();
         Ok(vec![list(Arc::new(values)), list(Arc::new(counts))])

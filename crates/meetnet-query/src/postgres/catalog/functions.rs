@@ -1,7 +1,5 @@
 //! The functions for sensor data, where PostgreSQL's clients look for functions: `\df` and `\da` of psql, and what completes names.
 
-use std::sync::Arc;
-
 use meetnet_functions::{FunctionDescription, FunctionKind, descriptions};
 
 use super::Same::{Bool, Int, NoList, Null, Text};
@@ -125,8 +123,8 @@ pub(super) fn pg_proc() -> NamedColumns {
             ("proisstrict", Bool(false)),
             ("provolatile", Text("i")),
             ("proparallel", Text("s")),
-            // Of which types they are, a call says.
-            ("proargtypes", Null),
+            // Of which types they are, a call says; drivers read a list of numbers, and none is an empty text.
+            ("proargtypes", Text("")),
             ("proallargtypes", NoList),
             ("proargmodes", NoList),
             ("proargnames", NoList),
