@@ -60,6 +60,7 @@ mod stopping;
 mod summary;
 mod table;
 mod times_first;
+mod turns;
 mod unread;
 mod wall_clock;
 mod wide_rows;

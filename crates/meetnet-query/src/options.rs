@@ -15,7 +15,8 @@ use crate::parameters::Parameters;
 /// Limits and resources; the defaults fit a machine of two cores.
 #[derive(Clone, Debug)]
 pub struct QueryOptions {
-    /// Threads of the query runtime, which is also the number of partitions a scan is split in.
+    /// Threads that long queries share, which is also the number of partitions a scan is split in. There are some more, at
+    /// most as many again and no more than four, so that a short query finds one.
     pub threads: usize,
     /// Work time of one query, planning included; waiting for a slow client does not count.
     pub query_time_max: Duration,

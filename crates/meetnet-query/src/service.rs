@@ -32,6 +32,7 @@ use crate::session::Sessions;
 use crate::stop::StopFlag;
 use crate::table::prepared::PreparedTables;
 use crate::table::reader::NoticedFiles;
+use crate::turns::{self, Turns};
 
 mod task;
 #[cfg(test)]
@@ -75,6 +76,7 @@ struct Shared {
     sessions: Sessions,
     prepared: Arc<PreparedTables>,
     admission: Admission,
+    turns: Turns,
     rooms: Rooms,
     latest: LatestCache,
 }
@@ -198,9 +200,11 @@ impl QueryService {
     /// # Errors
     /// `Internal` where threads or the folder for temporary files cannot be made.
     pub fn new(options: QueryOptions, snapshot: SharedSnapshot) -> Result<Self, QueryError> {
+        turns::hook();
+        let turns = Turns::new(options.threads);
         let mut threads = tokio::runtime::Builder::new_multi_thread();
         threads
-            .worker_threads(options.threads.max(1))
+            .worker_threads(turns.threads())
             .thread_name("query")
             .thread_stack_size(STACK_BYTES)
             .enable_all();
@@ -214,6 +218,7 @@ impl QueryService {
             .map_err(|error| QueryError::internal("starting the query engine", error))?;
         let shared = Shared {
             admission: Admission::new(&options),
+            turns,
             rooms: Rooms::new(&options),
             prepared: Arc::new(PreparedTables::new(
                 Arc::clone(sessions.registry()),
@@ -319,11 +324,12 @@ impl QueryService {
         let time_max = shared.time_max(&self.client, &request);
         let flag = StopFlag::default();
         let stop = flag.clone();
-        let task = self.runtime().spawn(async move {
+        let turn = shared.turns.of(&self.client);
+        let task = self.runtime().spawn(turn.run(async move {
             let described = shared.describe(&request, &known, &stop).await;
             drop(permit);
             described
-        });
+        }));
         let _stop = StopOnDrop::new(task.abort_handle(), flag, self.clone());
         match tokio::time::timeout(time_max, task).await {
             Ok(Ok(described)) => described,
@@ -391,6 +397,7 @@ impl QueryService {
         let shared = Arc::clone(&self.inner.shared);
         let time_max = shared.time_max(&self.client, &request);
         let again_time_max = shared.options.again_time_max();
+        let turn = shared.turns.of(&self.client);
         let stop = StopFlag::default();
 
         let (header_sender, header) = oneshot::channel();
@@ -413,7 +420,7 @@ impl QueryService {
             outcome: Arc::clone(&outcome),
             started,
         };
-        let running = self.runtime().spawn(task.run());
+        let running = self.runtime().spawn(turn.run(task.run()));
         let stop = StopOnDrop::new(running.abort_handle(), stop, self.clone());
         let patience = time_max + GRACE;
         match tokio::time::timeout(patience, header).await {

@@ -1,0 +1,323 @@
+//! Which task of which query is at work next: those of young queries at once, those of long ones in the order of how little
+//! their clients have had.
+//!
+//! ```text
+//! task is woken ─▶ its query is young                       ─▶ at work
+//!                  its query is long, a place is free       ─▶ at work, then on to who waits
+//!                                     none is               ─▶ waits; clients that have had least go first
+//! ```
+//!
+//! The scheduler of an async runtime takes tasks in the order in which they were woken, and each works until it gives way: a
+//! batch through a deep filter can be a second. Six statements of one client then stood before each of the many steps of a
+//! small question of another. So there are more threads than places for the tasks of long queries: a young query finds a
+//! thread, and the system shares the processors out between that and the long ones.
+//!
+//! What a query works is counted whole, tasks that DataFusion starts for it included: it lets a hook wrap them.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use datafusion::common::runtime::{JoinSetTracer, set_join_set_tracer};
+use futures::future::BoxFuture;
+
+use crate::client::{Client, Share};
+
+#[cfg(test)]
+mod tests;
+
+/// Work up to which a query is young. What pages and dashboards ask is done by then.
+const YOUNG_TIME: Duration = Duration::from_millis(250);
+
+/// The most threads beside those of long queries.
+const SPARE_THREADS_MAX: usize = 4;
+
+thread_local! {
+    /// The query whose task this thread is at.
+    static CURRENT: RefCell<Option<Turn>> = const { RefCell::new(None) };
+}
+
+/// Who is at work, and who waits; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Turns(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Tasks of long queries that may be at work at a time.
+    places: usize,
+    young_time: Duration,
+    last_ticket: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Places that are taken, those of tasks that have been told to go on included. Somebody waits only where all are.
+    taken: usize,
+    waiting: Vec<Waiting>,
+    /// Tasks that have been told to go on, and have not yet.
+    told: HashSet<u64>,
+    shares: HashMap<Share, OfShare>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ticket: u64,
+    share: Share,
+    /// What its query has worked.
+    worked: Duration,
+    waker: Waker,
+}
+
+/// A client with queries.
+#[derive(Debug)]
+struct OfShare {
+    queries: usize,
+    /// What they have worked, counted from what others had worked when the first of them came: who was away has saved
+    /// nothing up.
+    worked: Duration,
+}
+
+impl State {
+    /// Gives a place on to who is next; returns how to tell, which is done without the lock.
+    fn give_on(&mut self) -> Option<Waker> {
+        let of_share = |share: &Share| self.shares.get(share).map(|share| share.worked);
+        let next = (0..self.waiting.len()).min_by_key(|at| {
+            let waiting = &self.waiting[*at];
+            (of_share(&waiting.share), waiting.worked)
+        });
+        let Some(next) = next else {
+            self.taken -= 1;
+            return None;
+        };
+        // The order of the others stays: of equals, who has waited longest is first.
+        let next = self.waiting.remove(next);
+        self.told.insert(next.ticket);
+        Some(next.waker)
+    }
+}
+
+impl Turns {
+    /// Lets the tasks of long queries have `places` places.
+    pub(crate) fn new(places: usize) -> Self {
+        Self::with_young_time(places, YOUNG_TIME)
+    }
+
+    fn with_young_time(places: usize, young_time: Duration) -> Self {
+        Self(Arc::new(Inner {
+            places: places.max(1),
+            young_time,
+            last_ticket: AtomicU64::new(0),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Returns how many threads queries need, so that some are left beside those of long ones.
+    pub(crate) fn threads(&self) -> usize {
+        self.0.places + self.0.places.min(SPARE_THREADS_MAX)
+    }
+
+    /// Begins a query of a client.
+    pub(crate) fn of(&self, client: &Client) -> Turn {
+        let share = client.share();
+        let mut state = self.state();
+        let least = state.shares.values().map(|share| share.worked).min();
+        let of_share = state.shares.entry(share.clone()).or_insert(OfShare {
+            queries: 0,
+            worked: least.unwrap_or_default(),
+        });
+        of_share.queries += 1;
+        drop(state);
+        Turn(Arc::new(OfQuery {
+            turns: self.clone(),
+            share,
+            worked_ns: AtomicU64::new(0),
+        }))
+    }
+
+    /// Every change is whole before the lock is given back, so a panic elsewhere leaves the counts usable.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place for a task; false: it has to wait, and will be woken.
+    fn enter(&self, ticket: u64, turn: &Turn, waker: &Waker) -> bool {
+        let mut state = self.state();
+        if state.told.remove(&ticket) {
+            return true;
+        }
+        if let Some(waiting) = state.waiting.iter_mut().find(|one| one.ticket == ticket) {
+            waiting.waker.clone_from(waker);
+            return false;
+        }
+        if state.taken < self.0.places {
+            state.taken += 1;
+            return true;
+        }
+        state.waiting.push(Waiting {
+            ticket,
+            share: turn.0.share.clone(),
+            worked: turn.0.worked(),
+            waker: waker.clone(),
+        });
+        false
+    }
+
+    /// Ends a piece of work of a query, in a place or without one.
+    fn leave(&self, turn: &Turn, worked: Duration, has_place: bool) {
+        let mut state = self.state();
+        if let Some(of_share) = state.shares.get_mut(&turn.0.share) {
+            of_share.worked += worked;
+        }
+        let next = if has_place { state.give_on() } else { None };
+        drop(state);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    /// Forgets a task that ends, whether or not it waits.
+    fn forget(&self, ticket: u64) {
+        let mut state = self.state();
+        state.waiting.retain(|waiting| waiting.ticket != ticket);
+        // It has been told to go on, and will not.
+        let next = if state.told.remove(&ticket) {
+            state.give_on()
+        } else {
+            None
+        };
+        drop(state);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+}
+
+/// One query; clones are of the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn(Arc<OfQuery>);
+
+#[derive(Debug)]
+struct OfQuery {
+    turns: Turns,
+    share: Share,
+    worked_ns: AtomicU64,
+}
+
+impl OfQuery {
+    fn worked(&self) -> Duration {
+        Duration::from_nanos(self.worked_ns.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for OfQuery {
+    fn drop(&mut self) {
+        let mut state = self.turns.state();
+        if let Some(of_share) = state.shares.get_mut(&self.share) {
+            of_share.queries -= 1;
+            if of_share.queries == 0 {
+                state.shares.remove(&self.share);
+            }
+        }
+    }
+}
+
+impl Turn {
+    /// Makes a task of the query take turns with those of others.
+    pub(crate) fn run<F: Future>(&self, work: F) -> InTurn<F> {
+        InTurn {
+            ticket: self.0.turns.0.last_ticket.fetch_add(1, Ordering::Relaxed),
+            turn: self.clone(),
+            work: Box::pin(work),
+        }
+    }
+}
+
+/// A task of a query, which works when it is its turn.
+#[derive(Debug)]
+pub(crate) struct InTurn<F> {
+    ticket: u64,
+    turn: Turn,
+    work: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for InTurn<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let task = &mut *self;
+        let turns = &task.turn.0.turns;
+        let is_long = task.turn.0.worked() >= turns.0.young_time;
+        if is_long && !turns.enter(task.ticket, &task.turn, context.waker()) {
+            return Poll::Pending;
+        }
+        let _working = Working {
+            turn: &task.turn,
+            has_place: is_long,
+            since: Instant::now(),
+            before: CURRENT.replace(Some(task.turn.clone())),
+        };
+        task.work.as_mut().poll(context)
+    }
+}
+
+impl<F> Drop for InTurn<F> {
+    fn drop(&mut self) {
+        self.turn.0.turns.forget(self.ticket);
+    }
+}
+
+/// A piece of work, until it is dropped: also where it panics.
+struct Working<'a> {
+    turn: &'a Turn,
+    has_place: bool,
+    since: Instant,
+    before: Option<Turn>,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        CURRENT.set(self.before.take());
+        let worked = self.since.elapsed();
+        // No query works for centuries.
+        let worked_ns = u64::try_from(worked.as_nanos()).unwrap_or(u64::MAX);
+        let of_query = &self.turn.0;
+        of_query.worked_ns.fetch_add(worked_ns, Ordering::Relaxed);
+        of_query.turns.leave(self.turn, worked, self.has_place);
+    }
+}
+
+/// Wraps the tasks that DataFusion starts for a query.
+struct Started;
+
+impl JoinSetTracer for Started {
+    fn trace_future(
+        &self,
+        work: BoxFuture<'static, Box<dyn Any + Send>>,
+    ) -> BoxFuture<'static, Box<dyn Any + Send>> {
+        match CURRENT.with_borrow(Clone::clone) {
+            Some(turn) => Box::pin(turn.run(work)),
+            None => work,
+        }
+    }
+
+    /// What blocks has threads of its own.
+    fn trace_block(
+        &self,
+        work: Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>,
+    ) -> Box<dyn FnOnce() -> Box<dyn Any + Send> + Send> {
+        work
+    }
+}
+
+/// Makes the tasks that DataFusion starts for a query take turns, too; for all of the process, once.
+pub(crate) fn hook() {
+    static STARTED: Started = Started;
+    // It is there where the process has another service.
+    let _ = set_join_set_tracer(&STARTED);
+}
