@@ -20,11 +20,11 @@ use tracing::{error, info, warn};
 use super::ahead::{DecodedGroup, is_observed};
 use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
-use super::group::{GroupDecoder, RejectCounts, TOLD_EARLY_ROWS, Taken, count_applied};
+use super::group::{GroupDecoder, REJECTS, RejectCounts, TOLD_EARLY_ROWS, Taken, count_applied};
 use super::newest::NewestTimes;
 use super::uncommitted::UncommittedRows;
 use super::waiting::{DecodedRows, WaitingRows};
-use super::{Command, PipelineError, PipelineOptions, UpkeepReport, Wake, erase};
+use super::{Command, PipelineError, PipelineOptions, ReplayedRows, UpkeepReport, Wake, erase};
 use crate::dup_window::DupWindows;
 use crate::outcomes::OutcomeRegistry;
 
@@ -59,6 +59,8 @@ pub struct Runner {
     pub(super) untold: Vec<Taken>,
     pub(super) dup_windows: DupWindows,
     rejects: RejectCounts,
+    /// Of messages that were replayed since somebody asked last.
+    replayed_rows: ReplayedRows,
     newest: NewestTimes,
     wake: Wake,
     heard: Receiver<()>,
@@ -154,6 +156,7 @@ impl Runner {
             untold: Vec::new(),
             dup_windows,
             rejects,
+            replayed_rows: ReplayedRows::default(),
             newest: NewestTimes::default(),
             wake,
             heard,
@@ -292,6 +295,9 @@ impl Runner {
                 self.checkpoint();
                 let _ = reply.send(committed);
             }
+            Command::TakeReplayed(reply) => {
+                drop(reply.send(std::mem::take(&mut self.replayed_rows)));
+            }
             Command::Upkeep(request, reply) => {
                 let before = self.tended();
                 match self.lake.request(request) {
@@ -407,16 +413,22 @@ impl Runner {
     pub(super) fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
         let mut applied = Applied::default();
         let mut before = None;
+        // Whether what has been decoded and not applied is of messages that were replayed.
+        let mut is_replay = false;
         for frame in group.frames() {
             match frame.kind {
                 FrameKind::Envelope | FrameKind::Replay => {
                     if self.replaying {
                         self.observe_recovered(&frame);
+                    } else if is_replay != (frame.kind == FrameKind::Replay) {
+                        // Who replays is told of these rows alone, whatever arrives meanwhile.
+                        applied += self.apply_decoded(is_replay)?;
+                        is_replay = !is_replay;
                     }
                     self.decoder.decode(&frame);
                 }
                 FrameKind::Declarations => {
-                    applied += self.apply_decoded()?;
+                    applied += self.apply_decoded(is_replay)?;
                     let declarations = read_declarations(frame.payload, frame.sequence)?;
                     self.decoder = new_decoder(&declarations, &self.key, frame.sequence)?;
                     if self.replaying {
@@ -433,7 +445,7 @@ impl Runner {
                 }
                 FrameKind::Tick => {}
                 FrameKind::Erase => {
-                    applied += self.apply_decoded()?;
+                    applied += self.apply_decoded(is_replay)?;
                     // Everything recorded before it has been applied.
                     let position = Sequence(frame.sequence.0 - 1);
                     self.lake.advance(position, frame.recorded_at - 1);
@@ -446,7 +458,7 @@ impl Runner {
             }
             before = Some((frame.sequence, frame.recorded_at));
         }
-        applied += self.apply_decoded()?;
+        applied += self.apply_decoded(is_replay)?;
         self.lake
             .advance(group.last_sequence(), group.last_recorded_at());
         Ok(applied)
@@ -469,7 +481,7 @@ impl Runner {
                 frame.sequence,
             );
         }
-        let applied = self.apply_taken(&decoded.taken)?;
+        let applied = self.apply_taken(&decoded.taken, false)?;
         self.lake
             .advance(group.last_sequence(), group.last_recorded_at());
         Ok(applied)
@@ -488,15 +500,15 @@ impl Runner {
         }
     }
 
-    fn apply_decoded(&mut self) -> Result<Applied, PipelineError> {
+    fn apply_decoded(&mut self, is_replay: bool) -> Result<Applied, PipelineError> {
         let taken = self.decoder.take();
-        let applied = self.apply_taken(&taken)?;
+        let applied = self.apply_taken(&taken, is_replay)?;
         self.untold.push(taken);
         Ok(applied)
     }
 
-    /// Applies what the decoders in force have made of envelopes.
-    fn apply_taken(&mut self, taken: &Taken) -> Result<Applied, PipelineError> {
+    /// Applies what the decoders in force have made of envelopes; `is_replay`: of such that were replayed, all of them.
+    fn apply_taken(&mut self, taken: &Taken, is_replay: bool) -> Result<Applied, PipelineError> {
         taken.count_rejects(&self.rejects);
         // What was decoded is journalled, and says all that the answer says. Senders make their next messages while the tables
         // take these, where they would else all wait for the slower half, and it for them.
@@ -523,7 +535,12 @@ impl Runner {
                 self.uncommitted.note(last.sequence, decoded.series.len());
             }
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
-            count_applied(&rows.declaration.id, of_dataset);
+            let id = &rows.declaration.id;
+            count_applied(id, of_dataset);
+            if is_replay && id.as_str() != REJECTS {
+                let waits = self.waiting.holds(id);
+                self.replayed_rows.note(id, of_dataset, waits);
+            }
             applied += of_dataset;
         }
         Ok(applied)

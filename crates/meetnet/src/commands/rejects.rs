@@ -10,6 +10,7 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use meetnet_ingest::import::IMPORT_PIECE;
+use meetnet_ingest::pipeline::ReplayedRows;
 use meetnet_ingest::replay::{
     Choice, Decided, MessageRange, RejectedMessage, drop_rejects, replay,
 };
@@ -23,6 +24,7 @@ use meetnet_query::{Format, QueryOptions, QueryRequest, QueryService, RowWriter,
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
+use super::import::describe_applied;
 use super::{Context, Outcome, Progress, Request};
 use crate::check;
 use crate::cli::print;
@@ -317,13 +319,16 @@ pub(super) fn replay_chosen(
             progress(format!("{frames} messages replayed"));
         }
     };
+    // Those of a replay that ended with an error nobody has asked for. Everything before this one has been applied.
+    context.pipeline.take_replayed().map_err(Failure::work)?;
     let decided = replay(&context.journal, &place, &choice, &mut tell).map_err(Failure::work)?;
     if decided.frames > 0 {
         progress("waiting until their rows are committed".to_owned());
         context.pipeline.commit_all().map_err(Failure::work)?;
     }
+    let rows = context.pipeline.take_replayed().map_err(Failure::work)?;
     let resolved = resolved_by(&table, &decided)?;
-    let mut outcome = Outcome::of(describe_replayed(&decided, chosen, resolved));
+    let mut outcome = Outcome::of(describe_replayed(&decided, chosen, resolved, &rows));
     if decided.frames == 0 {
         outcome.in_vain = Some("nothing was replayed".to_owned());
     }
@@ -391,14 +396,26 @@ fn resolved_by(table: &Rejects, decided: &Decided) -> Result<u64, Failure> {
     Handle::current().block_on(table.count(&statement))
 }
 
-fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64) -> String {
+fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64, rows: &ReplayedRows) -> String {
     if chosen == 0 && decided.frames == 0 && decided.without_source.is_empty() {
         return "no open reject matches".to_owned();
     }
-    let mut report = format!(
-        "replayed {} messages: {resolved} of {chosen} rejects are resolved",
-        decided.frames
-    );
+    let mut report = format!("replayed {} messages", decided.frames);
+    if chosen > 0 {
+        report.push_str(&format!(": {resolved} of {chosen} rejects are resolved"));
+    }
+    for (dataset, applied) in &rows.applied {
+        report.push('\n');
+        report.push_str(&describe_applied(dataset, *applied));
+    }
+    for dataset in &rows.waiting {
+        report.push_str(&format!(
+            "\n{dataset}: further rows wait for a file that cannot be read; the log names it"
+        ));
+    }
+    if rows.applied.is_empty() && decided.frames > 0 {
+        report.push_str("\nnone of them has a row");
+    }
     let again = decided.rejects.saturating_sub(resolved);
     if again > 0 {
         report.push_str(&format!(
