@@ -402,6 +402,7 @@ impl Runner {
             self.give_reserve();
             committed = self.lake.commit_all();
         }
+        self.lake.tell_commits();
         if self.lake.trim_point() > self.trimmed_through {
             self.try_checkpoint();
         }
