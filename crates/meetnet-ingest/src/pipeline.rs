@@ -11,6 +11,7 @@ mod ahead;
 mod checkpoint;
 mod erase;
 mod group;
+mod idle;
 mod import;
 mod imported;
 mod newest;

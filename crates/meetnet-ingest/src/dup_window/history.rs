@@ -192,7 +192,7 @@ impl Routes {
 /// the same. `now` is what each took up last, the newest first.
 fn heir_of(session: &Session, now: &[&Holding], sources: &BTreeSet<SourceId>) -> Option<SourceId> {
     let mut best: Option<((bool, bool), &Holding)> = None;
-    for holding in now {
+    for &holding in now {
         if !holding.session.may_be(session) {
             continue;
         }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
-use meetnet_lake::journal::{
-    AppendError, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
-};
+use meetnet_lake::journal::{FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery};
 use meetnet_lake::lake::{DeclaredTables, Lake};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
@@ -30,8 +28,6 @@ use crate::outcomes::OutcomeRegistry;
 
 /// How long the loop sleeps at most: commits that come due by age are noticed this late.
 const LOOP_PAUSE: Duration = Duration::from_millis(100);
-/// Without work for this long, memory that a burst has left behind is given back.
-pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
 /// Pause while hot rows are full and a commit is under way.
 pub(super) const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -66,11 +62,11 @@ pub struct Runner {
     heard: Receiver<()>,
     pub(super) trimmed_through: Sequence,
     pub(super) last_checkpoint: Instant,
-    last_frame: Instant,
+    pub(super) last_frame: Instant,
     /// When rows were applied or committed, or a command was carried out.
     pub(super) last_work: Instant,
     /// Memory has been given back since.
-    rests: bool,
+    pub(super) rests: bool,
     pub(super) replaying: bool,
     tending: Vec<Tending>,
     /// Who waits for the repair.
@@ -554,34 +550,6 @@ impl Runner {
             count_applied(dataset, *applied);
         }
         Ok(!applied.is_empty())
-    }
-
-    /// Moves the stable time on where nothing arrives.
-    fn tick_if_idle(&mut self) -> Result<(), PipelineError> {
-        if self.last_frame.elapsed() < self.options.limits.idle_tick {
-            return Ok(());
-        }
-        self.last_frame = Instant::now();
-        match self.journal.append_tick() {
-            Ok(_) | Err(AppendError::Full { .. } | AppendError::DiskFull) => Ok(()),
-            Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "no tick frame");
-                Ok(())
-            }
-        }
-    }
-
-    fn note_work(&mut self) {
-        self.last_work = Instant::now();
-        self.rests = false;
-    }
-
-    /// Gives memory back once after work has ended: nothing else would, for what frees memory is work.
-    fn rest_if_idle(&mut self) {
-        if !self.rests && self.last_work.elapsed() >= REST_AFTER {
-            self.rests = true;
-            self.lake.give_back();
-        }
     }
 
     /// Gives the journal's reserve to a commit that found no space: rows in files make room in memory, and the journal

@@ -10,7 +10,6 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use meetnet_ingest::import::IMPORT_PIECE;
-use meetnet_ingest::pipeline::ReplayedRows;
 use meetnet_ingest::replay::{
     Choice, Decided, MessageRange, RejectedMessage, drop_rejects, replay,
 };
@@ -24,7 +23,7 @@ use meetnet_query::{Format, QueryOptions, QueryRequest, QueryService, RowWriter,
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::import::describe_applied;
+use self::report::describe_replayed;
 use super::{Context, Outcome, Progress, Request};
 use crate::check;
 use crate::cli::print;
@@ -32,6 +31,8 @@ use crate::config::{Config, Environment, near_name};
 use crate::failure::Failure;
 use crate::readable::grouped;
 use crate::sql;
+
+mod report;
 
 /// Rejects that one replay or drop takes at most: all of them are in memory meanwhile.
 const CHOSEN_MAX: usize = 1_000_000;
@@ -394,48 +395,6 @@ fn resolved_by(table: &Rejects, decided: &Decided) -> Result<u64, Failure> {
     let statement =
         format!("SELECT sequence FROM rejects WHERE resolved_by BETWEEN {first} AND {last}");
     Handle::current().block_on(table.count(&statement))
-}
-
-fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64, rows: &ReplayedRows) -> String {
-    if chosen == 0 && decided.frames == 0 && decided.without_source.is_empty() {
-        return "no open reject matches".to_owned();
-    }
-    let mut report = format!("replayed {} messages", decided.frames);
-    if chosen > 0 {
-        report.push_str(&format!(": {resolved} of {chosen} rejects are resolved"));
-    }
-    for (dataset, applied) in &rows.applied {
-        report.push('\n');
-        report.push_str(&describe_applied(dataset, *applied));
-    }
-    for dataset in &rows.waiting {
-        report.push_str(&format!(
-            "\n{dataset}: further rows wait for a file that cannot be read; the log names it"
-        ));
-    }
-    if rows.applied.is_empty() && decided.frames > 0 {
-        report.push_str("\nnone of them has a row");
-    }
-    let again = decided.rejects.saturating_sub(resolved);
-    if again > 0 {
-        report.push_str(&format!(
-            "\n{again} came out again for the same messages: `meetnet rejects list` says why"
-        ));
-    }
-    if decided.gone > 0 {
-        report.push_str(&format!(
-            "\n{} messages are in neither journal nor archive any more: their rejects stay open, `meetnet rejects drop` \
-             closes them",
-            decided.gone
-        ));
-    }
-    for (source, messages) in &decided.without_source {
-        report.push_str(&format!(
-            "\n{messages} messages of source `{source}` stay as they were, rejects with their reasons: it is not configured \
-             any more. Declare it again and replay them, or close them with `meetnet rejects drop --source {source}`"
-        ));
-    }
-    report
 }
 
 /// The private table, as it is when it is asked.

@@ -354,7 +354,7 @@ fn memory_is_given_back_once_after_work_has_ended_and_ticks_are_none() {
     append(&journal, "{\"t\":1}");
     take(&mut runner);
     assert_eq!(given_back(), 0, "a message may follow");
-    runner.last_work -= crate::pipeline::run::REST_AFTER;
+    runner.last_work -= crate::pipeline::idle::REST_AFTER;
     take(&mut runner);
     take(&mut runner);
     assert_eq!(given_back(), 1);
@@ -364,7 +364,7 @@ fn memory_is_given_back_once_after_work_has_ended_and_ticks_are_none() {
     append(&journal, "{\"t\":2}");
     take(&mut runner);
     assert_eq!(given_back(), 1);
-    runner.last_work -= crate::pipeline::run::REST_AFTER;
+    runner.last_work -= crate::pipeline::idle::REST_AFTER;
     take(&mut runner);
     assert_eq!(given_back(), 2);
 }

@@ -1,3 +1,4 @@
+use meetnet_ingest::pipeline::ReplayedRows;
 use meetnet_lake::Applied;
 
 use super::*;
