@@ -14,6 +14,7 @@
 //! - Redelivered publishes match in window order only (the *run*). The first one that matches nothing was received
 //!   but never journalled; everything the broker sent after it is newer than the window, so the run ends there.
 //! - The broker has no session: nothing will be redelivered, and ids start afresh. The window is cleared.
+//! - A window is a session's, whatever the sources were called that have had it: see `history`.
 //!
 //! It is not a general deduplication: equal messages with different ids are different messages.
 

@@ -183,7 +183,7 @@ fn whatever_happens_to_ids_every_message_finds_the_window_of_its_session() {
             }
             for _ in 0..random.random_range(0..4) {
                 position += 1;
-                if let Some(&(id, client_id)) = now.get(random.random_range(0..4)) {
+                if let Some(&(id, client_id)) = now.get(random.random_range(0..4_usize)) {
                     messages.push((id, position, client_id));
                 }
             }
