@@ -55,8 +55,18 @@ impl Session {
 struct Holding {
     source: SourceId,
     session: Session,
+    /// Another source had a session then that may be the same by its address, and is another broker's: each keeps its own.
+    is_beside: bool,
     /// What the source journalled behind this position is of the session, until it takes another one up.
     after: Sequence,
+}
+
+impl Holding {
+    /// Returns whether it is, or may be, of this session; `is_beside` as in [`Holding`].
+    fn is_of(&self, session: &Session, is_beside: bool) -> bool {
+        let may_move = !self.is_beside && !is_beside;
+        self.session == *session || (may_move && self.session.may_be(session))
+    }
 }
 
 /// Which sources took which sessions up, and behind which position of the journal.
@@ -87,24 +97,31 @@ impl SessionHistory {
         sources: impl IntoIterator<Item = (&'s SourceId, &'s Url, &'s str)>,
         after: Sequence,
     ) -> bool {
+        let now: Vec<(&SourceId, Session)> = sources
+            .into_iter()
+            .map(|(source, broker, client_id)| (source, Session::new(broker, client_id)))
+            .collect();
+        self.sources = now.iter().map(|(id, _)| SourceId::clone(id)).collect();
         let mut is_new = false;
-        self.sources.clear();
-        for (source, broker, client_id) in sources {
-            self.sources.insert(source.clone());
-            let session = Session::new(broker, client_id);
+        for (source, session) in &now {
+            let source: &SourceId = source;
+            let mut others = now.iter().filter(|(other, _)| *other != source);
+            let is_beside = others.any(|(_, of_other)| of_other.may_be(session));
             // Another source may have had it in between.
             let mut newest_first = self.holdings.iter().rev();
-            let last = newest_first.find(|holding| holding.session.may_be(&session));
-            let has_it = last.is_some_and(|last| last.source == *source && last.session == session);
+            let last = newest_first.find(|holding| holding.is_of(session, is_beside));
+            let has_it =
+                last.is_some_and(|last| last.source == *source && last.session == *session);
             let mut of_source = self.holdings.iter().rev();
             let newest = of_source.find(|holding| holding.source == *source);
-            if has_it && newest.is_some_and(|newest| newest.session == session) {
+            if has_it && newest.is_some_and(|newest| newest.session == *session) {
                 continue;
             }
             is_new = true;
             self.holdings.push(Holding {
                 source: source.clone(),
-                session,
+                session: session.clone(),
+                is_beside,
                 after,
             });
         }
@@ -154,18 +171,13 @@ impl Routes {
         }
         let mut routes = Self::default();
         for holding in &history.holdings {
-            let Holding {
-                source,
-                session,
-                after,
-            } = holding;
-            let heir = heir_of(session, &now, &history.sources);
+            let heir = heir_of(holding, &now, &history.sources);
             if let Some(heir) = &heir {
                 let origins = routes.origins.entry(heir.clone()).or_default();
-                origins.push((*after, source.clone()));
+                origins.push((holding.after, holding.source.clone()));
             }
-            let heirs = routes.heirs.entry(source.clone()).or_default();
-            heirs.push((*after, heir));
+            let heirs = routes.heirs.entry(holding.source.clone()).or_default();
+            heirs.push((holding.after, heir));
         }
         routes
     }
@@ -188,16 +200,16 @@ impl Routes {
     }
 }
 
-/// Returns who has a session: of those that are there before those that are gone, and of those that may have it whose address is
-/// the same. `now` is what each took up last, the newest first.
-fn heir_of(session: &Session, now: &[&Holding], sources: &BTreeSet<SourceId>) -> Option<SourceId> {
+/// Returns who has the session of a holding: of those that are there before those that are gone, and whose address is the same
+/// before who may have it. `now` is what each took up last, the newest first.
+fn heir_of(of: &Holding, now: &[&Holding], sources: &BTreeSet<SourceId>) -> Option<SourceId> {
     let mut best: Option<((bool, bool), &Holding)> = None;
     for &holding in now {
-        if !holding.session.may_be(session) {
+        if !holding.is_of(&of.session, of.is_beside) {
             continue;
         }
         let is_there = sources.contains(&holding.source);
-        let rank = (is_there, holding.session == *session);
+        let rank = (is_there, holding.session == of.session);
         if best.is_none_or(|(best, _)| rank > best) {
             best = Some((rank, holding));
         }

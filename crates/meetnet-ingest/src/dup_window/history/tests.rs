@@ -8,6 +8,9 @@ use super::*;
 
 const BROKER: &str = "mqtt://broker.example";
 
+/// Behind which position which sources have which client ids.
+type Change<'a> = (u64, &'a [(&'a str, &'a str)]);
+
 fn take_up(history: &mut SessionHistory, after: u64, sources: &[(&str, &str, &str)]) -> bool {
     let sources: Vec<(SourceId, Url, &str)> = sources
         .iter()
@@ -19,8 +22,7 @@ fn take_up(history: &mut SessionHistory, after: u64, sources: &[(&str, &str, &st
     history.take_up(facts, Sequence(after))
 }
 
-/// Behind which position which sources had which client ids.
-fn history(changes: &[(u64, &[(&str, &str)])]) -> SessionHistory {
+fn history(changes: &[Change<'_>]) -> SessionHistory {
     let mut history = SessionHistory::default();
     for (after, sources) in changes {
         let sources = sources
@@ -34,7 +36,7 @@ fn history(changes: &[(u64, &[(&str, &str)])]) -> SessionHistory {
 #[test]
 fn what_was_journalled_of_a_session_belongs_to_who_has_it_now() {
     // Source and position of a frame, and whose window it belongs into.
-    let check = |changes: &[(u64, &[(&str, &str)])], frames: &[(&str, u64, Option<&str>)]| {
+    let check = |changes: &[Change<'_>], frames: &[(&str, u64, Option<&str>)]| {
         let routes = Routes::of(&history(changes));
         for (source, sequence, expect) in frames {
             let (source, sequence) = (SourceId::new(source), Sequence(*sequence));
@@ -48,27 +50,26 @@ fn what_was_journalled_of_a_session_belongs_to_who_has_it_now() {
         }
     };
     // Renamed; the history may have begun later than the journal.
-    let renamed: [(u64, &[(&str, &str)]); 2] = [(3, &[("a", "c")]), (10, &[("b", "c")])];
+    let renamed: [Change<'_>; 2] = [(3, &[("a", "c")]), (10, &[("b", "c")])];
     check(&renamed, &[("a", 5, Some("b")), ("b", 15, Some("b"))]);
     check(&renamed, &[("a", 2, Some("b")), ("a", 10, Some("b"))]);
     // Two have exchanged their client ids.
-    let exchanged: [(u64, &[(&str, &str)]); 2] = [
+    let exchanged: [Change<'_>; 2] = [
         (0, &[("a", "c"), ("b", "d")]),
         (10, &[("a", "d"), ("b", "c")]),
     ];
     check(&exchanged, &[("a", 10, Some("b")), ("b", 10, Some("a"))]);
     check(&exchanged, &[("a", 11, Some("a")), ("b", 11, Some("b"))]);
     // Another session: nobody is given that of before any more.
-    let another: [(u64, &[(&str, &str)]); 2] = [(0, &[("a", "c")]), (10, &[("a", "d")])];
+    let another: [Change<'_>; 2] = [(0, &[("a", "c")]), (10, &[("a", "d")])];
     check(&another, &[("a", 5, None), ("a", 15, Some("a"))]);
     // Left, and taken up later.
-    let left: [(u64, &[(&str, &str)]); 2] = [(0, &[("a", "c")]), (10, &[])];
+    let left: [Change<'_>; 2] = [(0, &[("a", "c")]), (10, &[])];
     check(&left, &[("a", 5, Some("a"))]);
-    let taken_up: [(u64, &[(&str, &str)]); 3] = [left[0], left[1], (20, &[("b", "c")])];
+    let taken_up: [Change<'_>; 3] = [left[0], left[1], (20, &[("b", "c")])];
     check(&taken_up, &[("a", 5, Some("b")), ("b", 25, Some("b"))]);
     // The id is given to another one, and the session goes back.
-    let reused: [(u64, &[(&str, &str)]); 3] =
-        [renamed[0], renamed[1], (20, &[("a", "d"), ("b", "c")])];
+    let reused: [Change<'_>; 3] = [renamed[0], renamed[1], (20, &[("a", "d"), ("b", "c")])];
     check(
         &reused,
         &[
@@ -77,7 +78,7 @@ fn what_was_journalled_of_a_session_belongs_to_who_has_it_now() {
             ("a", 25, Some("a")),
         ],
     );
-    let given_back: [(u64, &[(&str, &str)]); 3] = [renamed[0], renamed[1], (20, &[("a", "c")])];
+    let given_back: [Change<'_>; 3] = [renamed[0], renamed[1], (20, &[("a", "c")])];
     check(
         &given_back,
         &[
@@ -114,6 +115,32 @@ fn a_session_is_told_by_its_broker_and_its_client_id() {
     );
     check(BROKER, "mqtt://broker.example:1884", Some("a"));
     check(BROKER, "mqtt://other.example", Some("a"));
+}
+
+/// Two brokers on one host, of which one has TLS, and the same client id at both: by the address alone it could be one session.
+#[test]
+fn a_session_beside_another_one_is_never_taken_for_it() {
+    let (a, b) = (("a", BROKER, "c"), ("b", "mqtts://broker.example", "c"));
+    let both = || {
+        let mut history = SessionHistory::default();
+        assert!(take_up(&mut history, 0, &[a]));
+        assert!(take_up(&mut history, 5, &[a, b]));
+        assert!(!take_up(&mut history, 8, &[b, a]));
+        history
+    };
+    let check = |history: &SessionHistory| {
+        let routes = Routes::of(history);
+        for id in ["a", "b"] {
+            let heir = routes.heir(&SourceId::new(id), Sequence(7));
+            assert_eq!(heir.as_ref().map(SourceId::as_str), Some(id));
+        }
+    };
+    check(&both());
+    for left in [a, b] {
+        let mut history = both();
+        assert!(!take_up(&mut history, 10, &[left]));
+        check(&history);
+    }
 }
 
 #[test]
@@ -191,9 +218,15 @@ fn whatever_happens_to_ids_every_message_finds_the_window_of_its_session() {
         let routes = Routes::of(&history);
         for (id, position, client_id) in messages {
             let holder = last_holder[client_id];
-            let expect = (last_session[holder] == client_id).then(|| SourceId::new(holder));
             let heir = routes.heir(&SourceId::new(id), Sequence(position));
-            assert_eq!(heir, expect, "seed {seed}, {id} at {position}");
+            let what = format!("seed {seed}, {id} at {position}: {heir:?}");
+            if last_session[holder] == client_id {
+                assert_eq!(heir, Some(SourceId::new(holder)), "{what}");
+            } else {
+                // Nobody has it: at most one who had it, and is gone.
+                let is_gone = heir.as_ref().is_none_or(|id| !history.sources.contains(id));
+                assert!(is_gone, "{what}");
+            }
             if let Some(heir) = heir {
                 let origin = routes.origin(&heir, Sequence(position));
                 assert_eq!(origin.as_str(), id, "seed {seed}, at {position}");

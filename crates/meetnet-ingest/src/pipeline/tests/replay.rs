@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use arrow::array::Array;
-use meetnet_lake::journal::Appended;
 use meetnet_lake::snapshot::HotBatch;
 use meetnet_model::reject::RejectReason;
 
@@ -164,6 +163,15 @@ fn a_mended_mapping_makes_the_rows_of_rejected_messages() {
     assert_eq!(temperatures(&snapshot), [(3.0, true), (4.0, false)]);
 }
 
+fn timed(body: &str) -> NewEnvelope<'_> {
+    NewEnvelope {
+        source: "timed",
+        topic: "timed/garden",
+        payload: body.as_bytes(),
+        ..NewEnvelope::default()
+    }
+}
+
 #[test]
 fn rows_of_a_replay_are_counted_apart_from_what_arrives_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
@@ -173,17 +181,7 @@ fn rows_of_a_replay_are_counted_apart_from_what_arrives_meanwhile() {
         let time = ts - minutes * 60_000;
         format!("{{\"ts\":{time},\"t\":{value}}}")
     };
-    let message = |body: &str, send: &mut dyn FnMut(&NewEnvelope<'_>) -> Appended| {
-        send(&NewEnvelope {
-            source: "timed",
-            topic: "timed/garden",
-            payload: body.as_bytes(),
-            ..NewEnvelope::default()
-        })
-    };
-    let known = message(&body(0, 4), &mut |envelope| {
-        daemon.journal.append(envelope).unwrap()
-    });
+    let known = daemon.journal.append(&timed(&body(0, 4))).unwrap();
     daemon.wait(known.sequence);
     let commands = daemon.pipeline.commands();
     assert_eq!(commands.take_replayed().unwrap(), ReplayedRows::default());
@@ -194,16 +192,15 @@ fn rows_of_a_replay_are_counted_apart_from_what_arrives_meanwhile() {
     };
     // They come so fast that groups hold both.
     let repeat = |body: &str| {
-        message(body, &mut |envelope| {
-            daemon.journal.append_replay(original, envelope).unwrap()
-        })
+        let repeated = daemon.journal.append_replay(original, &timed(body));
+        repeated.unwrap().sequence
     };
     for minutes in 1..=20 {
         daemon.append("timed", &body(minutes, 5));
         repeat(&body(0, 4));
     }
     let last = repeat(&body(30, 6));
-    daemon.wait(last.sequence);
+    daemon.wait(last);
     commands.commit_all().unwrap();
     let counted = Applied {
         inserted: 1,
