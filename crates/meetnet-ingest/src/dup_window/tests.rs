@@ -276,10 +276,12 @@ fn a_renamed_source_finds_after_a_crash_what_was_journalled_under_the_other_name
     let epoch = Epoch::start().next(true).number();
     let lost = Epoch::start().next(true).next(false).number();
     // The checkpoint is from before or from behind the exchange; the broker has the session still, or had lost it.
+    let third: &[(&SourceId, u16, u64)] = &[(&lora, 3, 15)];
+    let all: &[u16] = &[1, 2, 3, 4];
     for (checkpoint, behind, last, expect) in [
-        (&early, &[(&lora, 3, 15)][..], epoch, &[1, 2, 3, 4][..]),
-        (&late, &[][..], epoch, &[1, 2, 3, 4][..]),
-        (&early, &[(&lora, 3, 15)][..], lost, &[4][..]),
+        (&early, third, epoch, all),
+        (&late, &third[1..], epoch, all),
+        (&early, third, lost, &all[3..]),
     ] {
         let restored = DupWindows::default();
         restored.begin_with(&history);
