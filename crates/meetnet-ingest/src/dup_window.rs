@@ -14,6 +14,7 @@
 //! - Redelivered publishes match in window order only (the *run*). The first one that matches nothing was received
 //!   but never journalled; everything the broker sent after it is newer than the window, so the run ends there.
 //! - The broker has no session: nothing will be redelivered, and ids start afresh. The window is cleared.
+//! - A window is a session's, whatever the sources were called that have had it: see `history`.
 //!
 //! It is not a general deduplication: equal messages with different ids are different messages.
 
@@ -24,7 +25,12 @@ use meetnet_lake::journal::DupEntry;
 use meetnet_model::ids::{Sequence, SourceId};
 use sha2::{Digest, Sha256};
 
+use self::history::Routes;
 use crate::epoch::Epoch;
+
+mod history;
+
+pub use self::history::SessionHistory;
 
 #[cfg(test)]
 mod tests;
@@ -261,35 +267,63 @@ impl DupWindow {
 /// The windows of all sources, shared with what writes checkpoints.
 #[derive(Clone, Debug, Default)]
 pub struct DupWindows {
-    windows: Arc<Mutex<BTreeMap<SourceId, Arc<Mutex<DupWindow>>>>>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By the source that has the session.
+    windows: BTreeMap<SourceId, Arc<Mutex<DupWindow>>>,
+    /// Which windows what sources journalled under other sessions, or other ids, belongs into.
+    routes: Routes,
+    /// What holds once the windows have been handed over.
+    next_routes: Option<Routes>,
+}
+
+impl Known {
+    /// Returns the window of a source, made empty on first use.
+    fn window(&mut self, source: &SourceId) -> Arc<Mutex<DupWindow>> {
+        Arc::clone(self.windows.entry(source.clone()).or_default())
+    }
 }
 
 impl DupWindows {
-    /// Returns the entries with a sequence of at most `through`, per source in receive order, for the checkpoint that
-    /// ends there. Later ones are found in the replayed frames again, if they were synced; if they were not, their
-    /// redelivery must make a row.
+    /// Says who has which session, and had it before; before [`restore`](Self::restore).
+    pub fn begin_with(&self, history: &SessionHistory) {
+        lock(&self.known).routes = Routes::of(history);
+    }
+
+    /// The same of sources that are to be exchanged while others run: it holds from the moment at which their windows are handed
+    /// over.
+    pub fn exchange_by(&self, history: &SessionHistory) {
+        lock(&self.known).next_routes = Some(Routes::of(history));
+    }
+
+    /// Returns the entries with a sequence of at most `through`, per source that journalled them, in receive order, for the
+    /// checkpoint that ends there. Later ones are found in the replayed frames again, if they were synced; if they were not,
+    /// their redelivery must make a row.
     pub fn snapshot(&self, through: Sequence) -> BTreeMap<SourceId, Vec<DupEntry>> {
-        let windows = lock(&self.windows);
-        let of = |window: &Arc<Mutex<DupWindow>>| -> Vec<DupEntry> {
+        let known = lock(&self.known);
+        let mut by_source: BTreeMap<SourceId, Vec<DupEntry>> = BTreeMap::new();
+        for (source, window) in &known.windows {
             let window = lock(window);
-            let kept = window
-                .entries
-                .iter()
-                .flatten()
-                .filter(|entry| entry.sequence <= through);
-            kept.cloned().collect()
-        };
-        windows
-            .iter()
-            .map(|(source, window)| (source.clone(), of(window)))
-            .filter(|(_, entries)| !entries.is_empty())
-            .collect()
+            let entries = window.entries.iter().flatten();
+            for entry in entries.filter(|entry| entry.sequence <= through) {
+                let origin = known.routes.origin(source, entry.sequence);
+                by_source.entry(origin).or_default().push(entry.clone());
+            }
+        }
+        // One source may have had several sessions.
+        for entries in by_source.values_mut() {
+            entries.sort_by_key(|entry| entry.sequence);
+        }
+        by_source
     }
 
     /// Forgets the frames that are erased: an entry holds the topic. A broker that delivers one of them again is not
     /// recognised.
     pub(crate) fn forget(&self, sequences: &BTreeSet<Sequence>) {
-        for window in lock(&self.windows).values() {
+        for window in lock(&self.known).windows.values() {
             lock(window).forget(sequences);
         }
     }
@@ -297,8 +331,18 @@ impl DupWindows {
     /// Starts from a checkpoint's windows; before any source connects and before
     /// [`observe_recovered`](Self::observe_recovered).
     pub fn restore(&self, checkpoint: BTreeMap<SourceId, Vec<DupEntry>>) {
+        let mut known = lock(&self.known);
+        let mut by_heir: BTreeMap<SourceId, Vec<DupEntry>> = BTreeMap::new();
         for (source, entries) in checkpoint {
-            let window = self.window(&source);
+            for entry in entries {
+                if let Some(heir) = known.routes.heir(&source, entry.sequence) {
+                    by_heir.entry(heir).or_default().push(entry);
+                }
+            }
+        }
+        for (source, mut entries) in by_heir {
+            entries.sort_by_key(|entry| entry.sequence);
+            let window = known.window(&source);
             let mut window = lock(&window);
             window.clear();
             entries.into_iter().for_each(|entry| window.push(entry));
@@ -331,7 +375,13 @@ impl DupWindows {
         payload_hash: [u8; 16],
         sequence: Sequence,
     ) {
-        let window = self.window(source);
+        let window = {
+            let mut known = lock(&self.known);
+            let Some(heir) = known.routes.heir(source, sequence) else {
+                return;
+            };
+            known.window(&heir)
+        };
         let mut window = lock(&window);
         let epoch = Epoch::from_frame(epoch);
         if epoch.is_new_session() && window.recovered_epoch.is_some_and(|last| last != epoch) {
@@ -346,7 +396,8 @@ impl DupWindows {
     /// Lets sources go on with the windows of others, whose sessions they have now: (before, after). All at once, since
     /// two may have exchanged their sessions. None of them may be connected.
     pub(crate) fn hand_over(&self, moves: &[(SourceId, SourceId)]) {
-        let mut windows = lock(&self.windows);
+        let mut known = lock(&self.known);
+        let windows = &mut known.windows;
         let taken = moves.iter().map(|(before, _)| windows.remove(before));
         let taken: Vec<_> = taken.collect();
         for ((_, after), window) in moves.iter().zip(taken) {
@@ -356,11 +407,14 @@ impl DupWindows {
                 None => windows.remove(after),
             };
         }
+        if let Some(routes) = known.next_routes.take() {
+            known.routes = routes;
+        }
     }
 
     /// Returns the window of a source, made empty on first use.
     pub(crate) fn window(&self, source: &SourceId) -> Arc<Mutex<DupWindow>> {
-        Arc::clone(lock(&self.windows).entry(source.clone()).or_default())
+        lock(&self.known).window(source)
     }
 }
 

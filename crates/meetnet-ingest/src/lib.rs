@@ -21,6 +21,6 @@ pub mod settle;
 pub mod status;
 
 pub use devices::announce_devices;
-pub use dup_window::DupWindows;
+pub use dup_window::{DupWindows, SessionHistory};
 pub use intake::{EnvelopeSink, Intake};
 pub use service::{Handles, PushServer, Sources, StartError, start};

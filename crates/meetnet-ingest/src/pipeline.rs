@@ -12,6 +12,7 @@ mod checkpoint;
 mod confirmed;
 mod erase;
 mod group;
+mod idle;
 mod import;
 mod imported;
 mod newest;
@@ -20,7 +21,7 @@ mod run;
 mod uncommitted;
 mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -213,12 +214,31 @@ enum Command {
     ),
     Reflag(Box<NewFlags>, Sender<Result<Reflagged, LakeError>>),
     CommitAll(Sender<Result<(), LakeError>>),
+    TakeReplayed(Sender<ReplayedRows>),
     Upkeep(UpkeepRequest, Sender<Result<UpkeepReport, LakeError>>),
     Repair(Depth, Sender<Repaired>),
     Erase(EraseRequest, Sender<Result<EraseReport, PipelineError>>),
     Prepare(Arc<Declarations>, Sender<Result<(), LakeError>>),
     Retain(BTreeMap<DatasetId, Duration>),
     Shutdown,
+}
+
+/// What became of the rows of messages that were replayed; what became of their rejects, the table of those says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplayedRows {
+    /// By dataset.
+    pub applied: BTreeMap<DatasetId, Applied>,
+    /// Datasets some of whose rows wait for a file that cannot be read, and are not counted.
+    pub waiting: BTreeSet<DatasetId>,
+}
+
+impl ReplayedRows {
+    fn note(&mut self, dataset: &DatasetId, applied: Applied, waits: bool) {
+        *self.applied.entry(dataset.clone()).or_default() += applied;
+        if waits {
+            self.waiting.insert(dataset.clone());
+        }
+    }
 }
 
 /// What has been done for a request to look after the tables.
@@ -441,6 +461,16 @@ impl PipelineCommands {
         let (reply, answer) = bounded(1);
         self.ask(Command::CommitAll(reply), &answer)?
             .map_err(PipelineError::Lake)
+    }
+
+    /// Returns what became of the rows of messages that were replayed since this was asked last, or the start, as far as
+    /// their frames have been applied: [`PipelineCommands::commit_all`] applies all of them.
+    ///
+    /// # Errors
+    /// Where the pipeline has stopped.
+    pub fn take_replayed(&self) -> Result<ReplayedRows, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::TakeReplayed(reply), &answer)
     }
 
     /// Merges files, or removes those that nothing needs, and waits for it; messages are taken in meanwhile.

@@ -344,6 +344,11 @@ impl Journal {
         self.inner.shared.durable()
     }
 
+    /// Returns the position of the last frame that was taken; it may not be durable yet.
+    pub fn last_sequence(&self) -> Sequence {
+        locked(&self.inner.shared.pending).last_sequence
+    }
+
     /// Calls `callback` after each sync with the durable position. It runs on the writer's thread: the next group waits
     /// for it, so it only passes the news on.
     pub fn on_durable(&self, callback: DurableCallback) {

@@ -15,6 +15,7 @@ mod reader;
 mod redeclare;
 mod repairs;
 mod retention;
+mod summary;
 mod table;
 mod upkeep;
 mod worker;
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::rows::DatasetRows;
-use tracing::info;
+use tracing::debug;
 
 pub use self::clock::LakeClock;
 pub use self::declared::{DeclaredTables, check_property_units};
@@ -35,6 +36,7 @@ pub use self::options::{LakeLimits, LakeOptions};
 pub use self::reader::LakeReader;
 use self::repairs::Repairs;
 pub use self::retention::past_retention;
+use self::summary::CommitSummary;
 use self::table::Table;
 use self::upkeep::Upkeep;
 pub use self::upkeep::{Compacted, UpkeepRequest};
@@ -69,6 +71,8 @@ pub struct Lake {
     worker: Worker<Job, Outcome>,
     upkeep: Upkeep,
     repairs: Repairs,
+    /// Commits that the log has not said yet.
+    summary: CommitSummary,
     /// Memory that its owner keeps for rows until they are committed, bytes.
     kept_beside: usize,
     /// A commit found no space, and nobody has been told.
@@ -146,6 +150,7 @@ impl Lake {
             stable_time: 0,
             worker,
             repairs: Repairs::default(),
+            summary: CommitSummary::default(),
             kept_beside: 0,
             short_of_space: false,
             lost: None,
@@ -374,7 +379,13 @@ impl Lake {
             }
         }
         self.tend()?;
+        self.summary.tell_if_due(now);
         Ok(admitted)
+    }
+
+    /// Says what has been committed since the log said so last: at the end of the process.
+    pub fn tell_commits(&mut self) {
+        self.summary.tell();
     }
 
     /// Commits everything that has been applied and waits for it.
@@ -462,6 +473,7 @@ impl Lake {
         };
         let id = outcome.declaration().id.clone();
         let table = self.tables.get_mut(&id).ok_or_else(|| unknown(&id))?;
+        let hot_rows = table.actor.hot_rows();
         let admitted = table.actor.admit(outcome);
         let admitted = admitted.inspect_err(|_| self.lost = Some(id.clone()))?;
         let now = self.options.clock.instant();
@@ -473,7 +485,9 @@ impl Lake {
                 self.upkeep.note_change(&id);
                 metrics::counter!("meetnet_commits_total", "dataset" => id.to_string())
                     .increment(1);
-                info!(dataset = %id, version = table.actor.version(), through = table.actor.committed_through().0, "committed");
+                let rows = hot_rows.saturating_sub(table.actor.hot_rows());
+                debug!(dataset = %id, version = table.actor.version(), through = table.actor.committed_through().0, rows, "committed");
+                self.summary.add(&id, rows, now);
                 return Ok(Ok(()));
             }
             Admitted::Failed(error) => error,

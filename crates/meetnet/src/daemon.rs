@@ -55,6 +55,7 @@ mod privacy_key;
 mod protocols;
 mod reload;
 mod retention;
+mod session_note;
 mod sessions;
 mod settle;
 mod signals;
@@ -65,6 +66,7 @@ mod write_side;
 
 pub(crate) use listeners::{Addresses, Listeners};
 pub(crate) use privacy_key::FILE as PRIVACY_KEY_FILE;
+pub(crate) use session_note::FILE as SESSIONS_FILE;
 pub(crate) use signals::StopSignal;
 pub(crate) use write_side::Opened;
 

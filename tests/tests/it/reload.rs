@@ -137,6 +137,62 @@ async fn a_renamed_source_with_a_fixed_client_id_loses_and_doubles_nothing() {
     assert_eq!(rejects.unwrap()[0][0], 0);
 }
 
+/// A source with a fixed client id gets another id just before the daemon is killed, or while it is not there: what the broker saw
+/// no acknowledgement of it delivers to a source that has journalled nothing of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_is_renamed_around_a_kill_doubles_nothing() {
+    const RENAMES: usize = 8;
+    const SENT: usize = 8_000;
+    let seed = std::env::var("MEETNET_SEED").ok();
+    let seed: u64 = seed.and_then(|text| text.parse().ok()).unwrap_or(1);
+    println!("MEETNET_SEED={seed}");
+    let Some(broker) = Mosquitto::start(TUNED).unwrap() else {
+        return;
+    };
+    let random = &mut StdRng::seed_from_u64(seed);
+    let city = source(broker.port, 0).replace(
+        "kind = \"mqtt\"\n",
+        "kind = \"mqtt\"\nclient_id = \"fixed-one\"\n",
+    );
+    let installation = Installation::new("commit_age_max = \"100ms\"", &city).unwrap();
+    let file = installation.folder().join("meetnet.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut daemon = installation.start().await.unwrap();
+    let messages = (0..SENT).map(|number| Message {
+        topic: format!("city/device-{}", number % 100),
+        payload: format!("{{\"n\":{number}}}").into_bytes(),
+    });
+    let messages: Vec<Message> = messages.collect();
+    let (port, pause) = (broker.port, Duration::from_millis(200));
+    let publishing =
+        tokio::spawn(async move { publisher::publish(port, "gateway", messages, pause).await });
+    for rename in 1..=RENAMES {
+        tokio::time::sleep(Duration::from_millis(random.random_range(200..600))).await;
+        let changed = if rename % 2 == 1 {
+            text.replace("id = \"city\"", "id = \"town\"")
+        } else {
+            text.clone()
+        };
+        fs::write(&file, changed).unwrap();
+        // Every other pair while the daemon runs.
+        if rename % 4 > 1 {
+            daemon.ask_to_reload().unwrap();
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..400))).await;
+        }
+        daemon.kill().unwrap();
+        daemon = installation.start().await.unwrap();
+    }
+    publishing.await.unwrap().unwrap();
+    let count = "SELECT count(*) FROM air";
+    installation.wait_for(count, SENT as i64).await.unwrap();
+    // Whatever would be answered twice has had the time to arrive.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(installation.cell(count).await.unwrap(), SENT);
+    let different = "SELECT count(DISTINCT value) FROM air";
+    assert_eq!(installation.cell(different).await.unwrap(), SENT);
+    daemon.stop().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_change_of_the_configuration_loses_or_doubles_a_message() {
     let seed = std::env::var("MEETNET_SEED").ok();

@@ -235,7 +235,12 @@ async fn repaired(with_daemon: bool, kind: Damage) -> Result<()> {
         answers(&installation)?
     );
     // Again: rows that are there are unchanged.
-    installation.succeed(&replay)?;
+    let said = installation.succeed(&replay)?;
+    let mut counts = said.lines().filter(|line| line.contains(" new, "));
+    ensure!(
+        said.contains(" new, ") && counts.all(|line| line.contains(": 0 new, 0 revisions, ")),
+        "{said}"
+    );
     if let Some(daemon) = daemon {
         let now = installation.sql(CURRENT).await?;
         ensure!(now == before, "{now:?}");

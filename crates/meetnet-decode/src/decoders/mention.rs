@@ -36,7 +36,7 @@ pub enum Subject<'a> {
 
 impl Decoders {
     /// Returns whether `topic` or `texts` of a message of `source` may name a subject that `is_meant`; every source is
-    /// asked where that one is not declared.
+    /// asked where that one is not declared. The first that is meant ends the search: who wants all of them says no to each.
     pub fn mention(
         &self,
         source: &str,

@@ -1,7 +1,8 @@
 use meetnet_model::ids::{Sequence, SourceId};
 
-use super::{DupWindow, DupWindows, Match, Question, lock, payload_hash};
+use super::{DupWindow, DupWindows, Match, Question, SessionHistory, lock, payload_hash};
 use crate::epoch::Epoch;
+use crate::mqtt::Url;
 
 const TOPIC: &str = "sensors/1";
 
@@ -245,4 +246,58 @@ fn a_session_lost_between_two_recovered_frames_clears_what_was_before() {
     };
     check(&[first, first, resumed], 3);
     check(&[first, resumed, lost, lost], 2);
+}
+
+/// Two sources that had one session, the second from behind position 15 on.
+fn renamed(before: &SourceId, after: &SourceId) -> SessionHistory {
+    let broker: Url = "mqtt://broker.example".parse().unwrap();
+    let mut history = SessionHistory::default();
+    assert!(history.take_up([(before, &broker, "c")], Sequence(0)));
+    assert!(history.take_up([(after, &broker, "c")], Sequence(15)));
+    history
+}
+
+#[test]
+fn a_renamed_source_finds_after_a_crash_what_was_journalled_under_the_other_name() {
+    let (lora, radio) = (SourceId::new("lora"), SourceId::new("radio"));
+    let history = renamed(&lora, &radio);
+    let windows = DupWindows::default();
+    for (id, sequence) in [(1, 10), (2, 11), (3, 15)] {
+        live(&windows, &lora, id, "x", sequence);
+    }
+    let early = windows.snapshot(Sequence(11));
+    windows.exchange_by(&history);
+    windows.hand_over(&[(lora.clone(), radio.clone())]);
+    live(&windows, &radio, 4, "x", 16);
+    let late = windows.snapshot(Sequence(15));
+    // Who journalled it, whoever has it now.
+    assert_eq!(late.keys().collect::<Vec<_>>(), [&lora]);
+
+    let epoch = Epoch::start().next(true).number();
+    let lost = Epoch::start().next(true).next(false).number();
+    // The checkpoint is from before or from behind the exchange; the broker has the session still, or had lost it.
+    let third: &[(&SourceId, u16, u64)] = &[(&lora, 3, 15)];
+    let all: &[u16] = &[1, 2, 3, 4];
+    for (checkpoint, behind, last, expect) in [
+        (&early, third, epoch, all),
+        (&late, &third[1..], epoch, all),
+        (&early, third, lost, &all[3..]),
+    ] {
+        let restored = DupWindows::default();
+        restored.begin_with(&history);
+        restored.restore(checkpoint.clone());
+        for (source, id, sequence) in behind {
+            restored.observe_recovered(source, epoch, *id, TOPIC, b"x", Sequence(*sequence));
+        }
+        restored.observe_recovered(&radio, last, 4, TOPIC, b"x", Sequence(16));
+        assert_eq!(lock(&restored.window(&lora)).len(), 0);
+        let window = restored.window(&radio);
+        let mut window = lock(&window);
+        assert_eq!(window.len(), expect.len(), "{checkpoint:?}");
+        window.connected(true);
+        for id in expect {
+            let found = window.find(*id, TOPIC, hash("x"));
+            assert!(found.is_some(), "{id} of {checkpoint:?}");
+        }
+    }
 }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select};
-use meetnet_lake::journal::{
-    AppendError, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
-};
+use meetnet_lake::journal::{FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery};
 use meetnet_lake::lake::{DeclaredTables, Lake};
 use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
@@ -20,18 +18,16 @@ use tracing::{error, info, warn};
 use super::ahead::{DecodedGroup, is_observed};
 use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
-use super::group::{GroupDecoder, RejectCounts, TOLD_EARLY_ROWS, Taken, count_applied};
+use super::group::{GroupDecoder, REJECTS, RejectCounts, TOLD_EARLY_ROWS, Taken, count_applied};
 use super::newest::NewestTimes;
 use super::uncommitted::UncommittedRows;
 use super::waiting::{DecodedRows, WaitingRows};
-use super::{Command, PipelineError, PipelineOptions, UpkeepReport, Wake, erase};
+use super::{Command, PipelineError, PipelineOptions, ReplayedRows, UpkeepReport, Wake, erase};
 use crate::dup_window::DupWindows;
 use crate::outcomes::OutcomeRegistry;
 
 /// How long the loop sleeps at most: commits that come due by age are noticed this late.
 const LOOP_PAUSE: Duration = Duration::from_millis(100);
-/// Without work for this long, memory that a burst has left behind is given back.
-pub(super) const REST_AFTER: Duration = Duration::from_secs(5);
 /// Pause while hot rows are full and a commit is under way.
 pub(super) const FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -59,16 +55,18 @@ pub struct Runner {
     pub(super) untold: Vec<Taken>,
     pub(super) dup_windows: DupWindows,
     rejects: RejectCounts,
+    /// Of messages that were replayed since somebody asked last.
+    replayed_rows: ReplayedRows,
     newest: NewestTimes,
     wake: Wake,
     heard: Receiver<()>,
     pub(super) trimmed_through: Sequence,
     pub(super) last_checkpoint: Instant,
-    last_frame: Instant,
+    pub(super) last_frame: Instant,
     /// When rows were applied or committed, or a command was carried out.
     pub(super) last_work: Instant,
     /// Memory has been given back since.
-    rests: bool,
+    pub(super) rests: bool,
     pub(super) replaying: bool,
     tending: Vec<Tending>,
     /// Who waits for the repair.
@@ -154,6 +152,7 @@ impl Runner {
             untold: Vec::new(),
             dup_windows,
             rejects,
+            replayed_rows: ReplayedRows::default(),
             newest: NewestTimes::default(),
             wake,
             heard,
@@ -295,6 +294,9 @@ impl Runner {
                 self.checkpoint();
                 let _ = reply.send(committed);
             }
+            Command::TakeReplayed(reply) => {
+                drop(reply.send(std::mem::take(&mut self.replayed_rows)));
+            }
             Command::Upkeep(request, reply) => {
                 let before = self.tended();
                 match self.lake.request(request) {
@@ -399,6 +401,7 @@ impl Runner {
             self.give_reserve();
             committed = self.lake.commit_all();
         }
+        self.lake.tell_commits();
         if self.lake.trim_point() > self.trimmed_through {
             self.try_checkpoint();
         }
@@ -410,16 +413,22 @@ impl Runner {
     pub(super) fn take_group(&mut self, group: &FrameGroup) -> Result<Applied, PipelineError> {
         let mut applied = Applied::default();
         let mut before = None;
+        // Whether what has been decoded and not applied is of messages that were replayed.
+        let mut is_replay = false;
         for frame in group.frames() {
             match frame.kind {
                 FrameKind::Envelope | FrameKind::Replay => {
                     if self.replaying {
                         self.observe_recovered(&frame);
+                    } else if is_replay != (frame.kind == FrameKind::Replay) {
+                        // Who replays is told of these rows alone, whatever arrives meanwhile.
+                        applied += self.apply_decoded(is_replay)?;
+                        is_replay = !is_replay;
                     }
                     self.decoder.decode(&frame);
                 }
                 FrameKind::Declarations => {
-                    applied += self.apply_decoded()?;
+                    applied += self.apply_decoded(is_replay)?;
                     let declarations = read_declarations(frame.payload, frame.sequence)?;
                     self.decoder = new_decoder(&declarations, &self.key, frame.sequence)?;
                     if self.replaying {
@@ -436,7 +445,7 @@ impl Runner {
                 }
                 FrameKind::Tick => {}
                 FrameKind::Erase => {
-                    applied += self.apply_decoded()?;
+                    applied += self.apply_decoded(is_replay)?;
                     // Everything recorded before it has been applied.
                     let position = Sequence(frame.sequence.0 - 1);
                     self.lake.advance(position, frame.recorded_at - 1);
@@ -449,7 +458,7 @@ impl Runner {
             }
             before = Some((frame.sequence, frame.recorded_at));
         }
-        applied += self.apply_decoded()?;
+        applied += self.apply_decoded(is_replay)?;
         self.lake
             .advance(group.last_sequence(), group.last_recorded_at());
         Ok(applied)
@@ -472,7 +481,7 @@ impl Runner {
                 frame.sequence,
             );
         }
-        let applied = self.apply_taken(&decoded.taken)?;
+        let applied = self.apply_taken(&decoded.taken, false)?;
         self.lake
             .advance(group.last_sequence(), group.last_recorded_at());
         Ok(applied)
@@ -491,15 +500,15 @@ impl Runner {
         }
     }
 
-    fn apply_decoded(&mut self) -> Result<Applied, PipelineError> {
+    fn apply_decoded(&mut self, is_replay: bool) -> Result<Applied, PipelineError> {
         let taken = self.decoder.take();
-        let applied = self.apply_taken(&taken)?;
+        let applied = self.apply_taken(&taken, is_replay)?;
         self.untold.push(taken);
         Ok(applied)
     }
 
-    /// Applies what the decoders in force have made of envelopes.
-    fn apply_taken(&mut self, taken: &Taken) -> Result<Applied, PipelineError> {
+    /// Applies what the decoders in force have made of envelopes; `is_replay`: of such that were replayed, all of them.
+    fn apply_taken(&mut self, taken: &Taken, is_replay: bool) -> Result<Applied, PipelineError> {
         taken.count_rejects(&self.rejects);
         // What was decoded is journalled, and says all that the answer says. Senders make their next messages while the tables
         // take these, where they would else all wait for the slower half, and it for them.
@@ -526,7 +535,12 @@ impl Runner {
                 self.uncommitted.note(last.sequence, decoded.series.len());
             }
             let of_dataset = self.waiting.apply(&mut self.lake, decoded)?;
-            count_applied(&rows.declaration.id, of_dataset);
+            let id = &rows.declaration.id;
+            count_applied(id, of_dataset);
+            if is_replay && id.as_str() != REJECTS {
+                let waits = self.waiting.holds(id);
+                self.replayed_rows.note(id, of_dataset, waits);
+            }
             applied += of_dataset;
         }
         Ok(applied)
@@ -539,34 +553,6 @@ impl Runner {
             count_applied(dataset, *applied);
         }
         Ok(!applied.is_empty())
-    }
-
-    /// Moves the stable time on where nothing arrives.
-    fn tick_if_idle(&mut self) -> Result<(), PipelineError> {
-        if self.last_frame.elapsed() < self.options.limits.idle_tick {
-            return Ok(());
-        }
-        self.last_frame = Instant::now();
-        match self.journal.append_tick() {
-            Ok(_) | Err(AppendError::Full { .. } | AppendError::DiskFull) => Ok(()),
-            Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "no tick frame");
-                Ok(())
-            }
-        }
-    }
-
-    fn note_work(&mut self) {
-        self.last_work = Instant::now();
-        self.rests = false;
-    }
-
-    /// Gives memory back once after work has ended: nothing else would, for what frees memory is work.
-    fn rest_if_idle(&mut self) {
-        if !self.rests && self.last_work.elapsed() >= REST_AFTER {
-            self.rests = true;
-            self.lake.give_back();
-        }
     }
 
     /// Gives the journal's reserve to a commit that found no space: rows in files make room in memory, and the journal

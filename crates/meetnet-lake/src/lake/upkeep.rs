@@ -24,7 +24,7 @@ use crate::error::LakeError;
 use crate::repair::{InspectJob, Inspected, Repaired};
 use crate::snapshot::LiveFile;
 use crate::table::files::Partition;
-use crate::table::vacuum::{VacuumJob, Vacuumed};
+use crate::table::vacuum::{OwnVacuumJob, VacuumJob, Vacuumed};
 
 /// A commit that would write an input of a running merge again waits for it this long at most: else the merge would be
 /// in vain, and in a dataset with many revisions so would each after it.
@@ -73,7 +73,7 @@ pub struct Compacted {
 #[derive(Debug)]
 pub(super) enum Task {
     Merge(MergeJob),
-    Vacuum(Vec<(DatasetId, VacuumJob)>),
+    Vacuum(OwnVacuumJob, Vec<(DatasetId, VacuumJob)>),
     Inspect(Vec<InspectJob>),
     Quarantine(Inspected),
 }
@@ -81,23 +81,28 @@ pub(super) enum Task {
 #[derive(Debug)]
 pub(super) enum Done {
     Merge(MergeOutcome),
-    Vacuum(Vacuumed, Vec<(DatasetId, LakeError)>),
+    Vacuum(Vacuumed, Vec<NotVacuumed>),
     Inspect(Vec<Inspected>),
     Quarantine(Repaired),
 }
+
+/// A table that was not looked through to the end, or the lake's own folder, and why.
+pub(super) type NotVacuumed = (Option<DatasetId>, LakeError);
 
 impl Task {
     fn run(self) -> Done {
         match self {
             Self::Merge(job) => Done::Merge(job.run()),
-            Self::Vacuum(jobs) => {
+            Self::Vacuum(own, jobs) => {
                 let mut sum = Vacuumed::default();
                 let mut failed = Vec::new();
+                let mut add = |id, vacuumed: Result<Vacuumed, LakeError>| match vacuumed {
+                    Ok(vacuumed) => sum += vacuumed,
+                    Err(error) => failed.push((id, error)),
+                };
+                add(None, own.run());
                 for (id, job) in jobs {
-                    match job.run() {
-                        Ok(vacuumed) => sum += vacuumed,
-                        Err(error) => failed.push((id, error)),
-                    }
+                    add(Some(id), job.run());
                 }
                 Done::Vacuum(sum, failed)
             }
@@ -514,28 +519,33 @@ impl Lake {
             return Ok(false);
         }
         let vacuum_after = millis(self.options.limits.vacuum_after);
+        let orphan_age = millis(ORPHAN_AGE);
         let now_ms = self.options.clock.now_ms();
+        let own = OwnVacuumJob::new(Arc::clone(&self.storage), orphan_age, now_ms);
         let jobs: Vec<(DatasetId, VacuumJob)> = self
             .tables
             .iter()
             .filter_map(|(id, table)| {
-                let job = table
-                    .actor
-                    .vacuum(vacuum_after, millis(ORPHAN_AGE), now_ms)?;
+                let job = table.actor.vacuum(vacuum_after, orphan_age, now_ms)?;
                 Some((id.clone(), job))
             })
             .collect();
         self.upkeep.vacuums_running += 1;
-        self.upkeep.worker.send(Task::Vacuum(jobs))?;
+        self.upkeep.worker.send(Task::Vacuum(own, jobs))?;
         Ok(true)
     }
 
-    pub(super) fn report_vacuum(&mut self, vacuumed: Vacuumed, failed: &[(DatasetId, LakeError)]) {
+    pub(super) fn report_vacuum(&mut self, vacuumed: Vacuumed, failed: &[NotVacuumed]) {
         self.upkeep.vacuums_running -= 1;
         self.upkeep.vacuumed += vacuumed;
         self.upkeep.vacuumed.failed_tables += failed.len() as u64;
         for (id, error) in failed {
-            warn!(dataset = %id, error = error as &dyn std::error::Error, "failed to remove old files, trying again tomorrow");
+            let dataset = id.as_ref().map(tracing::field::display);
+            warn!(
+                dataset,
+                error = error as &dyn std::error::Error,
+                "failed to remove old files, trying again tomorrow"
+            );
         }
         metrics::counter!("meetnet_vacuumed_bytes_total").increment(vacuumed.bytes);
         if vacuumed != Vacuumed::default() {

@@ -6,11 +6,14 @@
 //! | named by nobody: left by a crash, or its tombstone is forgotten | some time after it was begun (its name says when) |
 //! | broken, and taken out of the table by a repair | never: it is in the quarantine, or moves there now |
 //! | log entries and checkpoints before a checkpoint | when that checkpoint is old enough |
+//! | what a crash cut off in the lake's own folder, beside the tables | some time after it was begun, too |
 //!
 //! Names are never used twice, so what is removed here can never be wanted again. It runs beside commits: what they add
 //! meanwhile is younger than everything that it looks at. A file whose name is none of ours is left alone.
 
 use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -18,7 +21,54 @@ use super::files::begun_at_ms;
 use super::log::{LOG_FOLDER, TableLog, entry_path};
 use super::quarantine;
 use crate::error::LakeError;
-use crate::storage::TableFolder;
+use crate::storage::{LakeStorage, TableFolder};
+
+/// The lake's own folder, beside those of its tables: no dataset's id begins with `_`.
+const OWN_FOLDER: &str = "_meetnet";
+/// How the name of a file ends that has not got its own yet.
+const UNFINISHED: &str = ".tmp";
+
+/// What to look for in the lake's own folder: small files, each written under another name first.
+#[derive(Debug)]
+pub(crate) struct OwnVacuumJob {
+    storage: Arc<dyn LakeStorage>,
+    /// Unfinished files go when they are older than this, ms since 1970.
+    before_ms: i64,
+}
+
+impl OwnVacuumJob {
+    /// `orphan_age_ms` as in [`VacuumJob::new`].
+    pub(crate) fn new(storage: Arc<dyn LakeStorage>, orphan_age_ms: i64, now_ms: i64) -> Self {
+        Self {
+            storage,
+            before_ms: now_ms - orphan_age_ms,
+        }
+    }
+
+    /// Removes what a crash has cut off.
+    pub(crate) fn run(&self) -> Result<Vacuumed, LakeError> {
+        let lake = self.storage.location().name();
+        let shown = Path::new(&lake).join(OWN_FOLDER);
+        let listed = self.storage.list(OWN_FOLDER);
+        let mut useless = listed.map_err(LakeError::io("list", &shown))?;
+        let before_ms = self.before_ms;
+        useless.retain(|object| {
+            let is_old = begun_at_ms(&object.path).is_some_and(|begun_at| begun_at < before_ms);
+            is_old && object.path.ends_with(UNFINISHED)
+        });
+        let vacuumed = Vacuumed {
+            orphans: useless.len() as u64,
+            bytes: useless.iter().map(|object| object.bytes).sum(),
+            ..Vacuumed::default()
+        };
+        let paths: Vec<String> = useless.into_iter().map(|object| object.path).collect();
+        if !paths.is_empty() {
+            let removed = self.storage.remove_all(&paths);
+            removed.map_err(LakeError::io("remove files of", &shown))?;
+        }
+        Ok(vacuumed)
+    }
+}
 
 /// What to look for in one table.
 #[derive(Debug)]
@@ -47,7 +97,7 @@ pub struct Vacuumed {
     pub log_files: u64,
     /// Bytes of all.
     pub bytes: u64,
-    /// Tables that were not looked through to the end, for an error that is in the log.
+    /// Tables that were not looked through to the end, for an error that is in the log; the lake's own folder counts as one.
     pub failed_tables: u64,
 }
 
@@ -132,7 +182,7 @@ impl VacuumJob {
                 quarantine::keep(&self.folder, path)?;
                 continue;
             }
-            let ours = path.ends_with(".parquet") || path.ends_with(".tmp");
+            let ours = path.ends_with(".parquet") || path.ends_with(UNFINISHED);
             let Some(begun_at_ms) = begun_at_ms(path).filter(|_| ours) else {
                 continue;
             };

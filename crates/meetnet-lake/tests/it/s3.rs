@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 use meetnet_lake::LakeError;
+use meetnet_lake::damage::{Damage, examine};
 use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions, LakeReader, UpkeepRequest};
-use meetnet_lake::storage::{Access, LakeStorage, S3Credentials, S3Limits, S3Options, S3Url};
+use meetnet_lake::storage::{
+    Access, LakeStorage, S3Credentials, S3Limits, S3Options, S3Url, TableFolder,
+};
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::files::FaultyFiles;
 use meetnet_testkit::garden::{self, MINUTE, START, declarations};
@@ -433,7 +436,8 @@ fn a_look_up_that_meets_an_outage_is_made_again() {
 #[test]
 fn a_broken_file_is_told_from_an_outage() {
     let Some(bucket) = Bucket::new() else { return };
-    let storage = bucket.storage();
+    let proxy = bucket.proxy(|_| HttpFault::Pass);
+    let storage = bucket.storage_at(&proxy.endpoint(), hasty(0));
     let mut lake = open(&storage, &bucket.journal).unwrap();
     take(&mut lake, &minutes(0..5, 1.0), 1).unwrap();
     lake.commit_all().unwrap();
@@ -443,20 +447,55 @@ fn a_broken_file_is_told_from_an_outage() {
         .unwrap();
     let file = Arc::clone(&snapshot.tables[&garden::heat()].files[0]);
     let path = format!("heat/{}", file.path);
-    let check = |expect: &str| {
+    let folder = TableFolder::new(Arc::clone(&storage), "heat");
+    // The store gives everything until the lake is open, and then this: to a look-up of stored rows, and to who compares the file.
+    let meet = |fault: HttpFault| {
         let mut lake = open(&storage, &bucket.journal).unwrap();
+        proxy.set_plan(move |_| fault);
         let error = take(&mut lake, &minutes(2..3, 9.0), 6).unwrap_err();
-        assert!(error.is_of_reading(), "{error:?}");
+        let examined = examine(&folder, &file);
+        proxy.set_plan(|_| HttpFault::Pass);
+        assert!(error.is_of_reading(), "{fault:?}: {error:?}");
+        (error, examined)
+    };
+    // Whatever is in the file: where the store does not answer, nobody is told to repair it.
+    let check_outages = |state: &str| {
+        for fault in [
+            HttpFault::Answer(503, "SlowDown"),
+            HttpFault::Answer(500, "InternalError"),
+            HttpFault::Drop,
+            HttpFault::DropAnswer,
+        ] {
+            let (error, examined) = meet(fault);
+            let is_broken = matches!(error, LakeError::BrokenFile { .. });
+            assert!(
+                !is_broken && !error.needs_a_person(),
+                "{state}, {fault:?}: {error:?}"
+            );
+            assert!(examined.is_err(), "{state}, {fault:?}: {examined:?}");
+        }
+    };
+    let check_broken = |damage: Damage, expect: &str| {
+        let (error, examined) = meet(HttpFault::Pass);
+        assert_eq!(examined.unwrap(), Some(damage));
+        assert!(error.needs_a_person(), "{error:?}");
         let said = error.to_string();
         assert!(
             said.contains(&*file.path) && said.contains(expect),
             "{said}"
         );
     };
+    check_outages("whole");
     storage.replace(&path, b"short").unwrap();
-    check(&format!("has 5 bytes instead of {}", file.bytes));
+    check_outages("short");
+    let (bytes, expected) = (5, file.bytes);
+    check_broken(
+        Damage::WrongLength { bytes, expected },
+        &format!("has 5 bytes instead of {expected}"),
+    );
     storage.remove(&path).unwrap();
-    check("is missing");
+    check_outages("missing");
+    check_broken(Damage::Missing, "is missing");
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Vacuum on a disk that fails, and beside readers: whatever goes wrong, what is answered stays, and the next vacuum
 //! removes the rest.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use meetnet_lake::damage::Damage;
 use meetnet_lake::journal::system_clock;
 use meetnet_lake::lake::{Lake, LakeClock, UpkeepRequest, Vacuumed};
 use meetnet_lake::snapshot::DataFile;
+use meetnet_lake::storage::{FolderStorage, TableFolder};
 use meetnet_testkit::clock::ManualClock;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
 
@@ -172,4 +176,55 @@ fn a_file_that_a_reader_holds_stays_for_its_time_and_what_is_open_can_be_read_on
     let error = before.data_file(&path).expect_err("it is gone");
     assert!(error.to_string().contains(&path), "{error}");
     assert_eq!(answers(&files, &mut lake).0.len(), COMMITS as usize);
+}
+
+/// Notes in a lake that a file of `heat` is damaged; returns whether that is done.
+fn note_damage(files: &FaultyFiles, file: &str) -> bool {
+    let storage = FolderStorage::with_files(LAKE, Arc::new(files.clone()));
+    let folder = TableFolder::new(Arc::new(storage), "heat");
+    folder.remember_damage(file, Damage::WrongChecksum).is_ok()
+}
+
+/// Files in the lake's own folder, beside its tables, whose names end so.
+fn own_files(files: &FaultyFiles, ending: &str) -> Vec<PathBuf> {
+    let mut paths = files.paths();
+    paths.retain(|path| {
+        let name = path.display().to_string();
+        name.starts_with(&format!("{LAKE}/_meetnet/")) && name.ends_with(ending)
+    });
+    paths
+}
+
+#[test]
+fn what_a_crash_cut_off_beside_the_tables_goes_once_it_is_old() {
+    let clock = ManualClock::new(system_clock()());
+    let open = |files: &FaultyFiles| {
+        open(files, 0, |options| {
+            options.background = false;
+            options.clock = LakeClock::new(clock.function(), clock.monotonic_function());
+        })
+        .expect("opens")
+    };
+    let base = FaultyFiles::new();
+    drop(open(&base));
+    assert!(note_damage(&base, "month=2026-01/whole.parquet"));
+    // The machine goes off before the next note has its name.
+    let cut_off = (0..).find_map(|step| {
+        let files = base.copy_after(Crash::Kill);
+        files.fail_at(files.operations() + step, Fault::PowerLoss);
+        let is_done = note_damage(&files, "month=2026-01/cut.parquet");
+        assert!(!is_done, "no step leaves something behind");
+        let files = files.restart(Crash::Kill);
+        (own_files(&files, ".tmp").len() == 1).then_some(files)
+    });
+    let files = cut_off.expect("a step");
+    let notes = own_files(&files, ".json");
+    assert_eq!(notes.len(), 1);
+    let mut lake = open(&files);
+    assert_eq!(vacuum(&mut lake), Vacuumed::default(), "it may be written");
+    clock.advance(TWO_DAYS_US);
+    let vacuumed = vacuum(&mut lake);
+    assert_eq!((vacuumed.orphans, vacuumed.failed_tables), (1, 0));
+    assert_eq!(own_files(&files, ".tmp").len(), 0);
+    assert_eq!(own_files(&files, ".json"), notes);
 }

@@ -9,7 +9,7 @@ use meetnet_model::ids::SourceId;
 
 use super::{ConfigOption, ask};
 use crate::commands::{Importing, Request};
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 use crate::failure::Failure;
 
 #[derive(Debug, Args)]
@@ -55,7 +55,8 @@ pub(super) fn run(options: ImportOptions, environment: &Environment) -> Result<(
                 .with_context(|| format!("`{}` is no path", file.display()));
             paths.push(absolute.map_err(Failure::Usage)?);
         } else if spooled.is_none() {
-            let spool = spool().map_err(Failure::Work)?;
+            let known = Config::load(&config.config, environment).map_err(Failure::usage)?;
+            let spool = spool(known.query.spill_dir.as_deref()).map_err(Failure::Work)?;
             paths.push(spool.path().to_path_buf());
             spooled = Some(spool);
         }
@@ -72,11 +73,39 @@ pub(super) fn run(options: ImportOptions, environment: &Environment) -> Result<(
 }
 
 /// Copies stdin into a file of its own.
-fn spool() -> anyhow::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::Builder::new()
-        .prefix("meetnet-import-")
-        .tempfile()
-        .context("failed to make a file for what comes on stdin")?;
+fn spool(spill_dir: Option<&Path>) -> anyhow::Result<tempfile::NamedTempFile> {
+    let mut file =
+        spool_file(spill_dir).context("failed to make a file for what comes on stdin")?;
     io::copy(&mut io::stdin().lock(), &mut file).context("failed to read stdin")?;
     Ok(file)
+}
+
+/// Makes the file where the daemon makes its own temporary ones: as a service it may have a temporary folder that nobody else
+/// sees.
+fn spool_file(spill_dir: Option<&Path>) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("meetnet-import-stdin-");
+    match spill_dir.filter(|dir| dir.is_dir()) {
+        // The daemon has another folder to be in.
+        Some(dir) => builder.tempfile_in(std::path::absolute(dir)?),
+        None => builder.tempfile(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_on_stdin_is_put_where_the_daemon_can_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let check = |spill_dir: Option<&Path>, expect: &Path| {
+            let file = spool_file(spill_dir).unwrap();
+            assert_eq!(file.path().parent(), Some(expect), "{spill_dir:?}");
+        };
+        check(Some(dir.path()), dir.path());
+        // Before the first start there is none.
+        check(Some(&dir.path().join("absent")), &std::env::temp_dir());
+        check(None, &std::env::temp_dir());
+    }
 }

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::{Context, Outcome, Progress, client};
 use crate::cli::print;
 use crate::config::{Config, Environment};
-use crate::daemon::PRIVACY_KEY_FILE;
+use crate::daemon::{PRIVACY_KEY_FILE, SESSIONS_FILE};
 use crate::failure::Failure;
 
 /// Makes a backup of the lake and the open journal.
@@ -29,7 +29,7 @@ pub(super) fn write(
         dir: dir.to_path_buf(),
         files: Arc::new(DiskFiles::PRIVATE),
         with_archive,
-        journal_files: vec![PRIVACY_KEY_FILE.to_owned()],
+        journal_files: vec![PRIVACY_KEY_FILE.to_owned(), SESSIONS_FILE.to_owned()],
     };
     let manifest =
         backup::write(&context.storage, &context.journal, &options, progress).map_err(failure)?;

@@ -8,7 +8,7 @@ use meetnet_decode::with_pseudonyms;
 use meetnet_ingest::import::{Import, ImportError, Keep, Progress as Done, Summary, find, run};
 use meetnet_lake::Applied;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::ids::SourceId;
+use meetnet_model::ids::{DatasetId, SourceId};
 use meetnet_model::source::{SourceDeclaration, WireFormat};
 use serde::{Deserialize, Serialize};
 
@@ -218,22 +218,8 @@ fn describe(summary: &Summary) -> String {
         counted(summary.rows(), "row"),
         grouped(rate)
     ));
-    for (dataset, applied) in &summary.applied {
-        let Applied {
-            inserted,
-            revised,
-            unchanged,
-            history,
-            skipped,
-        } = *applied;
-        lines.push(format!(
-            "{dataset}: {} new, {}, {}, {} older than what is stored",
-            grouped(inserted),
-            counted(revised, "revision"),
-            counted(unchanged + skipped, "duplicate"),
-            grouped(history)
-        ));
-    }
+    let applied = summary.applied.iter();
+    lines.extend(applied.map(|(dataset, applied)| describe_applied(dataset, *applied)));
     if let Some(first) = &summary.first_empty {
         lines.push(match summary.empty {
             1 => format!("nothing is in {first}"),
@@ -266,6 +252,24 @@ fn describe(summary: &Summary) -> String {
         lines.extend(describe_kept(summary));
     }
     lines.join("\n")
+}
+
+/// Says what became of the rows of a dataset.
+pub(super) fn describe_applied(dataset: &DatasetId, applied: Applied) -> String {
+    let Applied {
+        inserted,
+        revised,
+        unchanged,
+        history,
+        skipped,
+    } = applied;
+    format!(
+        "{dataset}: {} new, {}, {}, {} older than what is stored",
+        grouped(inserted),
+        counted(revised, "revision"),
+        counted(unchanged + skipped, "duplicate"),
+        grouped(history)
+    )
 }
 
 /// Says what can be done about what was refused.
@@ -303,7 +307,6 @@ fn clock(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use meetnet_model::ids::DatasetId;
     use meetnet_model::reject::RejectReason;
     use meetnet_model::source::SourceKind;
 

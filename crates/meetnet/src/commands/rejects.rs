@@ -22,6 +22,7 @@ use meetnet_query::{Format, QueryOptions, QueryRequest, QueryService, RowWriter,
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
+use self::report::describe_replayed;
 use super::{Context, Outcome, Progress, Request};
 use crate::check;
 use crate::config::{Config, Environment, near_name};
@@ -30,6 +31,7 @@ use crate::readable::grouped;
 use crate::sql;
 
 mod message;
+mod report;
 
 pub(crate) use message::show_message;
 
@@ -240,13 +242,16 @@ pub(super) fn replay_chosen(
         declarations: &with_pseudonyms(&config.declarations, &context.key),
         key: &context.key,
     };
+    // Those of a replay that ended with an error nobody has asked for. Everything before this one has been applied.
+    context.pipeline.take_replayed().map_err(Failure::work)?;
     let decided = replay.run(&choice, &mut tell).map_err(Failure::work)?;
     if decided.frames > 0 {
         progress("waiting until their rows are committed".to_owned());
         context.pipeline.commit_all().map_err(Failure::work)?;
     }
+    let rows = context.pipeline.take_replayed().map_err(Failure::work)?;
     let resolved = resolved_by(&table, &decided)?;
-    let mut outcome = Outcome::of(describe_replayed(&decided, chosen, resolved));
+    let mut outcome = Outcome::of(describe_replayed(&decided, chosen, resolved, &rows));
     if decided.frames == 0 {
         outcome.in_vain = Some("nothing was replayed".to_owned());
     }
@@ -312,42 +317,6 @@ fn resolved_by(table: &Rejects, decided: &Decided) -> Result<u64, Failure> {
     let statement =
         format!("SELECT sequence FROM rejects WHERE resolved_by BETWEEN {first} AND {last}");
     Handle::current().block_on(table.count(&statement))
-}
-
-fn describe_replayed(decided: &Decided, chosen: u64, resolved: u64) -> String {
-    if chosen == 0 && decided.frames == 0 && decided.without_source.is_empty() {
-        return "no open reject matches".to_owned();
-    }
-    let mut report = format!(
-        "replayed {} messages: {resolved} of {chosen} rejects are resolved",
-        decided.frames
-    );
-    let again = decided.rejects.saturating_sub(resolved);
-    if again > 0 {
-        report.push_str(&format!(
-            "\n{again} came out again for the same messages: `meetnet rejects list` says why"
-        ));
-    }
-    if decided.confirmed > 0 {
-        report.push_str(&format!(
-            "\n{} stored values were said again by later messages: they stay, and what was replayed of them is history",
-            decided.confirmed
-        ));
-    }
-    if decided.gone > 0 {
-        report.push_str(&format!(
-            "\n{} messages are in neither journal nor archive any more: their rejects stay open, `meetnet rejects drop` \
-             closes them",
-            decided.gone
-        ));
-    }
-    for (source, messages) in &decided.without_source {
-        report.push_str(&format!(
-            "\n{messages} messages of source `{source}` stay as they were, rejects with their reasons: it is not configured \
-             any more. Declare it again and replay them, or close them with `meetnet rejects drop --source {source}`"
-        ));
-    }
-    report
 }
 
 /// The private table, as it is when it is asked.

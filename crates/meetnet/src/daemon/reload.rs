@@ -271,6 +271,7 @@ impl Exchange<'_> {
             tell_of_devices(&writing.parts.intake, &self.after.declarations);
         }
         announce(self.before, self.after, self.statuses);
+        note_sessions(writing, &new).await?;
         writing.sources.start_missing(new)?;
         let declared = self.after.lake.retention.clone();
         if declared != self.before.lake.retention {
@@ -326,6 +327,17 @@ async fn journal(writing: &Writing, declarations: &Declarations) -> anyhow::Resu
         bail!("the journal has stopped");
     }
     Ok(frame.sequence)
+}
+
+/// Notes who has which session at a broker from here on, before anybody connects: after a crash it is told what belongs together.
+async fn note_sessions(writing: &Writing, new: &Sources) -> anyhow::Result<()> {
+    // Those that were stopped journal nothing more.
+    let (sessions, after) = (sessions::of(new), writing.journal.last_sequence());
+    let note = writing.parts.sessions.clone();
+    let noted = tokio::task::spawn_blocking(move || note.take_up(&sessions, after)).await;
+    let history = noted.context("a thread ended abnormally")?;
+    writing.parts.dup_windows.exchange_by(&history);
+    Ok(())
 }
 
 /// Says which sources there are from now on: pages, metrics and `/readyz` show no others.

@@ -18,6 +18,8 @@ use meetnet_model::ids::SourceId;
 use meetnet_publish::LeftSessionRow;
 use tracing::warn;
 
+use crate::config::{Config, Transport};
+
 /// Left sessions that are kept in mind; of more, those that were left last.
 const LEFT_MAX: usize = 64;
 /// What nobody publishes, to subscribe to for the moment that ends a session.
@@ -29,6 +31,13 @@ pub(super) struct Session {
     source: SourceId,
     client_id: String,
     broker: Url,
+}
+
+impl Session {
+    /// Returns its source, its broker and its client id.
+    pub(super) fn facts(&self) -> (&SourceId, &Url, &str) {
+        (&self.source, &self.broker, &self.client_id)
+    }
 }
 
 /// A session that no source has.
@@ -55,7 +64,24 @@ pub(super) fn of(sources: &Sources) -> Vec<Session> {
         .collect()
 }
 
-fn session(source: &SourceId, options: &MqttOptions) -> Session {
+/// Returns the sessions of the broker sources of a configuration, in a process with this journal.
+pub(super) fn configured(config: &Config, journal_id: &str) -> Vec<Session> {
+    let sources = config.sources.iter().filter_map(|source| {
+        let Transport::Mqtt(mqtt) = &source.transport else {
+            return None;
+        };
+        let id = &source.declaration.id;
+        let mut session = session(id, &mqtt.options);
+        if session.client_id.is_empty() {
+            session.client_id = MqttOptions::default_client_id(journal_id, id);
+        }
+        Some(session)
+    });
+    sources.collect()
+}
+
+/// Returns the session of a source.
+pub(super) fn session(source: &SourceId, options: &MqttOptions) -> Session {
     Session {
         source: source.clone(),
         client_id: options.client_id.clone(),

@@ -16,6 +16,7 @@ use meetnet_model::source::SourceKind;
 use meetnet_publish::Readiness;
 use tracing::warn;
 
+use super::session_note::SessionNote;
 use crate::config::{Config, MqttTransport, Secrets, Transport};
 
 /// Folder of the cursors of polled sources, in the journal's.
@@ -28,6 +29,7 @@ pub(crate) struct SourceParts {
     pub(super) intake: Intake,
     pub(super) outcomes: OutcomeRegistry,
     pub(super) dup_windows: DupWindows,
+    pub(super) sessions: SessionNote,
     pub(super) hosts: Hosts,
     pub(crate) backfills: Backfills,
     pub(super) cursors_dir: PathBuf,

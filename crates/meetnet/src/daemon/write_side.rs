@@ -29,8 +29,9 @@ use tracing::{info, warn};
 
 use super::derive::Deriving;
 use super::retention::Retention;
+use super::session_note::SessionNote;
 use super::sources::{CURSORS_DIR, SourceParts};
-use super::{blocking, journal, licences, privacy_key, sources};
+use super::{blocking, journal, licences, privacy_key, sessions, sources};
 use crate::allocator;
 use crate::check;
 use crate::config::{Config, LakePlace, Secrets};
@@ -273,6 +274,11 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
     };
     let outcomes = OutcomeRegistry::new(config.limits.pushes_waiting_max);
     let dup_windows = DupWindows::default();
+    // Before the journal is read, and before a source connects.
+    let last = recovery.last_sequence;
+    let noted = SessionNote::open(&config.journal.dir, &journal_id, last);
+    let history = noted.take_up(&sessions::configured(config, &journal_id), last);
+    dup_windows.begin_with(&history);
     let started = Instant::now();
     let (pipeline, replayed) = Pipeline::start(
         options,
@@ -292,10 +298,11 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
         "replayed the journal"
     );
     let parts = SourceParts {
-        journal_id: journal.id().to_string(),
+        journal_id,
         intake: Intake::from_journal(&journal),
         outcomes,
         dup_windows,
+        sessions: noted,
         hosts: Hosts::default(),
         backfills: Backfills::default(),
         cursors_dir: config.journal.dir.join(CURSORS_DIR),

@@ -150,6 +150,8 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
         "{said}"
     );
     assert!(said.contains("1 came out again"), "{said}");
+    let rows = "heat: 2 new, 0 revisions, 0 duplicates, 0 older than what is stored";
+    assert!(said.contains(rows), "{said}");
     let sql = "SELECT count(*) AS n, sum(value) AS s FROM heat";
     let (daemon, portal, _) = start(&file);
     assert_eq!(answer(&["sql", "--url", &portal, sql]), "n,s\r\n2,41.5\r\n");
@@ -170,6 +172,8 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
     let range = ["--sequence", "1..1000", "--all-messages"];
     let said = answer(&[&["rejects", "replay", "--config", &file], &range[..]].concat());
     assert!(said.starts_with("replayed "), "{said}");
+    assert!(said.contains("heat: 0 new, 0 revisions, "), "{said}");
+    assert!(!said.contains(" 0 duplicates"), "{said}");
     assert_eq!(answer(&["sql", "--url", &portal, sql]), "n,s\r\n2,41.5\r\n");
     let (status, said) = daemon.interrupt();
     assert_eq!(status.code(), Some(0), "{said}");

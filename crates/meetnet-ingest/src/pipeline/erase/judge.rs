@@ -145,10 +145,9 @@ impl<'a> FrameJudge<'a> {
             }
         }
         for ((frame, (wanted, others)), is_doubtful) in frames.iter().zip(counts).zip(is_doubtful) {
-            if wanted > 0
-                || is_origin(self.origins, frame.source, frame.received_at)
-                || (is_doubtful && self.mentions(frame))
-            {
+            // Also of one that goes anyway: it may name another one that is wanted beside that of its rows.
+            let is_named = is_doubtful && self.mentions(frame);
+            if wanted > 0 || is_named || is_origin(self.origins, frame.source, frame.received_at) {
                 gone.push(frame.sequence);
                 self.mixed += u64::from(others > 0);
             }
@@ -168,10 +167,25 @@ impl<'a> FrameJudge<'a> {
         let texts: Vec<&[u8]> = meta
             .chain([frame.topic.as_bytes(), frame.payload])
             .collect();
-        let wanted = &mut *self.wanted;
-        let is_meant = &mut |subject: Subject<'_>| wanted.meets(subject);
-        decoders.mention(frame.source, topic, &texts, is_meant)
+        names_wanted(self.wanted, |is_meant| {
+            decoders.mention(frame.source, topic, &texts, is_meant)
+        })
     }
+}
+
+/// Returns whether something that is wanted is among what `mention` finds named. It goes through all of it: who asked for
+/// several is told of each whether something of it was there.
+fn names_wanted(
+    wanted: &mut Wanted,
+    mention: impl FnOnce(&mut dyn FnMut(Subject<'_>) -> bool) -> bool,
+) -> bool {
+    let mut is_wanted = false;
+    let goes_on = &mut |subject: Subject<'_>| {
+        is_wanted |= wanted.meets(subject);
+        false
+    };
+    mention(goes_on);
+    is_wanted
 }
 
 fn is_imported(frame: &FrameRef<'_>) -> bool {
@@ -262,17 +276,15 @@ impl RejectJudge<'_> {
             let of_message = origins.is_some_and(|(sources, times)| {
                 is_origin(self.origins, sources.value(row), times.value(row))
             });
-            if of_frame || of_message {
-                return true;
-            }
             let source = origins.map_or("", |(sources, _)| sources.value(row));
             // The value of a null is the empty text. The explanation repeats nothing of the message.
             let topic = topics.map_or("", |topics| topics.value(row));
             let excerpt = excerpts.map_or("", |excerpts| excerpts.value(row));
-            let wanted = &mut *self.wanted;
-            let is_meant = &mut |subject: Subject<'_>| wanted.meets(subject);
-            self.decoders
-                .mention(source, topic, &[excerpt.as_bytes()], is_meant)
+            let texts = [excerpt.as_bytes()];
+            let is_named = names_wanted(self.wanted, |is_meant| {
+                self.decoders.mention(source, topic, &texts, is_meant)
+            });
+            of_frame || of_message || is_named
         };
         (0..rows.num_rows()).map(judge).collect()
     }

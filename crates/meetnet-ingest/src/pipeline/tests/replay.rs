@@ -163,6 +163,95 @@ fn a_mended_mapping_makes_the_rows_of_rejected_messages() {
     assert_eq!(temperatures(&snapshot), [(3.0, true), (4.0, false)]);
 }
 
+fn timed(body: &str) -> NewEnvelope<'_> {
+    NewEnvelope {
+        source: "timed",
+        topic: "timed/garden",
+        payload: body.as_bytes(),
+        ..NewEnvelope::default()
+    }
+}
+
+#[test]
+fn rows_of_a_replay_are_counted_apart_from_what_arrives_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    let body = |minutes: i64, value: u8| {
+        let time = ts - minutes * 60_000;
+        format!("{{\"ts\":{time},\"t\":{value}}}")
+    };
+    let known = daemon.journal.append(&timed(&body(0, 4))).unwrap();
+    daemon.wait(known.sequence);
+    let commands = daemon.pipeline.commands();
+    assert_eq!(commands.take_replayed().unwrap(), ReplayedRows::default());
+    let original = Original {
+        sequence: known.sequence,
+        received_at: known.recorded_at,
+        clock_step: false,
+    };
+    // They come so fast that groups hold both.
+    let repeat = |body: &str| {
+        let repeated = daemon.journal.append_replay(original, &timed(body));
+        repeated.unwrap().sequence
+    };
+    for minutes in 1..=20 {
+        daemon.append("timed", &body(minutes, 5));
+        repeat(&body(0, 4));
+    }
+    let last = repeat(&body(30, 6));
+    daemon.wait(last);
+    commands.commit_all().unwrap();
+    let counted = Applied {
+        inserted: 1,
+        unchanged: 20,
+        ..Applied::default()
+    };
+    let replayed = commands.take_replayed().unwrap();
+    assert_eq!(replayed.applied, [(DatasetId::new("heat"), counted)].into());
+    assert_eq!(replayed.waiting, BTreeSet::new());
+    // Each is told once.
+    assert_eq!(commands.take_replayed().unwrap(), ReplayedRows::default());
+    let snapshot = daemon.pipeline.shared().load_full();
+    assert_eq!(rows(&snapshot, "heat"), (0, 22));
+    daemon.pipeline.shutdown().unwrap();
+}
+
+#[test]
+fn rows_of_a_replay_that_wait_for_a_file_are_not_counted_as_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let body = format!("{{\"ts\":{},\"t\":4}}", now_ms());
+    let known = daemon.append("timed", &body);
+    daemon.wait(known);
+    break_file(&daemon, folder.path());
+    let choice = Choice {
+        messages: Some(MessageRange {
+            first: known,
+            last: known,
+            source: None,
+        }),
+        ..Choice::default()
+    };
+    let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
+    assert_eq!(decided.frames, 1);
+    let heat = DatasetId::new("heat");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let replayed = daemon.pipeline.commands().take_replayed().unwrap();
+        if !replayed.applied.is_empty() {
+            assert_eq!(
+                replayed.applied,
+                [(heat.clone(), Applied::default())].into()
+            );
+            assert_eq!(replayed.waiting, BTreeSet::from([heat]));
+            break;
+        }
+        assert!(Instant::now() < deadline, "the frame is met");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn a_reject_in_a_file_is_met_again_under_its_key() {
     let folder = tempfile::tempdir().unwrap();

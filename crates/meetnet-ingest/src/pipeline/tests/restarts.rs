@@ -1,7 +1,8 @@
 //! What a restart must know besides the rows, and what happens where more comes than memory may hold.
 
 use super::*;
-use crate::dup_window::{Match, lock, payload_hash};
+use crate::dup_window::{Match, SessionHistory, lock, payload_hash};
+use crate::mqtt::Url;
 
 impl Daemon {
     /// Ends in good order.
@@ -14,7 +15,11 @@ impl Daemon {
 
     /// Takes a publish, as its source does.
     fn publish(&self, packet_id: u16, body: &str) -> Sequence {
-        let (source, topic) = ("timeless", "timeless/garden");
+        self.publish_of("timeless", packet_id, body)
+    }
+
+    fn publish_of(&self, source: &str, packet_id: u16, body: &str) -> Sequence {
+        let topic = "timeless/garden";
         let envelope = NewEnvelope {
             source,
             topic,
@@ -59,6 +64,56 @@ fn what_a_broker_may_send_again_is_known_after_a_restart() {
     assert_eq!(daemon.find(1, bodies[0]), Some(Match::Redelivered(first)));
     assert_eq!(daemon.find(2, bodies[1]), Some(Match::Redelivered(second)));
     assert_eq!(daemon.find(3, bodies[1]), None);
+}
+
+#[test]
+fn what_a_broker_may_send_a_renamed_source_again_is_known_after_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let bodies = ["{\"t\":1}", "{\"t\":2}", "{\"t\":3}"];
+    // One publish is in the checkpoint of a clean end, one in the journal behind it.
+    let daemon = start(folder.path());
+    let first = daemon.publish(1, bodies[0]);
+    daemon.wait(first);
+    daemon.stop();
+    let daemon = start(folder.path());
+    let second = daemon.publish(2, bodies[1]);
+    // Another source goes on with the session while the daemon runs.
+    let (before, after) = (SourceId::new("timeless"), SourceId::new("renamed"));
+    let broker: Url = "mqtt://broker.example".parse().unwrap();
+    let mut history = SessionHistory::default();
+    history.take_up([(&before, &broker, "c")], Sequence::ZERO);
+    history.take_up([(&after, &broker, "c")], daemon.journal.last_sequence());
+    daemon.windows.exchange_by(&history);
+    daemon.windows.hand_over(&[(before.clone(), after.clone())]);
+    let third = daemon.publish_of("renamed", 3, bodies[2]);
+    daemon.wait(third);
+    // A crash, seen on a copy of the disk.
+    let copy = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), copy.path());
+    drop(daemon);
+    let (journal, recovery, tables) = journal_by_hand(copy.path());
+    let windows = DupWindows::default();
+    windows.begin_with(&history);
+    let mut lake = LakeOptions::new(journal.id());
+    lake.background = false;
+    let mut runner = Runner::open(
+        PipelineOptions::new(lake),
+        journal,
+        &recovery,
+        tables,
+        PrivacyKey::new("a key for tests"),
+        OutcomeRegistry::new(1),
+        windows.clone(),
+    )
+    .unwrap();
+    runner.replay(&recovery, |_, _| Ok(())).unwrap();
+    let window = windows.window(&after);
+    let mut window = lock(&window);
+    window.connected(true);
+    for (packet_id, (body, sequence)) in (1..).zip(bodies.iter().zip([first, second, third])) {
+        let found = window.find(packet_id, "timeless/garden", payload_hash(body.as_bytes()));
+        assert_eq!(found, Some(Match::Redelivered(sequence)), "{body}");
+    }
 }
 
 #[test]
@@ -299,7 +354,7 @@ fn memory_is_given_back_once_after_work_has_ended_and_ticks_are_none() {
     append(&journal, "{\"t\":1}");
     take(&mut runner);
     assert_eq!(given_back(), 0, "a message may follow");
-    runner.last_work -= crate::pipeline::run::REST_AFTER;
+    runner.last_work -= crate::pipeline::idle::REST_AFTER;
     take(&mut runner);
     take(&mut runner);
     assert_eq!(given_back(), 1);
@@ -309,7 +364,7 @@ fn memory_is_given_back_once_after_work_has_ended_and_ticks_are_none() {
     append(&journal, "{\"t\":2}");
     take(&mut runner);
     assert_eq!(given_back(), 1);
-    runner.last_work -= crate::pipeline::run::REST_AFTER;
+    runner.last_work -= crate::pipeline::idle::REST_AFTER;
     take(&mut runner);
     assert_eq!(given_back(), 2);
 }

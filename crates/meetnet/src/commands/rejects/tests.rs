@@ -1,3 +1,6 @@
+use meetnet_ingest::pipeline::ReplayedRows;
+use meetnet_lake::Applied;
+
 use super::*;
 
 #[test]
@@ -27,13 +30,32 @@ fn a_selection_is_a_condition_that_nothing_breaks_out_of() {
 
 #[test]
 fn a_report_says_what_is_left_to_do() {
+    let heat = Applied {
+        inserted: 2,
+        revised: 1,
+        unchanged: 1_000,
+        ..Applied::default()
+    };
+    let told = ReplayedRows {
+        applied: [("heat".into(), heat)].into(),
+        waiting: ["heat".into()].into(),
+    };
+    let check_rows =
+        |decided: Decided, (chosen, resolved), rows: &ReplayedRows, expect: &[&str]| {
+            let report = describe_replayed(&decided, chosen, resolved, rows);
+            let lines: Vec<&str> = report.lines().collect();
+            assert_eq!(lines.len(), expect.len(), "{report}");
+            for (line, expect) in lines.iter().zip(expect) {
+                assert!(line.starts_with(expect), "`{line}` instead of `{expect}`");
+            }
+        };
     let check = |decided: Decided, chosen: u64, resolved: u64, expect: &[&str]| {
-        let report = describe_replayed(&decided, chosen, resolved);
-        let lines: Vec<&str> = report.lines().collect();
-        assert_eq!(lines.len(), expect.len(), "{report}");
-        for (line, expect) in lines.iter().zip(expect) {
-            assert!(line.starts_with(expect), "`{line}` instead of `{expect}`");
-        }
+        check_rows(
+            decided,
+            (chosen, resolved),
+            &ReplayedRows::default(),
+            expect,
+        );
     };
     let none = Decided::default();
     check(none, 0, 0, &["no open reject matches"]);
@@ -48,7 +70,20 @@ fn a_report_says_what_is_left_to_do() {
         decided(3, 4, 0),
         4,
         4,
-        &["replayed 3 messages: 4 of 4 rejects are resolved"],
+        &[
+            "replayed 3 messages: 4 of 4 rejects are resolved",
+            "none of them has a row",
+        ],
+    );
+    check_rows(
+        decided(3, 0, 0),
+        (0, 0),
+        &told,
+        &[
+            "replayed 3 messages",
+            "heat: 2 new, 1 revision, 1,000 duplicates, 0 older than what is stored",
+            "heat: further rows wait for a file",
+        ],
     );
     check(
         decided(2, 3, 1),
@@ -56,6 +91,7 @@ fn a_report_says_what_is_left_to_do() {
         1,
         &[
             "replayed 2 messages: 1 of 5 rejects are resolved",
+            "none of them has a row",
             "2 came out again",
             "1 messages are in neither",
         ],
@@ -83,6 +119,7 @@ fn a_report_says_what_is_left_to_do() {
         1,
         &[
             "replayed 1 messages: 1 of 3 rejects are resolved",
+            "none of them has a row",
             "2 messages of source `attic` stay as they were",
         ],
     );
@@ -92,7 +129,7 @@ fn a_report_says_what_is_left_to_do() {
         0,
         0,
         &[
-            "replayed 0 messages: 0 of 0 rejects are resolved",
+            "replayed 0 messages",
             "2 messages of source `attic` stay as they were",
         ],
     );

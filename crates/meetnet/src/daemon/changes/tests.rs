@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::config::Environment;
+use crate::daemon::session_note::SessionNote;
 use crate::daemon::sources::{SourceParts, all};
 
 /// A journal that takes nothing: nobody connects here.
@@ -34,6 +35,7 @@ fn facts(text: &str, environment: &[(&str, &str)]) -> Facts {
         intake: Intake::new(Arc::new(Nowhere), watch::channel(Sequence::ZERO).1),
         outcomes: OutcomeRegistry::new(1),
         dup_windows: DupWindows::default(),
+        sessions: SessionNote::default(),
         hosts: Hosts::default(),
         backfills: Backfills::default(),
         cursors_dir: "polled".into(),

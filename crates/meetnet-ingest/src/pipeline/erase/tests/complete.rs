@@ -104,6 +104,43 @@ fn what_is_nowhere_is_told_and_the_rest_is_erased() {
     daemon.stop();
 }
 
+/// Who asked for two must not be told that one of them is nowhere, because the message that named both went for the other.
+#[test]
+fn a_message_that_names_several_counts_for_each_of_them() {
+    let check = |body: String, frames: u64| {
+        let daemon = Daemon::start(&FaultyFiles::new(), NOW).unwrap();
+        let last = daemon.push("boxes", &[], &body);
+        daemon.wait(last);
+        let report = daemon.pipeline.commands().erase(request()).unwrap();
+        assert_eq!(report.frames.frames, frames, "{body}: {report:?}");
+        let missing = EraseRequest {
+            segment_ids: request().segment_ids,
+            ..EraseRequest::default()
+        };
+        assert_eq!(report.missing, missing, "{body}");
+        let tainted = tainted(&daemon.files);
+        assert!(tainted.is_empty(), "{body}: {tainted:?}");
+        daemon.stop();
+    };
+    // Neither can be decoded.
+    check(
+        format!("{{\"esp8266id\": \"{CHIP}\", \"near\": \"garden-porch\", \"sensord"),
+        1,
+    );
+    check(
+        format!("{{\"near\": \"garden-porch\", \"esp8266id\": \"{CHIP}\", \"sensord"),
+        1,
+    );
+    // One has a row, and the other stands in what became none.
+    check(
+        format!(
+            "{{\"esp8266id\": \"{CHIP}\", \"sensordatavalues\": [{{\"value_type\": \"BME280_temperature\", \"value\": \
+             \"18.5\"}}, {{\"value_type\": \"NEW\", \"value\": \"garden-porch\"}}]}}"
+        ),
+        1,
+    );
+}
+
 /// Asks for the erasure and lets the power fail at an operation; returns whether it was done before.
 fn erase_until(daemon: Daemon, operation: u64) -> bool {
     let Daemon {
