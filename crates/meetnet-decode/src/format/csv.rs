@@ -12,8 +12,11 @@
 //! - A row with another number of cells than there are columns (a file cut short) is a reject and takes no other row
 //!   with it; empty cells beyond the columns, as a delimiter at the line's end makes them, do no harm.
 //! - A row that is not UTF-8 is a reject and takes no other row with it; a header that is not is one of the whole body.
-//! - A quote that is never closed would swallow the rest of the body. Where a row of several lines has the wrong number
-//!   of cells, only its first line is turned away and reading goes on with the next.
+//! - A quote that is never closed would swallow the rest of the body, and the cell that it is in is no value. Where a
+//!   row's quotes are not closed at the end of a cell, or a row of several lines has the wrong number of cells, only its
+//!   first line is turned away and reading goes on with the next.
+
+mod quotes;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
@@ -28,6 +31,8 @@ use crate::format::{Body, NOT_TEXT};
 use crate::group::{Group, Output, RowScratch};
 use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
+
+pub use self::quotes::RecordEnds;
 
 /// Cells of one row: a body of commas must not become as many positions.
 const CELLS_MAX: usize = 4096;
@@ -62,7 +67,10 @@ struct Record<'t> {
     /// The text that it was read from.
     source: &'t str,
     line: u64,
+    /// None where its quotes are wrong.
     cells: usize,
+    /// What is wrong with its quotes: it is the first line then.
+    fault: Option<&'static str>,
 }
 
 impl CsvDecoder {
@@ -139,6 +147,11 @@ impl CsvDecoder {
                     output.reject(RejectReason::Malformed, message, body.text);
                     return;
                 }
+                if let Some(fault) = record.fault {
+                    let message = format!("the header, line {}, {fault}", record.line);
+                    output.reject(RejectReason::Malformed, message, body.text);
+                    return;
+                }
                 if !self.header(body, &record, csv, output) {
                     return;
                 }
@@ -155,6 +168,14 @@ impl CsvDecoder {
             }
             output.begin_item(rows);
             rows = rows.saturating_add(1);
+            if let Some(fault) = record.fault {
+                output.reject(
+                    RejectReason::Malformed,
+                    format_args!("line {} {fault}", record.line),
+                    record.source,
+                );
+                continue;
+            }
             if let Err(message) = csv.check_width(&record) {
                 let source = records.only_first_line(&record);
                 output.reject(RejectReason::Malformed, message, source);
@@ -309,6 +330,7 @@ impl CsvScratch {
 /// The records of a body, one after the other.
 struct Records<'t> {
     reader: Reader,
+    ends: RecordEnds<'t>,
     text: &'t str,
     at: usize,
     line: u64,
@@ -319,6 +341,7 @@ impl<'t> Records<'t> {
         Self {
             // Built anew for each body: the clone of a reader of csv-core 0.1 has lost its tables, and reads nothing.
             reader: ReaderBuilder::new().delimiter(delimiter).build(),
+            ends: RecordEnds::new(delimiter, text.as_bytes()),
             text,
             at: 0,
             line: 1,
@@ -328,6 +351,20 @@ impl<'t> Records<'t> {
     /// Reads the next record into the scratch; none at the end of the body.
     fn next(&mut self, csv: &mut CsvScratch) -> Option<Record<'t>> {
         let from = self.at;
+        // Empty lines before a record are passed over with it.
+        let passed = self.text[from..].trim_start_matches(['\r', '\n']);
+        let start = self.text.len() - passed.len();
+        let newlines = |text: &str| text.bytes().filter(|b| *b == b'\n').count() as u64;
+        let line = self.line + newlines(&self.text[from..start]);
+        if let Err(fault) = self.ends.check(start) {
+            self.go_on(fault.line_end, line);
+            return Some(Record {
+                source: &self.text[start..fault.line_end],
+                line,
+                cells: 0,
+                fault: Some(fault.problem),
+            });
+        }
         let (mut bytes, mut ends) = (0, 0);
         loop {
             let input = &self.text.as_bytes()[self.at..];
@@ -351,29 +388,32 @@ impl<'t> Records<'t> {
                 ReadRecordResult::Record => break,
             }
         }
-        let source = self.text[from..self.at].trim_matches(['\r', '\n']);
-        // Empty lines before a record were passed over with it.
-        let passed = self.text[from..self.at].trim_start_matches(['\r', '\n']);
-        let skipped = self.text[from..self.at].len() - passed.len();
-        let newlines = |text: &str| text.bytes().filter(|b| *b == b'\n').count() as u64;
-        let line = self.line + newlines(&self.text[from..from + skipped]);
-        self.line = line + newlines(passed);
+        let read = &self.text[start..self.at];
+        self.line = line + newlines(read);
         Some(Record {
-            source,
+            source: read.trim_end_matches(['\r', '\n']),
             line,
             cells: ends,
+            fault: None,
         })
     }
 
     /// Goes back to the second line of a record of several, and returns the first: its quote was never meant to go on.
     fn only_first_line(&mut self, record: &Record<'t>) -> &'t str {
-        let Some((first, _)) = record.source.split_once('\n') else {
+        let Some(length) = record.source.find(['\r', '\n']) else {
             return record.source;
         };
-        self.at = first.as_ptr() as usize - self.text.as_ptr() as usize + first.len() + 1;
-        self.line = record.line + 1;
+        let start = record.source.as_ptr() as usize - self.text.as_ptr() as usize;
+        self.ends.note_again(record.source.len() - length);
+        self.go_on(start + length, record.line);
+        &record.source[..length]
+    }
+
+    /// Reads on at that position, the end of a line, with a record of its own.
+    fn go_on(&mut self, line_end: usize, line: u64) {
+        self.at = line_end;
+        self.line = line;
         self.reader.reset();
-        first.trim_end_matches('\r')
     }
 }
 

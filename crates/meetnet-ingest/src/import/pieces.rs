@@ -2,7 +2,8 @@
 //!
 //! Tables and line protocol are cut between lines into blocks, each table block under the header again; a table without
 //! rows is its header. A JSON document
-//! is one piece, or one per line where every line is a document of its own. No piece is cut inside a quoted field.
+//! is one piece, or one per line where every line is a document of its own. No piece is cut inside a quoted field, unless that
+//! goes on for longer than anybody writes: its quote was never closed.
 //!
 //! A piece has parts, which say the same by themselves: its lines, the rows of a table under its header, the elements of a
 //! list.
@@ -10,7 +11,8 @@
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
-use meetnet_model::source::WireFormat;
+use meetnet_decode::RecordEnds;
+use meetnet_model::source::{SourceDeclaration, WireFormat};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -19,6 +21,9 @@ use super::ImportError;
 
 /// Bytes of a block of lines, about.
 const BLOCK_BYTES: usize = 256 << 10;
+/// Bytes of a record of several lines that a piece is never cut in. A quote that is never closed would make one piece of the
+/// rest of the file; a cell that is longer, and stands where a block ends, is refused.
+const RECORD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a piece at most: a JSON document, or a line.
 const PIECE_BYTES_MAX: usize = 256 << 20;
 
@@ -118,10 +123,10 @@ impl<'a> Pieces<'a> {
     }
 
     /// Shows `visit` the parts of the piece, each a message by itself. Where it has none, there is nothing to be seen.
-    pub(super) fn parts(&self, format: WireFormat, visit: &mut dyn FnMut(&[u8])) {
+    pub(super) fn parts(&self, source: &SourceDeclaration, visit: &mut dyn FnMut(&[u8])) {
         match self.split {
             Split::Json if self.by_line => {}
-            Split::Json => elements(format, &self.piece, visit),
+            Split::Json => elements(source.format, &self.piece, visit),
             Split::Lines => {
                 for line in self.piece.split_inclusive(|byte| *byte == b'\n') {
                     let text = line.trim_ascii();
@@ -132,11 +137,16 @@ impl<'a> Pieces<'a> {
                 }
             }
             Split::Table => {
-                let (header, mut rows) = self.piece.split_at(self.header);
+                let (header, rows) = self.piece.split_at(self.header);
+                let csv = source.csv.as_ref();
+                let delimiter = csv.and_then(|csv| csv.delimiter.bytes().next());
+                let mut ends = RecordEnds::new(delimiter.unwrap_or(b','), rows);
                 let mut part = Vec::new();
-                while !rows.is_empty() {
-                    let (row, behind) = rows.split_at(record_bytes(rows));
-                    rows = behind;
+                let mut start = 0;
+                while start < rows.len() {
+                    let end = ends.end(start);
+                    let row = &rows[start..end];
+                    start = end;
                     if !row.trim_ascii().is_empty() {
                         part.clear();
                         part.extend_from_slice(header);
@@ -214,13 +224,15 @@ impl<'a> Pieces<'a> {
     /// Appends a line, and those that a quoted field in it goes over.
     fn record(&mut self) -> Result<bool, ImportError> {
         let mut quotes = 0;
+        let record = self.piece.len();
         loop {
             let start = self.piece.len();
             if !self.line()? {
                 return Ok(quotes > 0);
             }
             quotes += memchr::memchr_iter(b'"', &self.piece[start..]).count();
-            if quotes.is_multiple_of(2) || self.split == Split::Lines {
+            let is_closed = quotes.is_multiple_of(2) || self.split == Split::Lines;
+            if is_closed || self.piece.len() - record > RECORD_BYTES_MAX {
                 return Ok(true);
             }
         }
@@ -259,20 +271,6 @@ impl<'a> Pieces<'a> {
             ),
         })
     }
-}
-
-/// Returns the length of the first record: a line, and those that a quoted field in it goes over.
-fn record_bytes(rows: &[u8]) -> usize {
-    let mut start = 0;
-    let mut quotes = 0;
-    for line_end in memchr::memchr_iter(b'\n', rows) {
-        quotes += memchr::memchr_iter(b'"', &rows[start..line_end]).count();
-        if quotes.is_multiple_of(2) {
-            return line_end + 1;
-        }
-        start = line_end;
-    }
-    rows.len()
 }
 
 /// Shows the elements of a list, each as a list of one; of a format in which elements can refer to each other, nothing.

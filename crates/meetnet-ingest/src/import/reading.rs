@@ -86,7 +86,7 @@ impl Reader<'_> {
                     let document = pieces.document();
                     if pieces.is_torn() {
                         // What is not UTF-8 in one line says nothing about the others.
-                        pieces.parts(self.source.format, &mut |part| {
+                        pieces.parts(self.source, &mut |part| {
                             let rejects =
                                 self.decode(part, topic, document, &mut chunk, &mut group);
                             if rejects > 0 {

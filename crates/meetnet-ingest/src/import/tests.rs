@@ -78,6 +78,15 @@ fn a_table_is_cut_between_records_and_each_block_has_the_header() {
     assert_eq!(seen, rows);
     // A quote that is never closed takes the rest, and ends.
     check("a\n\"1\n2\n", &["a\n\"1\n2\n"]);
+    // It does not make one piece of a large file.
+    let rows = "1;2\n".repeat(300_000);
+    let table = format!("a;b\n\"1;2\n{rows}");
+    let blocks = pieces(Split::Table, &table);
+    assert!(blocks.iter().all(|block| block.len() <= 2 * (256 << 10)));
+    let behind = blocks
+        .iter()
+        .map(|block| block.strip_prefix("a;b\n").unwrap());
+    assert_eq!(behind.collect::<String>(), table[4..]);
 }
 
 #[test]

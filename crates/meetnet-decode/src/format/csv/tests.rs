@@ -1,4 +1,5 @@
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 
 use crate::testing::{decode, decoders, envelope, render, try_decoders};
 
@@ -111,9 +112,92 @@ fn quotes_hold_delimiters_quotes_and_lines() {
         expect![[r#"
             air sensor_id=ns-3 property=pm10 time=2026-06-01T11:59:58Z value=2
             air sensor_id=ns-4 property=pm10 time=2026-06-01T11:59:58Z value=2
-            malformed: line 2 has 2 cells, and there are 7 columns
+            malformed: line 2 opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
         "#]],
     );
+    // So does one that the next line closes by chance.
+    check(
+        "1;a;\"b\n3;x\";;2026-06-01T11:59:58;2;;0.5",
+        expect![[r#"
+            air sensor_id=ns-3 property=pm10 time=2026-06-01T11:59:58Z value=2
+            air sensor_id=ns-3 property=pm2_5 time=2026-06-01T11:59:58Z value=0.5
+            malformed: line 2 has 8 cells, and there are 7 columns
+        "#]],
+    );
+}
+
+const LOGGERS: &str = r#"
+    format = 'csv'
+    csv = { delimiter = ';', decimal_comma = true }
+    sensor_id = { field = 'station' }
+    time = { field = 'time', format = 'rfc3339', zone = 'UTC' }
+    map = [ { dataset = 'heat', property = 'air_temperature', field = 'temp' } ]"#;
+
+#[test]
+fn a_quote_that_is_never_closed_costs_its_own_line() {
+    // In the last column: the number of cells is right, whatever is behind.
+    check_source(
+        LOGGERS,
+        "station;time;temp;remark\r\nu1;2026-06-01 11:00:00;21,5;ok\r\nu2;2026-06-01 11:00:00;22;\"5 inch rain\r\n\
+         u3;2026-06-01 11:00:00;23;\"two\r\nlines\"\r\nu4;2026-06-01 11:00:00;24;\"5\"\" rain\r\n\
+         u5;2026-06-01 11:00:00;25;ok\r\n",
+        expect![[r#"
+            heat sensor_id=ns-u1 property=air_temperature time=2026-06-01T11:00:00Z value=21.5
+            heat sensor_id=ns-u3 property=air_temperature time=2026-06-01T11:00:00Z value=23
+            heat sensor_id=ns-u5 property=air_temperature time=2026-06-01T11:00:00Z value=25
+            malformed: line 3 opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
+            malformed: line 6 opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
+        "#]],
+    );
+    // A body that is cut within a cell has no value there.
+    check_source(
+        LOGGERS,
+        "station;time;temp\nv1;2026-06-01 11:00:00;\"21,5\"\nv2;2026-06-01 11:00:00;\"2",
+        expect![[r#"
+            heat sensor_id=ns-v1 property=air_temperature time=2026-06-01T11:00:00Z value=21.5
+            malformed: line 3 opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
+        "#]],
+    );
+    check_source(
+        LOGGERS,
+        "station;time;\"temp\nv1;2026-06-01 11:00:00;21,5\nv2;2026-06-01 11:00:00;22",
+        expect![[r#"
+            malformed: the header, line 1, opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
+        "#]],
+    );
+}
+
+#[test]
+fn text_behind_a_closing_quote_is_no_cell() {
+    check_source(
+        LOGGERS,
+        "station;time;temp;remark\n\"roof\"x;2026-06-01 11:00:00;21;\n\"roof\";2026-06-01 11:00:00;22;\"shade\" \n",
+        expect![[r#"
+            heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:00:00Z value=22
+            malformed: line 2 has text behind the quote that closes a cell; a quote within a cell is written twice
+        "#]],
+    );
+}
+
+proptest! {
+    /// Whatever stands in the last column of a row, the rows before and behind it are what they are without it.
+    #[test]
+    fn a_remark_costs_no_other_row(remark in "[a\"; ]{0,8}", at in 0_usize..6) {
+        let rows = (0..6).map(|row| {
+            let remark = if row == at { remark.as_str() } else { "ok" };
+            format!("s{row};2026-06-01 11:00:00;{row};{remark}\n")
+        });
+        let body = format!("station;time;temp;remark\n{}", rows.collect::<String>());
+        let decoded = decode(LOGGERS, "", &body);
+        for row in (0..6).filter(|row| *row != at) {
+            let line = format!(
+                "heat sensor_id=ns-s{row} property=air_temperature time=2026-06-01T11:00:00Z value={row}\n"
+            );
+            prop_assert!(decoded.contains(&line), "{row} of {body:?}: {decoded}");
+        }
+        let lines = decoded.lines().count();
+        prop_assert_eq!(lines, 6, "{} became {}", body, decoded);
+    }
 }
 
 #[test]

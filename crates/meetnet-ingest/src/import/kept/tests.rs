@@ -96,6 +96,12 @@ fn a_part_that_is_refused_is_kept_by_itself() {
             &format!("id,ts,t,note\n1,{ts},x,\"two\nlines\"\n"),
         ],
     );
+    // A quote that is never closed is in its own line only.
+    check(
+        WireFormat::Csv,
+        &format!("id,ts,t,note\n1,{ts},20,\n1,{ts},21,\"5 inch\n2,{ts},22,\n"),
+        &[&format!("id,ts,t,note\n1,{ts},21,\"5 inch\n")],
+    );
     // A header that is wrong says one thing about all rows.
     let table = format!("id,time,t\n1,{ts},20\n1,{ts},21\n");
     check(WireFormat::Csv, &table, &[&table]);
