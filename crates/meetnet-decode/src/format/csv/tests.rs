@@ -253,6 +253,30 @@ fn local_times_need_the_declared_zone_and_rule() {
     );
 }
 
+/// With midnight as their time, all rows of a day would be revisions of one.
+#[test]
+fn a_date_without_its_clock_is_a_reject() {
+    let source = "format = 'csv'\nsensor_id = '1'\ntime = { field = 'date', format = 'rfc3339', zone = 'UTC' }\n\
+        map = [{ dataset = 'noise', property = 'laeq', field = 'laeq' }]";
+    let body = "date,clock,laeq\n2026-06-01,10:00,40\n2026-06-01,11:00,41";
+    check_source(
+        source,
+        body,
+        expect![[r#"
+            bad_time: the time at `date`: a date alone is no instant; declare where the time of day stands (`clock_field`, `clock_pointer`), or `format = "%Y-%m-%d"` where a whole day is meant
+            bad_time: the time at `date`: a date alone is no instant; declare where the time of day stands (`clock_field`, `clock_pointer`), or `format = "%Y-%m-%d"` where a whole day is meant
+        "#]],
+    );
+    check_source(
+        &source.replace("'date',", "'date', clock_field = 'clock',"),
+        body,
+        expect![[r#"
+            noise sensor_id=ns-1 property=laeq time=2026-06-01T10:00:00Z value=40
+            noise sensor_id=ns-1 property=laeq time=2026-06-01T11:00:00Z value=41
+        "#]],
+    );
+}
+
 #[test]
 fn a_header_for_another_source_is_one_reject() {
     let check = |body: &str, expect: Expect| expect.assert_eq(&decode(ARCHIVE, "", body));
