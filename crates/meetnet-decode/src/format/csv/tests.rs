@@ -423,6 +423,20 @@ fn a_row_that_is_not_utf_8_takes_no_other_with_it() {
             air sensor_id=ns-A property=pm10 time=2026-06-01T12:00:00Z value=1
         "#]],
     );
+    // UTF-16 is said to be that, with a byte order mark and without one.
+    let encodings: [fn(u16) -> [u8; 2]; 2] = [u16::to_le_bytes, u16::to_be_bytes];
+    for encode in encodings {
+        for mark in [Some(0xfeff), None] {
+            let text = "id,pl\u{e4}tze,P1\nA,Leuven,1\n";
+            let units = mark.into_iter().chain(text.encode_utf16());
+            check(
+                &units.flat_map(encode).collect::<Vec<u8>>(),
+                expect![[r#"
+                    malformed: the body is UTF-16; let the sender write UTF-8, or convert a file with `iconv -f UTF-16 -t UTF-8`
+                "#]],
+            );
+        }
+    }
     let torn = decoders(source).decode_body(&envelope("", b"id,P1\nA,1\nB\xfc,2\nC,3\n"));
     assert_eq!(torn.rejects[0].item, Some(1));
 }
