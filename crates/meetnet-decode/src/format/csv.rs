@@ -8,7 +8,7 @@
 //!   that repeats the declared columns is passed over.
 //! - An empty cell, `NA`, `NaN`, `null` and `None` are missing, and make no row and no zero.
 //! - With `csv.decimal_comma` a cell that is a number with one comma is read as that number. Points that group digits
-//!   are not guessed at: such a cell is no number, so it is a reject.
+//!   are not guessed at: a number with a point and three digits behind it (`1.013`) is a reject, as is `1.013,2`.
 //! - A row with another number of cells than there are columns (a file cut short) is a reject and takes no other row
 //!   with it; empty cells beyond the columns, as a delimiter at the line's end makes them, do no harm.
 //! - A row that is not UTF-8 is a reject and takes no other row with it; a header that is not is one of the whole body.
@@ -50,6 +50,8 @@ pub(crate) struct CsvDecoder {
     /// The declared columns; none where the first row names them.
     columns: Option<Vec<Box<str>>>,
     decimal_comma: bool,
+    /// By slot: what a value is called that must be a number; only where a comma is the decimal sign.
+    numbers: Vec<Option<Box<str>>>,
 }
 
 /// Buffers for records; what is in them counts for one record only.
@@ -110,6 +112,16 @@ impl CsvDecoder {
                 return Err((None, SetupProblem::NoCsvColumn(name.to_string())));
             }
         }
+        let mut numbers: Vec<Option<Box<str>>> = Vec::new();
+        if declared.decimal_comma {
+            numbers.resize(names.slots(), None);
+            let is_required = |slot: Slot| required.iter().any(|(known, _)| *known == slot);
+            for (slot, name) in mapped.numbers().filter(|(slot, _)| !is_required(*slot)) {
+                if let Some(of) = numbers.get_mut(usize::from(slot.0)) {
+                    *of = Some(name.into());
+                }
+            }
+        }
         Ok(Self {
             delimiter,
             names,
@@ -119,6 +131,7 @@ impl CsvDecoder {
                 .columns
                 .map(|columns| columns.iter().map(|name| name.as_str().into()).collect()),
             decimal_comma: declared.decimal_comma,
+            numbers,
         })
     }
 
@@ -254,6 +267,7 @@ impl CsvDecoder {
         csv.spans.clear();
         csv.spans.resize(self.names.slots(), Span::default());
         let mut start = 0;
+        let mut is_refused = false;
         for (slot, end) in csv.columns.iter().zip(&csv.ends[..record.cells]) {
             let cell = start..*end;
             start = *end;
@@ -263,6 +277,18 @@ impl CsvDecoder {
                 continue;
             }
             if self.decimal_comma {
+                let name = self.numbers.get(usize::from(slot.0));
+                if let Some(Some(name)) = name
+                    && may_group_digits(bytes)
+                {
+                    let message = format!(
+                        "the value at `{name}` has a point before its last three digits, which with `csv.decimal_comma` \
+                         may be a decimal point or group digits; let the sender write `1,013` or `1013`"
+                    );
+                    output.reject(RejectReason::WrongType, message, record.source);
+                    is_refused = true;
+                    continue;
+                }
                 read_decimal_comma(bytes);
             }
             csv.spans[usize::from(slot.0)] = Span {
@@ -286,6 +312,18 @@ impl CsvDecoder {
             what: "the row",
             missing_id: "the row has no sensor id in the column that the source's `sensor_id` names",
         };
+        if is_refused {
+            // Why a value is missing is said already.
+            self.mapped.emit(
+                body,
+                &document,
+                || Ok(FoundId::Nobody),
+                || Ok(None),
+                row,
+                output,
+            );
+            return;
+        }
         self.mapped.emit_or_reject(
             body,
             &document,
@@ -424,6 +462,20 @@ fn is_missing(cell: &[u8]) -> bool {
         && MISSING
             .iter()
             .any(|word| cell.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// Returns true for a number whose point may group its digits (`1.013`, but not `0.125` or `21.5`).
+fn may_group_digits(cell: &[u8]) -> bool {
+    let cell = cell.trim_ascii();
+    let digits = match cell {
+        [b'-' | b'+', digits @ ..] => digits,
+        digits => digits,
+    };
+    let [first, rest @ .., b'.', a, b, c] = digits else {
+        return false;
+    };
+    let all_digits = [a, b, c].into_iter().chain(rest).all(u8::is_ascii_digit);
+    matches!(first, b'1'..=b'9') && rest.len() <= 2 && all_digits
 }
 
 /// Writes a point for the comma of a number; leaves every other cell as it is.

@@ -225,6 +225,33 @@ fn declared_columns_need_no_header() {
             wrong_type: the value at `/t` is not a number
         "#]],
     );
+    // Nobody can tell a decimal point from one that groups digits.
+    let may_group = "wrong_type: the value at `/t` has a point before its last three digits, which with `csv.decimal_comma` \
+                     may be a decimal point or group digits; let the sender write `1,013` or `1013`\n";
+    for cell in ["1.013", "-1.013", " 12.500 ", "+999.000", "\"1.013\""] {
+        let body = format!("roof\t1780315199\t{cell}");
+        assert_eq!(decode(source, "", &body), may_group, "{cell}");
+    }
+    for (cell, value) in [
+        ("0.125", "0.125"),
+        ("1,013", "1.013"),
+        ("1013", "1013"),
+        ("21.5", "21.5"),
+        ("1.0125", "1.0125"),
+        ("1013.250", "1013.25"),
+    ] {
+        let row = format!(
+            "heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:59:59Z value={value}\n"
+        );
+        assert_eq!(
+            decode(source, "", &format!("roof\t1780315199\t{cell}")),
+            row,
+            "{cell}"
+        );
+    }
+    // The name of a sensor is no number.
+    let named = decode(source, "", "1.013\t1780315199\t21,5");
+    assert!(named.starts_with("heat sensor_id=ns-1.013 "), "{named}");
     // Without the declaration a comma is no decimal sign.
     check_source(
         &source.replace(", decimal_comma = true", ""),
