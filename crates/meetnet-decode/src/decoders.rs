@@ -289,7 +289,7 @@ impl Source {
 }
 
 /// Returns true for UTF-16, by its byte order mark or by two characters of ASCII at its beginning.
-fn is_utf16(bytes: &[u8]) -> bool {
+pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
     match *bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
         [a, 0, b, 0, ..] | [0, a, 0, b, ..] => is_text(a) && is_text(b),

@@ -456,7 +456,7 @@ impl<'t> Records<'t> {
 }
 
 /// Returns true for what tables write where there is no value.
-fn is_missing(cell: &[u8]) -> bool {
+pub(crate) fn is_missing(cell: &[u8]) -> bool {
     let cell = cell.trim_ascii();
     cell.len() <= 4
         && MISSING
