@@ -16,7 +16,7 @@
 //!   row's quotes are not closed at the end of a cell, or a row of several lines has the wrong number of cells, only its
 //!   first line is turned away and reading goes on with the next.
 
-mod quotes;
+pub(crate) mod quotes;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
@@ -32,7 +32,7 @@ use crate::group::{Group, Output, RowScratch};
 use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
 
-pub use self::quotes::RecordEnds;
+use quotes::RecordEnds;
 
 /// Cells of one row: a body of commas must not become as many positions.
 const CELLS_MAX: usize = 4096;
