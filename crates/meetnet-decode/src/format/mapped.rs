@@ -331,7 +331,7 @@ impl Mapped {
     /// Returns where values stand, of any device, that must be numbers, and what they are called there.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = (Slot, &str)> {
         let mappings = std::iter::once(&self.mapping).chain(self.devices.mappings());
-        mappings.flat_map(Mapping::numbers)
+        mappings.flat_map(|mapping| mapping.numbers())
     }
 
     /// Returns the names of the wanted values, for a message that has none of them.

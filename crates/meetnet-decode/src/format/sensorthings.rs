@@ -180,15 +180,17 @@ impl SensorThingsDecoder {
                 "an observation of a MultiDatastream has several results; let the sender create one Datastream for each",
             ));
         }
-        let of_path = of_path(body.envelope.topic);
+        let named_by_path = of_path(body.envelope.topic);
+        // What is escaped in a path is not compared with what it stands for.
+        let plain = named_by_path.filter(|id| !id.contains('%'));
         match read::text(fields.raw(self.slots.datastream)) {
-            Reading::Value(id) if of_path.is_some_and(|other| other != id) => Err(Fault(
+            Reading::Value(id) if plain.is_some_and(|other| *other != *id) => Err(Fault(
                 RejectReason::UnexpectedShape,
                 "the path or topic is of another datastream than the `@iot.id` in the body; let the sender name the same \
                  in both, or post to `Observations`",
             )),
             Reading::Value(id) => Ok(id),
-            Reading::Missing => of_path.map(Into::into).ok_or(Fault(
+            Reading::Missing => named_by_path.map(Into::into).ok_or(Fault(
                 RejectReason::MissingField,
                 "nothing says which datastream the observation is of: the body has no `Datastream` with an `@iot.id`, \
                  and the topic or path no `Datastreams(id)`",

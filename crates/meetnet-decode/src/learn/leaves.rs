@@ -131,9 +131,9 @@ pub(super) fn leaves(samples: &[&str]) -> Option<Leaves> {
     if let Some((form, documents)) = read_documents(samples) {
         return Some(document_leaves(form, documents));
     }
-    let without_nan: Vec<Cow<'_, str>> = samples.iter().map(|sample| without_nan(sample)).collect();
-    let without_nan: Vec<&str> = without_nan.iter().map(|sample| &**sample).collect();
-    let Some((form, documents)) = read_documents(&without_nan) else {
+    let readable: Vec<Cow<'_, str>> = samples.iter().map(|sample| without_nan(sample)).collect();
+    let readable: Vec<&str> = readable.iter().map(|sample| &**sample).collect();
+    let Some((form, documents)) = read_documents(&readable) else {
         return text_leaves(samples);
     };
     let mut found = document_leaves(form, documents);
@@ -245,7 +245,7 @@ fn read_decimal_commas(values: &mut [LeafValue]) -> bool {
     };
     let numbers: Option<Vec<LeafValue>> = values.iter().map(number).collect();
     match numbers {
-        Some(numbers) if numbers != values => {
+        Some(numbers) if numbers[..] != values[..] => {
             values.clone_from_slice(&numbers);
             true
         }

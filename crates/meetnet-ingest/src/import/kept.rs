@@ -187,7 +187,7 @@ impl<'a> Keeper<'a> {
         let mut refused = Vec::new();
         let mut reasons: Vec<RejectReason> = Vec::new();
         let (mut count, mut rows) = (0, 0);
-        pieces.parts(self.source, &mut |part| {
+        pieces.parts(self.source.format, &mut |part| {
             let alone = self.decode(part, topics);
             rows += observations(&alone);
             let rejects = reject_count(&alone);

@@ -73,6 +73,8 @@ struct Reports<'a> {
 /// The pieces of one document.
 pub(super) struct Pieces<'a> {
     split: Split,
+    /// Between the cells of a table whose cells may be quoted.
+    delimiter: Option<u8>,
     document: Arc<str>,
     bytes: &'a mut dyn BufRead,
     /// The piece; of a table, its header and the rows behind it.
@@ -85,13 +87,29 @@ pub(super) struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    pub(super) fn new(format: WireFormat, document: &str, bytes: &'a mut dyn BufRead) -> Self {
-        Self::cut(Split::of(format, document), document, bytes)
+    pub(super) fn new(
+        source: &SourceDeclaration,
+        document: &str,
+        bytes: &'a mut dyn BufRead,
+    ) -> Self {
+        let split = Split::of(source.format, document);
+        let declared = source.csv.as_ref();
+        let declared = declared.and_then(|csv| csv.delimiter.bytes().next());
+        let delimiter = declared.unwrap_or(b',');
+        // In other formats a quote is a character like any other, or stands within one line.
+        let is_quoted = source.format == WireFormat::Csv;
+        Self::cut(split, is_quoted.then_some(delimiter), document, bytes)
     }
 
-    pub(super) fn cut(split: Split, document: &str, bytes: &'a mut dyn BufRead) -> Self {
+    pub(super) fn cut(
+        split: Split,
+        delimiter: Option<u8>,
+        document: &str,
+        bytes: &'a mut dyn BufRead,
+    ) -> Self {
         Self {
             split,
+            delimiter,
             document: document.into(),
             bytes,
             piece: Vec::new(),
@@ -123,10 +141,10 @@ impl<'a> Pieces<'a> {
     }
 
     /// Shows `visit` the parts of the piece, each a message by itself. Where it has none, there is nothing to be seen.
-    pub(super) fn parts(&self, source: &SourceDeclaration, visit: &mut dyn FnMut(&[u8])) {
+    pub(super) fn parts(&self, format: WireFormat, visit: &mut dyn FnMut(&[u8])) {
         match self.split {
             Split::Json if self.by_line => {}
-            Split::Json => elements(source.format, &self.piece, visit),
+            Split::Json => elements(format, &self.piece, visit),
             Split::Lines => {
                 for line in self.piece.split_inclusive(|byte| *byte == b'\n') {
                     let text = line.trim_ascii();
@@ -138,13 +156,16 @@ impl<'a> Pieces<'a> {
             }
             Split::Table => {
                 let (header, rows) = self.piece.split_at(self.header);
-                let csv = source.csv.as_ref();
-                let delimiter = csv.and_then(|csv| csv.delimiter.bytes().next());
-                let mut ends = RecordEnds::new(delimiter.unwrap_or(b','), rows);
+                let delimiter = self.delimiter;
+                let mut ends = delimiter.map(|delimiter| RecordEnds::new(delimiter, rows));
                 let mut part = Vec::new();
                 let mut start = 0;
                 while start < rows.len() {
-                    let end = ends.end(start);
+                    let end = match &mut ends {
+                        Some(ends) => ends.end(start),
+                        None => memchr::memchr(b'\n', &rows[start..])
+                            .map_or(rows.len(), |length| start + length + 1),
+                    };
                     let row = &rows[start..end];
                     start = end;
                     if !row.trim_ascii().is_empty() {
@@ -223,16 +244,20 @@ impl<'a> Pieces<'a> {
 
     /// Appends a line, and those that a quoted field in it goes over.
     fn record(&mut self) -> Result<bool, ImportError> {
-        let mut quotes = 0;
+        let mut is_open = false;
         let record = self.piece.len();
         loop {
             let start = self.piece.len();
             if !self.line()? {
-                return Ok(quotes > 0);
+                return Ok(start > record);
             }
-            quotes += memchr::memchr_iter(b'"', &self.piece[start..]).count();
-            let is_closed = quotes.is_multiple_of(2) || self.split == Split::Lines;
-            if is_closed || self.piece.len() - record > RECORD_BYTES_MAX {
+            if let Some(delimiter) = self.delimiter {
+                let line = &self.piece[start..];
+                // A byte order mark is no part of the first cell.
+                let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+                is_open = goes_on(line, delimiter, is_open);
+            }
+            if !is_open || self.piece.len() - record > RECORD_BYTES_MAX {
                 return Ok(true);
             }
         }
@@ -270,6 +295,47 @@ impl<'a> Pieces<'a> {
                 PIECE_BYTES_MAX >> 20
             ),
         })
+    }
+}
+
+/// Returns whether a quoted cell goes on behind a line; `is_open` says the same of the line before.
+///
+/// Quotes are not counted: of one within a cell (`5" rain`), or one that is never closed, all quotes behind it would seem to
+/// be the other ones. Text behind the quote that closes a cell says that it was never meant to go on: the line begins a
+/// record, as its decoder reads it.
+fn goes_on(line: &[u8], delimiter: u8, is_open: bool) -> bool {
+    if memchr::memchr(b'"', line).is_none() {
+        return is_open;
+    }
+    let mut at = 0;
+    let mut in_quotes = is_open;
+    loop {
+        if in_quotes {
+            let Some(length) = memchr::memchr(b'"', &line[at..]) else {
+                return true;
+            };
+            at += length + 1;
+            if line.get(at) == Some(&b'"') {
+                at += 1;
+                continue;
+            }
+            in_quotes = false;
+            let is_end = |byte: u8| byte == delimiter || matches!(byte, b'\r' | b'\n');
+            let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
+            let mut behind = line[at..].iter().copied();
+            let behind = behind.find(|byte| is_end(*byte) || !is_blank(*byte));
+            if behind.is_some_and(|byte| !is_end(byte)) {
+                return is_open && goes_on(line, delimiter, false);
+            }
+        } else if line.get(at) == Some(&b'"') {
+            in_quotes = true;
+            at += 1;
+            continue;
+        }
+        match memchr::memchr(delimiter, &line[at..]) {
+            Some(length) => at += length + 1,
+            None => return false,
+        }
     }
 }
 

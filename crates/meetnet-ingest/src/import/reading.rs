@@ -70,7 +70,7 @@ impl Reader<'_> {
             let is_wanted = input.documents(&self.read, &mut |name, bytes| {
                 found.documents += 1;
                 let mut is_empty = true;
-                let mut pieces = Pieces::new(self.source.format, name, bytes);
+                let mut pieces = Pieces::new(self.source, name, bytes);
                 let topic = if self.topic.is_empty() {
                     topic_of(self.patterns, input, name)
                 } else {
@@ -86,7 +86,7 @@ impl Reader<'_> {
                     let document = pieces.document();
                     if pieces.is_torn() {
                         // What is not UTF-8 in one line says nothing about the others.
-                        pieces.parts(self.source, &mut |part| {
+                        pieces.parts(self.source.format, &mut |part| {
                             let rejects =
                                 self.decode(part, topic, document, &mut chunk, &mut group);
                             if rejects > 0 {

@@ -117,10 +117,11 @@ impl<'t> RecordEnds<'t> {
             if text.get(at) == Some(&b'"') {
                 at = closed(text, at + 1).ok_or(Wrong::Open)?;
                 // Blanks do no harm; a delimiter may be one.
-                let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t') && *byte != self.delimiter;
-                at += text[at..].iter().take_while(|byte| is_blank(byte)).count();
-                let is_text = |byte: &u8| !matches!(byte, b'\r' | b'\n') && *byte != self.delimiter;
-                if text.get(at).is_some_and(is_text) {
+                let is_end = |byte: u8| byte == self.delimiter || matches!(byte, b'\r' | b'\n');
+                let is_blank = |byte: u8| !is_end(byte) && matches!(byte, b' ' | b'\t');
+                let behind = text[at..].iter().copied();
+                at += behind.take_while(|byte| is_blank(*byte)).count();
+                if text.get(at).is_some_and(|byte| !is_end(*byte)) {
                     return Err(Wrong::TextBehind(at));
                 }
             } else {

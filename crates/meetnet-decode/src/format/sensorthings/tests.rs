@@ -111,6 +111,7 @@ fn path_and_body_name_one_datastream() {
         "v1.1/Observations",
         "v1.1/Datastreams(1)/Observations",
         "v1.1/Datastreams('1')/Observations",
+        "v1.1/Datastreams(%31)/Observations",
     ] {
         assert_eq!(decode(CITY, topic, &body("1")), row, "{topic}");
         assert_eq!(decode(CITY, topic, &body("\"1\"")), row, "{topic}");

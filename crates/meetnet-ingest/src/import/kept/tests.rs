@@ -53,7 +53,7 @@ fn kept(format: WireFormat, text: impl AsRef<[u8]>, keep: Keep) -> (Vec<Kept>, K
     let now = 1_700_000_000_000_000;
     let mut keeper = Keeper::new(keep, &decoders, source, &key, false, now);
     let mut bytes = Cursor::new(text.as_ref());
-    let mut pieces = Pieces::new(format, "a file", &mut bytes);
+    let mut pieces = Pieces::new(source, "a file", &mut bytes);
     let topics = Topics {
         decoded: "a file",
         kept: "a file",
