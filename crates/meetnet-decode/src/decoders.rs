@@ -43,6 +43,9 @@ const BODY_BYTES_MAX: usize = u32::MAX as usize;
 /// Bytes of one that is not UTF-8: each byte that is no text becomes three.
 const TORN_BYTES_MAX: usize = BODY_BYTES_MAX / 3;
 
+/// What is said about a body that spreadsheets and Windows write as "Unicode".
+const UTF_16: &str = "the body is UTF-16; let the sender write UTF-8, or convert a file with `iconv -f UTF-16 -t UTF-8`";
+
 /// Beside a body: what it is about, where that is no measurement.
 pub const ABOUT_META: &str = "about";
 /// An envelope about the devices that the source declares: it makes rows of their stations. Its body says nothing.
@@ -183,6 +186,9 @@ impl Decoders {
             let stations = &source.common.stations;
             return stations.emit(envelope.received_at, &mut group.output);
         }
+        if is_utf16(envelope.payload) {
+            return reject(RejectReason::Malformed, &UTF_16);
+        }
         let (text, is_torn) = match std::str::from_utf8(envelope.payload) {
             Ok(text) => (Cow::Borrowed(text), false),
             // One byte of another encoding says nothing about the other lines.
@@ -280,6 +286,20 @@ impl Source {
             Format::Series(decoder) => decoder.decode(&body, group),
         }
     }
+}
+
+/// Returns true for UTF-16, by its byte order mark or by two characters of ASCII at its beginning.
+pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
+    match *bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [a, 0, b, 0, ..] | [0, a, 0, b, ..] => is_text(a) && is_text(b),
+        _ => false,
+    }
+}
+
+/// Returns true for what a text of ASCII begins with.
+fn is_text(byte: u8) -> bool {
+    byte.is_ascii_graphic() || byte.is_ascii_whitespace()
 }
 
 impl Format {

@@ -107,7 +107,6 @@ impl Devices {
     }
 
     /// Returns the same.
-    #[cfg(test)]
     pub(crate) fn mappings(&self) -> impl Iterator<Item = &Mapping> {
         let devices = self.devices.iter();
         devices.filter_map(|device| device.mapping.as_ref())

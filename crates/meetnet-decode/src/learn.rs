@@ -16,6 +16,8 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::source::WireFormat;
 use thiserror::Error;
 
+use crate::decoders::is_utf16;
+
 use known::Known;
 use leaves::{Leaf, LeafPlace, Leaves};
 use times::TimeGuess;
@@ -43,6 +45,11 @@ pub enum LearnError {
         "sample {0} is not text (UTF-8); devices that send bytes need a decoder before they come here"
     )]
     NotText(usize),
+    /// Text as spreadsheets and Windows write it.
+    #[error(
+        "sample {0} is UTF-16; convert it with `iconv -f UTF-16 -t UTF-8`, and let the sender write UTF-8"
+    )]
+    Utf16(usize),
 }
 
 /// Returns a proposal as TOML for messages of one kind of device, received under `topic` where that is known.
@@ -53,6 +60,9 @@ pub fn learn(
 ) -> Result<String, LearnError> {
     let mut texts = Vec::new();
     for (at, sample) in samples.iter().enumerate() {
+        if is_utf16(sample) {
+            return Err(LearnError::Utf16(at + 1));
+        }
         let text = std::str::from_utf8(sample).map_err(|_| LearnError::NotText(at + 1))?;
         let text = text.trim_start_matches('\u{feff}').trim();
         if !text.is_empty() {
@@ -74,7 +84,10 @@ pub fn learn(
             };
             let leaves = leaves::leaves(&texts).ok_or_else(unknown)?;
             match known::known(&texts, &leaves) {
-                Some((known, leaves)) => (Some(known), leaves),
+                Some((known, mut of_known)) => {
+                    of_known.lenient = leaves.lenient;
+                    (Some(known), of_known)
+                }
                 None => (None, leaves),
             }
         }

@@ -56,6 +56,7 @@ pub use decoders::{ABOUT_DEVICES, ABOUT_META, ABOUT_STATION, Decoders, Subject};
 pub use devices::with_pseudonyms;
 pub use envelope::EnvelopeRef;
 pub use error::{DecodeSetupError, SetupProblem};
+pub use format::csv::quotes::RecordEnds;
 pub use group::{Decoded, Group, REJECTS_PER_ENVELOPE_MAX};
 pub use learn::{LearnError, learn};
 pub use topic::TopicPattern;

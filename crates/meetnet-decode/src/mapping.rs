@@ -130,6 +130,16 @@ impl Mapping {
         long.chain(wide).collect()
     }
 
+    /// Returns where values stand that must be numbers, and what they are called there.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = (Slot, &str)> {
+        let long = self.values.iter().flat_map(|value| &value.origins);
+        let wide = self.rows.iter().flat_map(|row| &row.cells);
+        let wide = wide
+            .filter(|cell| matches!(cell.column_type, ColumnType::Int | ColumnType::Float))
+            .map(|cell| &cell.origin);
+        long.chain(wide).map(|origin| (origin.slot, &*origin.name))
+    }
+
     /// Returns the names of the wanted values, for a message that has none of them.
     pub(crate) fn wanted(&self) -> String {
         const NAMED_MAX: usize = 6;

@@ -3,6 +3,8 @@
 //! A decoder builds one [`TimeReader`] per source and calls it per value. Receive times, time windows and the clock are
 //! not here: the caller holds them. Calendar arithmetic and text output are in [`crate::calendar`].
 
+use std::borrow::Cow;
+
 use jiff::civil;
 use jiff::fmt::strtime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -22,6 +24,12 @@ pub enum TimeError {
     /// Not the declared form.
     #[error("not an RFC 3339 / ISO 8601 time such as 2026-01-31T12:00:00Z")]
     NotRfc3339,
+    /// A date without a time of day. As midnight, all rows of a day would be one, of which the last counts.
+    #[error(
+        "a date alone is no instant; declare where the time of day stands (`clock_field`, `clock_pointer`), or \
+         `format = \"%Y-%m-%d\"` where a whole day is meant"
+    )]
+    NoClock,
     /// Not a number where seconds or milliseconds since 1970 are declared.
     #[error("not a number of {unit} since 1970")]
     NotUnix {
@@ -31,6 +39,11 @@ pub enum TimeError {
     /// Not as the declared pattern says.
     #[error("not a time of the form `{0}`")]
     NotPattern(String),
+    /// A year that was read of two digits where the pattern says four.
+    #[error(
+        "the year is below 100: in `format`, `%Y` is a year of four digits and `%y` one of two"
+    )]
+    ShortYear,
     /// A pattern that cannot be a time.
     #[error(
         "the format `{0}` is no time; use rfc3339, unix, unix-ms, unix-us, unix-ns, or a pattern that has year, month \
@@ -230,7 +243,11 @@ impl TimeReader {
     fn read_pattern(&self, pattern: &str, text: &str) -> Result<i64, TimeError> {
         let wrong = || TimeError::NotPattern(pattern.to_owned());
         let parts = strtime::parse(pattern, text).map_err(|_| wrong())?;
-        let local = local_micros(parts.to_datetime().map_err(|_| wrong())?);
+        let local = parts.to_datetime().map_err(|_| wrong())?;
+        if local.year() < 100 {
+            return Err(TimeError::ShortYear);
+        }
+        let local = local_micros(local);
         match parts.offset() {
             Some(offset) => in_range(local - i64::from(offset.seconds()) * SECOND_US),
             None => self.resolve(local),
@@ -239,10 +256,16 @@ impl TimeReader {
 
     /// The forms that real sources rarely use: basic format, no seconds, leap seconds, a zone in brackets.
     fn read_unusual(&self, text: &str) -> Result<i64, TimeError> {
+        let cut = with_nine_decimals(text);
+        let text = &*cut;
         if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
             return in_range(floor_micros(timestamp));
         }
         let local: civil::DateTime = text.parse().map_err(|_| TimeError::NotRfc3339)?;
+        let written = text.split('[').next().unwrap_or_default();
+        if !written.contains(['T', 't', ' ']) {
+            return Err(TimeError::NoClock);
+        }
         self.resolve(local_micros(local))
     }
 
@@ -268,6 +291,20 @@ impl TimeReader {
         };
         in_range(local_us - i64::from(offset.seconds()) * SECOND_US)
     }
+}
+
+/// Cuts the digits behind the ninth decimal of a second: RFC 3339 allows any number of them.
+fn with_nine_decimals(text: &str) -> Cow<'_, str> {
+    const DECIMALS_MAX: usize = 9;
+    let Some(point) = text.find(['.', ',']) else {
+        return Cow::Borrowed(text);
+    };
+    let (whole, fraction) = text.split_at(point + 1);
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    if digits <= DECIMALS_MAX {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned([whole, &fraction[..DECIMALS_MAX], &fraction[digits..]].concat())
 }
 
 /// Checks that a pattern reads what it writes, and that a date comes of it.
@@ -320,7 +357,7 @@ fn floor_micros(timestamp: jiff::Timestamp) -> i64 {
     timestamp.as_nanosecond().div_euclid(1000) as i64
 }
 
-/// Reads `YYYY-MM-DD(T| )HH:MM:SS[.f{1..9}][Z|±hh:mm]` into local microseconds and the offset in seconds.
+/// Reads `YYYY-MM-DD(T| )HH:MM:SS[.f{1,}][Z|±hh:mm]` into local microseconds and the offset in seconds.
 /// None for every other form, which need not be wrong.
 #[inline]
 fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
@@ -356,7 +393,7 @@ fn read_iso(bytes: &[u8]) -> Option<(i64, Option<i64>)> {
     let mut fraction_us = 0;
     if let Some(fraction) = rest.strip_prefix(b".") {
         let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
-        if !(1..=9).contains(&digits) {
+        if digits == 0 {
             return None;
         }
         let kept = digits.min(6);

@@ -144,3 +144,32 @@ async fn an_import_of_which_nothing_came_is_no_success() {
     );
     daemon.stop().unwrap();
 }
+
+/// In a file of several blocks, and where the number of cells is right whatever stands behind the quote.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quote_that_is_never_closed_costs_its_own_row() {
+    let installation = Installation::new("", &source(false)).unwrap();
+    let daemon = installation.start().await.unwrap();
+    let rows = 50_000;
+    let mut text = "id,at,t,temp\n".to_owned();
+    for row in 0..rows {
+        let last = if row == 1 { "\"5 inch" } else { "" };
+        writeln!(text, "1,{},20,{last}", FIRST + row * 60).unwrap();
+    }
+    let file = installation.folder().join("inches.csv");
+    fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let said = installation.succeed(&["import", "csv", &file]).unwrap();
+    assert!(said.contains("1 rejects: 1 malformed"), "{said}");
+    assert!(
+        said.contains("line 3 opens a quote that is not closed"),
+        "{said}"
+    );
+    let count = |condition: &str| format!("SELECT count(*) FROM heat WHERE {condition}");
+    let good = installation.cell(&count("value = 20")).await.unwrap();
+    assert_eq!(good, rows - 1);
+    let made_up = installation.cell(&count("value <> 20")).await.unwrap();
+    assert_eq!(made_up, 0);
+    daemon.stop().unwrap();
+    installation.succeed(&["check"]).unwrap();
+}

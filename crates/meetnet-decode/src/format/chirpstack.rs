@@ -8,6 +8,7 @@
 //! - Time: declared, else `time` (when the gateway had the uplink), in v3 `publishedAt`, else `rxInfo[0].time`, else the
 //!   receive time. One uplink that is delivered twice has the same times twice, so neither `deduplicationId` nor `fCnt`
 //!   (which is left out where it is 0) is needed to know it again.
+//! - An uplink without `object` and `data`, as its topic or query says that it is one, is a reject.
 //! - Events other than uplinks (`join`, `ack`, `txack`, `status`, `log`, `location`, `integration`) never hold what a
 //!   codec made of a measurement. The HTTP integration sends them whether one wants them or not, so they are counted
 //!   and are no rejects.
@@ -38,6 +39,8 @@ use crate::json::walk::walk;
 use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
 
+/// The event of an uplink.
+const UPLINK: &str = "up";
 /// Events that are no uplinks, as topics and the query `event=` name them.
 const OTHER_EVENTS: [&str; 8] = [
     "join",
@@ -154,7 +157,7 @@ impl ChirpstackDecoder {
         } else {
             match read::text_into(uplink.raw(self.slots.object_json), text) {
                 Reading::Value(()) => {}
-                Reading::Missing => return self.no_payload(body.text, &uplink, output),
+                Reading::Missing => return self.no_payload(body, &uplink, output),
                 Reading::Wrong => {
                     let message = "`objectJSON` is no text";
                     return output.reject(RejectReason::UnexpectedShape, message, body.text);
@@ -186,8 +189,9 @@ impl ChirpstackDecoder {
     }
 
     /// Says why a message without a decoded payload has none.
-    fn no_payload(&self, text: &str, fields: &Fields<'_, '_>, output: &mut Output) {
+    fn no_payload(&self, body: &Body<'_>, fields: &Fields<'_, '_>, output: &mut Output) {
         let slots = &self.slots;
+        let text = body.text;
         let has_data = matches!(read::text(fields.raw(slots.data)), Reading::Value(_));
         let is_device = fields.has(slots.device_info) || fields.has(slots.v3_dev_eui);
         if has_data && is_device {
@@ -201,6 +205,14 @@ impl ChirpstackDecoder {
             output.reject(
                 RejectReason::NoObservation,
                 "an uplink without a payload: the device only talked to the network",
+                text,
+            );
+        } else if is_device && event_of(body.envelope) == Some(UPLINK) {
+            // ChirpStack leaves out `data` where it is empty and `fCnt` where it is 0, so it may be one of those, too.
+            output.reject(
+                RejectReason::NoObservation,
+                "the uplink has neither `object`, in which ChirpStack writes what a codec made, nor `data`: its values \
+                 stand elsewhere, or the device only talked to the network",
                 text,
             );
         } else if is_device {

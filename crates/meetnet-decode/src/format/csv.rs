@@ -8,12 +8,15 @@
 //!   that repeats the declared columns is passed over.
 //! - An empty cell, `NA`, `NaN`, `null` and `None` are missing, and make no row and no zero.
 //! - With `csv.decimal_comma` a cell that is a number with one comma is read as that number. Points that group digits
-//!   are not guessed at: such a cell is no number, so it is a reject.
+//!   are not guessed at: a number with a point and three digits behind it (`1.013`) is a reject, as is `1.013,2`.
 //! - A row with another number of cells than there are columns (a file cut short) is a reject and takes no other row
 //!   with it; empty cells beyond the columns, as a delimiter at the line's end makes them, do no harm.
 //! - A row that is not UTF-8 is a reject and takes no other row with it; a header that is not is one of the whole body.
-//! - A quote that is never closed would swallow the rest of the body. Where a row of several lines has the wrong number
-//!   of cells, only its first line is turned away and reading goes on with the next.
+//! - A quote that is never closed would swallow the rest of the body, and the cell that it is in is no value. Where a
+//!   row's quotes are not closed at the end of a cell, or a row of several lines has the wrong number of cells, only its
+//!   first line is turned away and reading goes on with the next.
+
+pub(crate) mod quotes;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
@@ -28,6 +31,8 @@ use crate::format::{Body, NOT_TEXT};
 use crate::group::{Group, Output, RowScratch};
 use crate::mapping::MappingFault;
 use crate::topic::TopicPattern;
+
+use quotes::RecordEnds;
 
 /// Cells of one row: a body of commas must not become as many positions.
 const CELLS_MAX: usize = 4096;
@@ -45,6 +50,8 @@ pub(crate) struct CsvDecoder {
     /// The declared columns; none where the first row names them.
     columns: Option<Vec<Box<str>>>,
     decimal_comma: bool,
+    /// By slot: what a value is called that must be a number; only where a comma is the decimal sign.
+    numbers: Vec<Option<Box<str>>>,
 }
 
 /// Buffers for records; what is in them counts for one record only.
@@ -62,7 +69,10 @@ struct Record<'t> {
     /// The text that it was read from.
     source: &'t str,
     line: u64,
+    /// None where its quotes are wrong.
     cells: usize,
+    /// What is wrong with its quotes: it is the first line then.
+    fault: Option<&'static str>,
 }
 
 impl CsvDecoder {
@@ -102,6 +112,16 @@ impl CsvDecoder {
                 return Err((None, SetupProblem::NoCsvColumn(name.to_string())));
             }
         }
+        let mut numbers: Vec<Option<Box<str>>> = Vec::new();
+        if declared.decimal_comma {
+            numbers.resize(names.slots(), None);
+            let is_required = |slot: Slot| required.iter().any(|(known, _)| *known == slot);
+            for (slot, name) in mapped.numbers().filter(|(slot, _)| !is_required(*slot)) {
+                if let Some(of) = numbers.get_mut(usize::from(slot.0)) {
+                    *of = Some(name.into());
+                }
+            }
+        }
         Ok(Self {
             delimiter,
             names,
@@ -111,6 +131,7 @@ impl CsvDecoder {
                 .columns
                 .map(|columns| columns.iter().map(|name| name.as_str().into()).collect()),
             decimal_comma: declared.decimal_comma,
+            numbers,
         })
     }
 
@@ -139,6 +160,11 @@ impl CsvDecoder {
                     output.reject(RejectReason::Malformed, message, body.text);
                     return;
                 }
+                if let Some(fault) = record.fault {
+                    let message = format!("the header, line {}, {fault}", record.line);
+                    output.reject(RejectReason::Malformed, message, body.text);
+                    return;
+                }
                 if !self.header(body, &record, csv, output) {
                     return;
                 }
@@ -155,6 +181,14 @@ impl CsvDecoder {
             }
             output.begin_item(rows);
             rows = rows.saturating_add(1);
+            if let Some(fault) = record.fault {
+                output.reject(
+                    RejectReason::Malformed,
+                    format_args!("line {} {fault}", record.line),
+                    record.source,
+                );
+                continue;
+            }
             if let Err(message) = csv.check_width(&record) {
                 let source = records.only_first_line(&record);
                 output.reject(RejectReason::Malformed, message, source);
@@ -233,6 +267,7 @@ impl CsvDecoder {
         csv.spans.clear();
         csv.spans.resize(self.names.slots(), Span::default());
         let mut start = 0;
+        let mut is_refused = false;
         for (slot, end) in csv.columns.iter().zip(&csv.ends[..record.cells]) {
             let cell = start..*end;
             start = *end;
@@ -242,6 +277,18 @@ impl CsvDecoder {
                 continue;
             }
             if self.decimal_comma {
+                let name = self.numbers.get(usize::from(slot.0));
+                if let Some(Some(name)) = name
+                    && may_group_digits(bytes)
+                {
+                    let message = format!(
+                        "the value at `{name}` has a point before its last three digits, which with `csv.decimal_comma` \
+                         may be a decimal point or group digits; let the sender write `1,013` or `1013`"
+                    );
+                    output.reject(RejectReason::WrongType, message, record.source);
+                    is_refused = true;
+                    continue;
+                }
                 read_decimal_comma(bytes);
             }
             csv.spans[usize::from(slot.0)] = Span {
@@ -265,6 +312,18 @@ impl CsvDecoder {
             what: "the row",
             missing_id: "the row has no sensor id in the column that the source's `sensor_id` names",
         };
+        if is_refused {
+            // Why a value is missing is said already.
+            self.mapped.emit(
+                body,
+                &document,
+                || Ok(FoundId::Nobody),
+                || Ok(None),
+                row,
+                output,
+            );
+            return;
+        }
         self.mapped.emit_or_reject(
             body,
             &document,
@@ -309,6 +368,7 @@ impl CsvScratch {
 /// The records of a body, one after the other.
 struct Records<'t> {
     reader: Reader,
+    ends: RecordEnds<'t>,
     text: &'t str,
     at: usize,
     line: u64,
@@ -319,6 +379,7 @@ impl<'t> Records<'t> {
         Self {
             // Built anew for each body: the clone of a reader of csv-core 0.1 has lost its tables, and reads nothing.
             reader: ReaderBuilder::new().delimiter(delimiter).build(),
+            ends: RecordEnds::new(delimiter, text.as_bytes()),
             text,
             at: 0,
             line: 1,
@@ -328,6 +389,20 @@ impl<'t> Records<'t> {
     /// Reads the next record into the scratch; none at the end of the body.
     fn next(&mut self, csv: &mut CsvScratch) -> Option<Record<'t>> {
         let from = self.at;
+        // Empty lines before a record are passed over with it.
+        let passed = self.text[from..].trim_start_matches(['\r', '\n']);
+        let start = self.text.len() - passed.len();
+        let newlines = |text: &str| text.bytes().filter(|b| *b == b'\n').count() as u64;
+        let line = self.line + newlines(&self.text[from..start]);
+        if let Err(fault) = self.ends.check(start) {
+            self.go_on(fault.line_end, line);
+            return Some(Record {
+                source: &self.text[start..fault.line_end],
+                line,
+                cells: 0,
+                fault: Some(fault.problem),
+            });
+        }
         let (mut bytes, mut ends) = (0, 0);
         loop {
             let input = &self.text.as_bytes()[self.at..];
@@ -351,39 +426,56 @@ impl<'t> Records<'t> {
                 ReadRecordResult::Record => break,
             }
         }
-        let source = self.text[from..self.at].trim_matches(['\r', '\n']);
-        // Empty lines before a record were passed over with it.
-        let passed = self.text[from..self.at].trim_start_matches(['\r', '\n']);
-        let skipped = self.text[from..self.at].len() - passed.len();
-        let newlines = |text: &str| text.bytes().filter(|b| *b == b'\n').count() as u64;
-        let line = self.line + newlines(&self.text[from..from + skipped]);
-        self.line = line + newlines(passed);
+        let read = &self.text[start..self.at];
+        self.line = line + newlines(read);
         Some(Record {
-            source,
+            source: read.trim_end_matches(['\r', '\n']),
             line,
             cells: ends,
+            fault: None,
         })
     }
 
     /// Goes back to the second line of a record of several, and returns the first: its quote was never meant to go on.
     fn only_first_line(&mut self, record: &Record<'t>) -> &'t str {
-        let Some((first, _)) = record.source.split_once('\n') else {
+        let Some(length) = record.source.find(['\r', '\n']) else {
             return record.source;
         };
-        self.at = first.as_ptr() as usize - self.text.as_ptr() as usize + first.len() + 1;
-        self.line = record.line + 1;
+        let start = record.source.as_ptr() as usize - self.text.as_ptr() as usize;
+        self.ends.note_again(record.source.len() - length);
+        self.go_on(start + length, record.line);
+        &record.source[..length]
+    }
+
+    /// Reads on at that position, the end of a line, with a record of its own.
+    fn go_on(&mut self, line_end: usize, line: u64) {
+        self.at = line_end;
+        self.line = line;
         self.reader.reset();
-        first.trim_end_matches('\r')
     }
 }
 
 /// Returns true for what tables write where there is no value.
-fn is_missing(cell: &[u8]) -> bool {
+pub(crate) fn is_missing(cell: &[u8]) -> bool {
     let cell = cell.trim_ascii();
     cell.len() <= 4
         && MISSING
             .iter()
             .any(|word| cell.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// Returns true for a number whose point may group its digits (`1.013`, but not `0.125` or `21.5`).
+fn may_group_digits(cell: &[u8]) -> bool {
+    let cell = cell.trim_ascii();
+    let digits = match cell {
+        [b'-' | b'+', digits @ ..] => digits,
+        digits => digits,
+    };
+    let [first, rest @ .., b'.', a, b, c] = digits else {
+        return false;
+    };
+    let all_digits = [a, b, c].into_iter().chain(rest).all(u8::is_ascii_digit);
+    matches!(first, b'1'..=b'9') && rest.len() <= 2 && all_digits
 }
 
 /// Writes a point for the comma of a number; leaves every other cell as it is.

@@ -328,6 +328,12 @@ impl Mapped {
         mappings.flat_map(Mapping::datasets).collect()
     }
 
+    /// Returns where values stand, of any device, that must be numbers, and what they are called there.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = (Slot, &str)> {
+        let mappings = std::iter::once(&self.mapping).chain(self.devices.mappings());
+        mappings.flat_map(|mapping| mapping.numbers())
+    }
+
     /// Returns the names of the wanted values, for a message that has none of them.
     pub(crate) fn wanted(&self) -> String {
         self.mapping.wanted()

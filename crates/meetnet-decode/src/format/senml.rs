@@ -16,6 +16,8 @@
 //! - A base field that cannot be read makes rejects of all records that it holds for. Members that end in `_` and are not
 //!   known must be understood, says the RFC: such a record is a reject. All others are ignored.
 //! - Records whose names no entry takes become one reject; the others stay.
+//! - A record without a value may only set base fields. With a name, or without base fields, it is a reject: its value is
+//!   missing, or its member is misspelled. So is a pack of which nothing comes.
 
 mod members;
 
@@ -93,6 +95,9 @@ const UNITS: &UnitCodes = &[
 const RELATIVE_BELOW_US: i64 = (1 << 28) * 1_000_000;
 /// What an entry of the map ends in that takes sums.
 const SUM: &str = "#sum";
+/// What is said of a record that measures nothing.
+const NO_VALUE: &str = "the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and \
+    declared sentinels are none";
 /// What hardware ids begin with (RFC 9039).
 pub(crate) const DEVICE_URN: &str = "urn:dev:";
 
@@ -132,6 +137,15 @@ struct Named<'t, 'm> {
     sensor: Result<Sensor<'m>, IdFault>,
     /// The series of its values, where they are of one.
     series: Option<Series<'m>>,
+}
+
+/// What came of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// It measures nothing, and need not.
+    BaseFields,
+    /// Rows, now or with the series that it is of, rejects, or one more of those that no entry takes.
+    Something,
 }
 
 /// Records whose names no entry of the map takes.
@@ -229,9 +243,11 @@ impl SenmlDecoder {
             output.reject(RejectReason::UnexpectedShape, message, text);
             return Ok(());
         };
-        if records.is_empty() {
-            output.reject(RejectReason::NoObservation, "the pack has no record", text);
-        }
+        let mut nothing = if records.is_empty() {
+            Some("the pack has no record")
+        } else {
+            Some("no record of the pack has a value: all of them only set base fields")
+        };
         let mut base = Base::new();
         let mut named = None;
         let mut unmapped = Unmapped::default();
@@ -242,6 +258,7 @@ impl SenmlDecoder {
             if !value.is_object() {
                 let message = "a record is no object";
                 output.reject(RejectReason::UnexpectedShape, message, record);
+                nothing = None;
                 continue;
             }
             let pack = Pack {
@@ -249,17 +266,25 @@ impl SenmlDecoder {
                 named: &mut named,
                 unmapped: &mut unmapped,
             };
-            if let Err(Fault(reason, message)) = self.record(body, record, pack, output, scratch) {
-                output.reject(reason, message, record);
+            match self.record(body, record, pack, output, scratch) {
+                Ok(Came::BaseFields) => {}
+                Ok(Came::Something) => nothing = None,
+                Err(Fault(reason, message)) => {
+                    output.reject(reason, message, record);
+                    nothing = None;
+                }
             }
         }
         output.end_items();
         end_series(named.as_ref(), &mut scratch.row, output);
         unmapped.reject(output);
+        if let Some(message) = nothing {
+            output.reject(RejectReason::NoObservation, message, text);
+        }
         Ok(())
     }
 
-    /// Decodes one record, whose members stand in `scratch.spans`.
+    /// Decodes one record, whose members stand in `scratch.spans`. Of a fault the caller makes the reject.
     fn record<'t, 'm>(
         &'m self,
         body: &Body<'t>,
@@ -267,7 +292,7 @@ impl SenmlDecoder {
         pack: Pack<'_, 't, 'm>,
         output: &mut Output,
         scratch: &mut Scratch,
-    ) -> Result<(), Fault> {
+    ) -> Result<Came, Fault> {
         let Scratch {
             spans,
             part_spans,
@@ -283,7 +308,8 @@ impl SenmlDecoder {
         } = pack;
         let slots = &self.slots;
         let fields = Fields::json(body.text, spans);
-        if fields.has_any(&slots.base()) {
+        let sets_base = fields.has_any(&slots.base());
+        if sets_base {
             base.take(slots, &self.seconds, &fields);
             end_series(named.take().as_ref(), row, output);
         }
@@ -300,9 +326,12 @@ impl SenmlDecoder {
             .into_iter()
             .find(|slot| fields.has(*slot));
         let sum = number_of(&fields, slots.sum, "`s`")?;
+        let no_value = || Fault(RejectReason::NoMappedValue, NO_VALUE.into());
         if value.is_none() && sum.is_none() {
-            // It only sets base fields.
-            return Ok(());
+            if sets_base && !fields.has(slots.name) {
+                return Ok(Came::BaseFields);
+            }
+            return Err(no_value());
         }
         let own_name = fields.source_text(slots.name);
         let Named {
@@ -334,7 +363,7 @@ impl SenmlDecoder {
         let (value, sum) = (quantity.value.zip(value), quantity.sum.zip(sum));
         if value.is_none() && sum.is_none() {
             unmapped.add(record);
-            return Ok(());
+            return Ok(Came::Something);
         }
         let time = self.time(body, base, &fields)?;
         let own_unit = text_of(&fields, slots.unit, "`u`")?;
@@ -343,7 +372,8 @@ impl SenmlDecoder {
         } else {
             &own_unit
         };
-        let mut emit = |slot, fields: Fields<'_, '_>, stated: Stated<'_>| {
+        // Returns whether anything came of it.
+        let mut emit = |slot, fields: Fields<'_, '_>, stated: Stated<'_>| -> bool {
             let document = OneField {
                 fields,
                 slot,
@@ -357,18 +387,21 @@ impl SenmlDecoder {
                             series.point(document.fields.raw(slot), time, stated.units)
                     {
                         row.points.push(point);
-                        return;
+                        return true;
                     }
                     // Rows stay in the order of the records.
                     end_series(named.as_ref(), row, output);
-                    sensor.emit_field(document, time, stated, row, output);
+                    let emitted = sensor.emit_field(document, time, stated, row, output);
+                    !emitted.is_nothing()
                 }
                 Err(fault) => {
                     let missing = "the topic has no sensor id where the source's `sensor_id` says";
                     reject_id(fault, missing, record, output);
+                    true
                 }
             }
         };
+        let mut is_something = false;
         if let Some((slot, from)) = value {
             let stated = Stated {
                 interval_s: None,
@@ -376,34 +409,45 @@ impl SenmlDecoder {
             };
             let text = fields.source_text(from).unwrap_or_default();
             if from == slots.value && base.value != 0.0 {
-                let value = number_of(&fields, from, "`v`")?.unwrap_or_default();
-                values.begin(&self.names);
-                values.set_number(slot, base.value + value);
-                emit(slot, values.fields(), stated);
+                if let Some(value) = number_of(&fields, from, "`v`")? {
+                    values.begin(&self.names);
+                    values.set_number(slot, base.value + value);
+                    is_something |= emit(slot, values.fields(), stated);
+                }
             } else if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
                 // A number is taken as it stands.
                 part_spans.clear();
                 part_spans.resize(self.names.slots(), Span::default());
                 part_spans[usize::from(slot.0)] = fields.span(from);
-                emit(slot, Fields::json(body.text, part_spans), stated);
-            } else if let Reading::Value(text) = read::text(fields.raw(from)) {
-                values.begin(&self.names);
-                values.set(slot, &text);
-                emit(slot, values.fields(), stated);
+                is_something |= emit(slot, Fields::json(body.text, part_spans), stated);
             } else {
-                return Err(Fault(
-                    RejectReason::WrongType,
-                    "the value of the record is no number".into(),
-                ));
+                match read::text(fields.raw(from)) {
+                    Reading::Value(text) => {
+                        values.begin(&self.names);
+                        values.set(slot, &text);
+                        is_something |= emit(slot, values.fields(), stated);
+                    }
+                    Reading::Missing => {}
+                    Reading::Wrong => {
+                        return Err(Fault(
+                            RejectReason::WrongType,
+                            "the value of the record is no number".into(),
+                        ));
+                    }
+                }
             }
         }
         if let Some((slot, sum)) = sum {
             values.begin(&self.names);
             values.set_number(slot, base.sum + sum);
             // The unit of a record is that of its value; a sum over time has that unit times seconds.
-            emit(slot, values.fields(), Stated::default());
+            is_something |= emit(slot, values.fields(), Stated::default());
         }
-        Ok(())
+        if is_something {
+            Ok(Came::Something)
+        } else {
+            Err(no_value())
+        }
     }
 
     /// Returns the quantity that a name ends in, and the device before it.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - A datastream is one property of one sensor: `map` names it by its id (`field = "1"`). The id stands in the body, or
-//!   in the topic or path that the message came to, `…/Datastreams(1)/Observations`.
+//!   in the topic or path that the message came to, `…/Datastreams(1)/Observations`. Where the two disagree, nobody knows
+//!   whose value it is: a reject.
 //! - Sensor: the id of the datastream, unless `sensor_id` is declared.
 //! - Time: declared, else `phenomenonTime`, else `resultTime`, else the receive time. An interval `start/end` gives the
 //!   row its start and its length.
@@ -179,9 +180,17 @@ impl SensorThingsDecoder {
                 "an observation of a MultiDatastream has several results; let the sender create one Datastream for each",
             ));
         }
+        let named_by_path = of_path(body.envelope.topic);
+        // What is escaped in a path is not compared with what it stands for.
+        let plain = named_by_path.filter(|id| !id.contains('%'));
         match read::text(fields.raw(self.slots.datastream)) {
+            Reading::Value(id) if plain.is_some_and(|other| *other != *id) => Err(Fault(
+                RejectReason::UnexpectedShape,
+                "the path or topic is of another datastream than the `@iot.id` in the body; let the sender name the same \
+                 in both, or post to `Observations`",
+            )),
             Reading::Value(id) => Ok(id),
-            Reading::Missing => of_path(body.envelope.topic).map(Into::into).ok_or(Fault(
+            Reading::Missing => named_by_path.map(Into::into).ok_or(Fault(
                 RejectReason::MissingField,
                 "nothing says which datastream the observation is of: the body has no `Datastream` with an `@iot.id`, \
                  and the topic or path no `Datastreams(id)`",

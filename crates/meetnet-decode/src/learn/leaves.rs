@@ -1,9 +1,13 @@
 //! Sample messages as lists of named values: what JSON, tables and forms have in common.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use meetnet_model::registry::split_cells;
 use serde_json::{Map, Value};
+
+use crate::format::csv::is_missing;
+use crate::json::lenient::without_nan;
 
 /// Values of one name that are looked at.
 const VALUES_MAX: usize = 1_000;
@@ -114,23 +118,42 @@ pub(super) struct Leaves {
     pub(super) pairs: Option<(String, String)>,
     /// The messages say the units of their values, so the map need not.
     pub(super) states_units: bool,
+    /// Numbers of a table are written with a comma.
+    pub(super) decimal_comma: bool,
+    /// The documents have bare `nan` in them, which is no JSON.
+    pub(super) lenient: bool,
     /// The documents, where they are JSON.
     pub(super) documents: Vec<Value>,
 }
 
 /// Takes samples apart; none where they are in no form that is known.
 pub(super) fn leaves(samples: &[&str]) -> Option<Leaves> {
+    if let Some((form, documents)) = read_documents(samples) {
+        return Some(document_leaves(form, documents));
+    }
+    let readable: Vec<Cow<'_, str>> = samples.iter().map(|sample| without_nan(sample)).collect();
+    let readable: Vec<&str> = readable.iter().map(|sample| &**sample).collect();
+    let Some((form, documents)) = read_documents(&readable) else {
+        return text_leaves(samples);
+    };
+    let mut found = document_leaves(form, documents);
+    found.lenient = true;
+    Some(found)
+}
+
+/// Reads samples as documents of JSON, or as lines of such.
+fn read_documents(samples: &[&str]) -> Option<(Form, Vec<Value>)> {
     let whole: Option<Vec<Value>> = samples
         .iter()
         .map(|sample| serde_json::from_str(sample).ok())
         .collect();
-    let (form, documents) = match whole {
-        Some(documents) => (Form::Json, documents),
-        None => match json_lines(samples) {
-            Some(documents) => (Form::JsonLines, documents),
-            None => return text_leaves(samples),
-        },
-    };
+    match whole {
+        Some(documents) => Some((Form::Json, documents)),
+        None => json_lines(samples).map(|documents| (Form::JsonLines, documents)),
+    }
+}
+
+fn document_leaves(form: Form, documents: Vec<Value>) -> Leaves {
     let documents: Vec<Value> = documents
         .into_iter()
         .flat_map(|document| match document {
@@ -144,7 +167,7 @@ pub(super) fn leaves(samples: &[&str]) -> Option<Leaves> {
         found.add_document(document);
     }
     found.documents = documents;
-    Some(found)
+    found
 }
 
 fn json_lines(samples: &[&str]) -> Option<Vec<Value>> {
@@ -196,13 +219,47 @@ fn text_leaves(samples: &[&str]) -> Option<Leaves> {
             let cells = split_cells(line, delimiter).unwrap_or_default();
             if cells.len() == names.len() {
                 for (name, cell) in names.iter().zip(&cells) {
-                    found.add_text(name, cell);
+                    // What is missing says nothing about its column.
+                    if !cell.trim().is_empty() && !is_missing(cell.as_bytes()) {
+                        found.add_text(name, cell);
+                    }
                 }
             }
         }
     }
+    let mut decimal_comma = false;
+    for leaf in &mut found.leaves {
+        decimal_comma |= read_decimal_commas(&mut leaf.values);
+    }
+    found.decimal_comma = decimal_comma;
     // A header alone, or text that has a comma in its first line.
     (!found.leaves.is_empty()).then_some(found)
+}
+
+/// Reads the values of a column of which all are numbers once a comma is their decimal sign; false where none has one.
+fn read_decimal_commas(values: &mut [LeafValue]) -> bool {
+    let number = |value: &LeafValue| match value {
+        LeafValue::Number(..) => Some(value.clone()),
+        LeafValue::Text(text) => with_point(text),
+        LeafValue::Other => None,
+    };
+    let numbers: Option<Vec<LeafValue>> = values.iter().map(number).collect();
+    match numbers {
+        Some(numbers) if numbers[..] != values[..] => {
+            values.clone_from_slice(&numbers);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Returns the number that a text with one comma in it is.
+fn with_point(text: &str) -> Option<LeafValue> {
+    let (whole, decimals) = text.split_once(',')?;
+    let digits = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    (are_digits(digits) && are_digits(decimals))
+        .then(|| LeafValue::of_text(&format!("{whole}.{decimals}")))
 }
 
 /// Returns true where samples are lines of a topic and a message, as subscribers print them (`mosquitto_sub -v`).
@@ -245,6 +302,8 @@ impl Leaves {
             known: BTreeMap::new(),
             pairs: None,
             states_units: false,
+            decimal_comma: false,
+            lenient: false,
             documents: Vec::new(),
         }
     }

@@ -59,6 +59,8 @@ const PROPERTIES: &[(&str, &[&str])] = &[
             "humid",
             "vochtigheid",
             "luftfeuchte",
+            "luftfeuchtigkeit",
+            "feuchte",
             "h",
             "relhum",
         ],

@@ -8,7 +8,7 @@ use super::Proposal;
 use super::known::{Known, MapNeed};
 use super::leaves::{Form, Leaf, LeafPlace};
 use super::names;
-use super::values::{Certainty, range};
+use super::values::{Certainty, range, sentinels};
 
 /// Values without a property that are named.
 const UNMAPPED_LISTED_MAX: usize = 40;
@@ -70,6 +70,7 @@ fn known_source(known: &Known, proposal: &Proposal, out: &mut String) {
         }
     });
     head(out, topic.as_deref(), format, known.licence);
+    lenient(proposal, out);
     let MapNeed::Names(note) = known.map else {
         return;
     };
@@ -98,15 +99,10 @@ fn unknown_source(proposal: &Proposal, out: &mut String) {
     }
     let topic = proposal.topic.as_ref().map(|topic| topic.pattern.as_str());
     head(out, topic, format, "CC-BY-4.0");
-    if let Form::Csv { delimiter } = proposal.leaves.form
-        && delimiter != ','
-    {
-        let _ = writeln!(
-            out,
-            "csv = {{ delimiter = {} }}",
-            quoted(&delimiter.to_string())
-        );
+    if let Form::Csv { delimiter } = proposal.leaves.form {
+        table(delimiter, proposal.leaves.decimal_comma, out);
     }
+    lenient(proposal, out);
     sensor(proposal, out);
     time(proposal, out);
     if let Some((name, value)) = &proposal.leaves.pairs {
@@ -120,8 +116,48 @@ fn unknown_source(proposal: &Proposal, out: &mut String) {
     map(proposal, out);
 }
 
+/// Says how a table is written, where that is not as tables mostly are.
+fn table(delimiter: char, decimal_comma: bool, out: &mut String) {
+    let mut keys: Vec<String> = Vec::new();
+    if delimiter != ',' {
+        keys.push(format!("delimiter = {}", quoted(&delimiter.to_string())));
+    }
+    if decimal_comma {
+        keys.push("decimal_comma = true".to_owned());
+    }
+    if keys.is_empty() {
+        return;
+    }
+    let note = if decimal_comma {
+        "  # likely: some numbers have a comma"
+    } else {
+        ""
+    };
+    let _ = writeln!(out, "csv = {{ {} }}{note}", keys.join(", "));
+}
+
+/// Says that bare `nan` is read, where there is some.
+fn lenient(proposal: &Proposal, out: &mut String) {
+    if proposal.leaves.lenient {
+        out.push_str("lenient = true  # sure: some values are a bare nan, which is no JSON and is read as missing\n");
+    }
+}
+
 /// Writes an entry for each value that is something, and names the others.
 fn map(proposal: &Proposal, out: &mut String) {
+    let leaves = proposal.values.iter();
+    let leaves = leaves.map(|(at, _)| &proposal.leaves.leaves[*at]);
+    let mut no_readings: Vec<f64> = leaves.flat_map(sentinels).collect();
+    no_readings.sort_by(f64::total_cmp);
+    no_readings.dedup();
+    if !no_readings.is_empty() {
+        let numbers: Vec<String> = no_readings.iter().map(f64::to_string).collect();
+        let _ = writeln!(
+            out,
+            "sentinels = [{}]  # likely: they stand among readings, far below them, and are read as missing",
+            numbers.join(", ")
+        );
+    }
     out.push_str("map = [\n");
     for (at, guess) in &proposal.values {
         let leaf = &proposal.leaves.leaves[*at];

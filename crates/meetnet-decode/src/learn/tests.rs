@@ -210,6 +210,94 @@ fn tables() {
 }
 
 #[test]
+fn tables_with_decimal_commas_and_a_clock_apart() {
+    check(
+        "Datum;Uhrzeit;Station;Temperatur (°C);Feuchte (%);Luftdruck (hPa)\n\
+         01.06.2026;13:00;Roof;21,5;40;1013,2\n01.06.2026;13:10;Roof;-0,5;NA;1013\n",
+        None,
+        &[
+            "csv = { delimiter = \";\", decimal_comma = true }  # likely: ",
+            "time = { field = \"Datum\", clock_field = \"Uhrzeit\", format = \"%d.%m.%Y %H:%M\", zone = \"Europe/Brussels\", \
+             doubled_hour = \"reject\" }  # likely\n",
+            ": -0.5 … 21.5: ",
+            ": 1013 … 1013.2: ",
+        ],
+        "heat sensor_id=ns-Roof property=air_temperature time=2026-06-01T11:00:00Z value=21.5\n\
+         heat sensor_id=ns-Roof property=relative_humidity time=2026-06-01T11:00:00Z value=40\n\
+         heat sensor_id=ns-Roof property=air_pressure time=2026-06-01T11:00:00Z value=1013.2\n\
+         heat sensor_id=ns-Roof property=air_temperature time=2026-06-01T11:10:00Z value=-0.5\n\
+         heat sensor_id=ns-Roof property=air_pressure time=2026-06-01T11:10:00Z value=1013\n",
+    );
+    // The date alone is no time; as ISO 8601 writes both, nobody asks which comes first.
+    let iso = "station,date,clock,temp\nroof,2026-06-01,13:00,21.5\nroof,2026-06-01,13:10,22\n";
+    check(
+        iso,
+        None,
+        &["time = { field = \"date\", clock_field = \"clock\", format = \"rfc3339\", zone = "],
+        "heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:00:00Z value=21.5\n\
+         heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:10:00Z value=22\n",
+    );
+    let iso = proposal(&[iso], None);
+    assert!(
+        !iso.contains("could also be") && !iso.contains("csv ="),
+        "{iso}"
+    );
+    let days = proposal(&["station,date,temp\nroof,2026-06-01,21.5\n"], None);
+    let time = "time = { field = \"date\", format = \"%Y-%m-%d\", zone = ";
+    assert!(days.contains(time), "{days}");
+}
+
+/// As Tasmota sends what its sensor does not say.
+#[test]
+fn a_bare_nan_needs_a_lenient_source() {
+    check(
+        r#"{"Time":"2026-06-01T13:00:00","AM2301":{"Temperature":nan,"Humidity":58.2},"TempUnit":"C"}"#,
+        Some("tele/bridge/SENSOR"),
+        &[
+            "format = \"json\"",
+            "lenient = true  # sure: ",
+            "pointer = \"/AM2301/Humidity\"",
+        ],
+        "heat sensor_id=ns-bridge property=relative_humidity time=2026-06-01T11:00:00Z value=58.2\n",
+    );
+    let lines = proposal(&["{\"temp\": nan}\n{\"temp\": 20.5}\n"], None);
+    assert!(
+        lines.contains("\"ndjson\"") && lines.contains("lenient = true"),
+        "{lines}"
+    );
+    let strict = proposal(&[r#"{"temp": 20.5, "note": "nan"}"#], None);
+    assert!(!strict.contains("lenient"), "{strict}");
+}
+
+#[test]
+fn numbers_that_stand_for_no_reading() {
+    check(
+        "{\"temperature\":21.5,\"humidity\":40}\n{\"temperature\":-999,\"humidity\":39}\n\
+         {\"temperature\":22,\"humidity\":-999}\n{\"temperature\":-127,\"humidity\":41}\n",
+        Some("home/kitchen"),
+        &[
+            "sentinels = [-999, -127]  # likely: ",
+            ": 21.5 … 22: ",
+            ": 39 … 41: ",
+        ],
+        "heat sensor_id=ns-kitchen property=air_temperature time=2026-06-01T12:00:00Z value=21.5\n\
+         heat sensor_id=ns-kitchen property=air_temperature time=2026-06-01T12:00:00Z value=22\n\
+         heat sensor_id=ns-kitchen property=relative_humidity time=2026-06-01T12:00:00Z value=40\n\
+         heat sensor_id=ns-kitchen property=relative_humidity time=2026-06-01T12:00:00Z value=39\n\
+         heat sensor_id=ns-kitchen property=relative_humidity time=2026-06-01T12:00:00Z value=41\n",
+    );
+    // What goes down that far step by step, and what nobody maps, is none.
+    for sample in [
+        "{\"temperature\":-60}\n{\"temperature\":-99.9}\n",
+        "{\"rssi\":-127,\"co2\":450}\n{\"rssi\":-50,\"co2\":460}\n",
+        "{\"temperature\":-999}\n",
+    ] {
+        let proposal = proposal(&[sample], None);
+        assert!(!proposal.contains("sentinels"), "{proposal}");
+    }
+}
+
+#[test]
 fn values_of_known_formats_are_mapped() {
     check(
         r#"[{"bn": "roof-3:", "bt": 1780311600, "n": "temperature", "u": "Cel", "v": 21.5}, {"n": "battery", "u": "V", "v": 3}]"#,
@@ -333,7 +421,8 @@ fn what_cannot_be_learnt_from() {
     };
     check(&[], LearnError::Nothing);
     check(&[b" \n"], LearnError::Nothing);
-    check(&[b"{}", b"\xff\xfe"], LearnError::NotText(2));
+    check(&[b"{}", b"\xff\xfd"], LearnError::NotText(2));
+    check(&[b"{}", b"\xff\xfe"], LearnError::Utf16(2));
     check(&[b"hello world"], LearnError::UnknownForm);
     // What has commas is not for that a table.
     for text in [

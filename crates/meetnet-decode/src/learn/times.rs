@@ -113,14 +113,14 @@ fn guess(at: usize, leaf: &Leaf) -> Option<TimeGuess> {
         clock: None,
         format: format.to_owned(),
         is_naive: !reads(format, &texts, false),
-        or: formats.next().map(str::to_owned),
+        or: other(format, formats),
         rank,
     })
 }
 
 /// Returns a date and a time of day that stand apart.
 fn apart(leaves: &[Leaf]) -> Option<TimeGuess> {
-    let named = |words: [&str; 3]| {
+    let named = |words: &[&str]| {
         let is_word = |leaf: &Leaf| {
             names::tokens(&leaf.name)
                 .iter()
@@ -128,8 +128,9 @@ fn apart(leaves: &[Leaf]) -> Option<TimeGuess> {
         };
         leaves.iter().position(is_word)
     };
-    let date = named(["date", "datum", "day"])?;
-    let clock = named(["time", "clock", "tijd"]).filter(|clock| *clock != date)?;
+    let date = named(&["date", "datum", "day", "dag"])?;
+    let clock = named(&["time", "clock", "tijd", "uhrzeit", "zeit", "heure"])
+        .filter(|clock| *clock != date)?;
     let texts = |at: usize| -> Vec<&str> {
         leaves[at]
             .values
@@ -162,9 +163,17 @@ fn apart(leaves: &[Leaf]) -> Option<TimeGuess> {
         clock: Some(clock),
         format: format.to_owned(),
         is_naive: true,
-        or: formats.next().map(str::to_owned),
+        or: other(format, formats),
         rank: 0,
     })
+}
+
+/// Returns the next format that reads the times, where it may read them otherwise: those of ISO 8601 are what they are.
+fn other(format: &str, mut formats: impl Iterator<Item = &'static str>) -> Option<String> {
+    formats
+        .next()
+        .filter(|_| format != "rfc3339")
+        .map(str::to_owned)
 }
 
 /// Returns the format of times that count from 1970, by their size.

@@ -4,7 +4,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::property::PropertyDeclaration;
 use meetnet_model::units::Conversion;
 
-use super::leaves::Leaf;
+use super::leaves::{Leaf, LeafValue};
 use super::names::{self, Fit};
 
 /// Units that devices send each kind of value in, the canonical one aside. Which it is shows in the numbers, and only where
@@ -61,11 +61,30 @@ pub(super) struct ValueGuess {
     pub(super) reason: String,
 }
 
-/// Returns the smallest and largest number of a leaf; none where it has none, or something else as well.
+/// Numbers that devices send where they have no reading. Below zero only: 9999 may be the most that a sensor can say.
+const SENTINELS: [f64; 5] = [-9999.0, -999.9, -999.0, -127.0, -99.9];
+
+/// Returns the numbers of a leaf that are no readings: they stand among others and far below all of them.
+pub(super) fn sentinels(leaf: &Leaf) -> Vec<f64> {
+    let numbers = leaf.values.iter().filter_map(LeafValue::number);
+    let (mut found, others): (Vec<f64>, Vec<f64>) =
+        numbers.partition(|number| SENTINELS.contains(number));
+    let is_far_below = |found: &f64| others.iter().all(|other| *other > found / 2.0);
+    found.retain(|number| !others.is_empty() && is_far_below(number));
+    found.sort_by(f64::total_cmp);
+    found.dedup();
+    found
+}
+
+/// Returns the smallest and largest reading of a leaf; none where it has none, or something else as well.
 pub(super) fn range(leaf: &Leaf) -> Option<(f64, f64)> {
+    let sentinels = sentinels(leaf);
     let mut range: Option<(f64, f64)> = None;
     for value in &leaf.values {
         let number = value.number()?;
+        if sentinels.contains(&number) {
+            continue;
+        }
         let (low, high) = range.unwrap_or((number, number));
         range = Some((low.min(number), high.max(number)));
     }

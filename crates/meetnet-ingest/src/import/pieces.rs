@@ -2,7 +2,8 @@
 //!
 //! Tables and line protocol are cut between lines into blocks, each table block under the header again; a table without
 //! rows is its header. A JSON document
-//! is one piece, or one per line where every line is a document of its own. No piece is cut inside a quoted field.
+//! is one piece, or one per line where every line is a document of its own. No piece is cut inside a quoted field, unless that
+//! goes on for longer than anybody writes: its quote was never closed.
 //!
 //! A piece has parts, which say the same by themselves: its lines, the rows of a table under its header, the elements of a
 //! list.
@@ -10,7 +11,8 @@
 use std::io::{BufRead, Read};
 use std::sync::Arc;
 
-use meetnet_model::source::WireFormat;
+use meetnet_decode::RecordEnds;
+use meetnet_model::source::{SourceDeclaration, WireFormat};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -19,6 +21,9 @@ use super::ImportError;
 
 /// Bytes of a block of lines, about.
 const BLOCK_BYTES: usize = 256 << 10;
+/// Bytes of a record of several lines that a piece is never cut in. A quote that is never closed would make one piece of the
+/// rest of the file; a cell that is longer, and stands where a block ends, is refused.
+const RECORD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a piece at most: a JSON document, or a line.
 const PIECE_BYTES_MAX: usize = 256 << 20;
 
@@ -68,6 +73,8 @@ struct Reports<'a> {
 /// The pieces of one document.
 pub(super) struct Pieces<'a> {
     split: Split,
+    /// Between the cells of a table whose cells may be quoted.
+    delimiter: Option<u8>,
     document: Arc<str>,
     bytes: &'a mut dyn BufRead,
     /// The piece; of a table, its header and the rows behind it.
@@ -80,13 +87,29 @@ pub(super) struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    pub(super) fn new(format: WireFormat, document: &str, bytes: &'a mut dyn BufRead) -> Self {
-        Self::cut(Split::of(format, document), document, bytes)
+    pub(super) fn new(
+        source: &SourceDeclaration,
+        document: &str,
+        bytes: &'a mut dyn BufRead,
+    ) -> Self {
+        let split = Split::of(source.format, document);
+        let declared = source.csv.as_ref();
+        let declared = declared.and_then(|csv| csv.delimiter.bytes().next());
+        let delimiter = declared.unwrap_or(b',');
+        // In other formats a quote is a character like any other, or stands within one line.
+        let is_quoted = source.format == WireFormat::Csv;
+        Self::cut(split, is_quoted.then_some(delimiter), document, bytes)
     }
 
-    pub(super) fn cut(split: Split, document: &str, bytes: &'a mut dyn BufRead) -> Self {
+    pub(super) fn cut(
+        split: Split,
+        delimiter: Option<u8>,
+        document: &str,
+        bytes: &'a mut dyn BufRead,
+    ) -> Self {
         Self {
             split,
+            delimiter,
             document: document.into(),
             bytes,
             piece: Vec::new(),
@@ -132,11 +155,19 @@ impl<'a> Pieces<'a> {
                 }
             }
             Split::Table => {
-                let (header, mut rows) = self.piece.split_at(self.header);
+                let (header, rows) = self.piece.split_at(self.header);
+                let delimiter = self.delimiter;
+                let mut ends = delimiter.map(|delimiter| RecordEnds::new(delimiter, rows));
                 let mut part = Vec::new();
-                while !rows.is_empty() {
-                    let (row, behind) = rows.split_at(record_bytes(rows));
-                    rows = behind;
+                let mut start = 0;
+                while start < rows.len() {
+                    let end = match &mut ends {
+                        Some(ends) => ends.end(start),
+                        None => memchr::memchr(b'\n', &rows[start..])
+                            .map_or(rows.len(), |length| start + length + 1),
+                    };
+                    let row = &rows[start..end];
+                    start = end;
                     if !row.trim_ascii().is_empty() {
                         part.clear();
                         part.extend_from_slice(header);
@@ -213,14 +244,20 @@ impl<'a> Pieces<'a> {
 
     /// Appends a line, and those that a quoted field in it goes over.
     fn record(&mut self) -> Result<bool, ImportError> {
-        let mut quotes = 0;
+        let mut is_open = false;
+        let record = self.piece.len();
         loop {
             let start = self.piece.len();
             if !self.line()? {
-                return Ok(quotes > 0);
+                return Ok(start > record);
             }
-            quotes += memchr::memchr_iter(b'"', &self.piece[start..]).count();
-            if quotes.is_multiple_of(2) || self.split == Split::Lines {
+            if let Some(delimiter) = self.delimiter {
+                let line = &self.piece[start..];
+                // A byte order mark is no part of the first cell.
+                let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+                is_open = goes_on(line, delimiter, is_open);
+            }
+            if !is_open || self.piece.len() - record > RECORD_BYTES_MAX {
                 return Ok(true);
             }
         }
@@ -261,18 +298,45 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Returns the length of the first record: a line, and those that a quoted field in it goes over.
-fn record_bytes(rows: &[u8]) -> usize {
-    let mut start = 0;
-    let mut quotes = 0;
-    for line_end in memchr::memchr_iter(b'\n', rows) {
-        quotes += memchr::memchr_iter(b'"', &rows[start..line_end]).count();
-        if quotes.is_multiple_of(2) {
-            return line_end + 1;
-        }
-        start = line_end;
+/// Returns whether a quoted cell goes on behind a line; `is_open` says the same of the line before.
+///
+/// Quotes are not counted: of one within a cell (`5" rain`), or one that is never closed, all quotes behind it would seem to
+/// be the other ones. Text behind the quote that closes a cell says that it was never meant to go on: the line begins a
+/// record, as its decoder reads it.
+fn goes_on(line: &[u8], delimiter: u8, is_open: bool) -> bool {
+    if memchr::memchr(b'"', line).is_none() {
+        return is_open;
     }
-    rows.len()
+    let mut at = 0;
+    let mut in_quotes = is_open;
+    loop {
+        if in_quotes {
+            let Some(length) = memchr::memchr(b'"', &line[at..]) else {
+                return true;
+            };
+            at += length + 1;
+            if line.get(at) == Some(&b'"') {
+                at += 1;
+                continue;
+            }
+            in_quotes = false;
+            let is_end = |byte: u8| byte == delimiter || matches!(byte, b'\r' | b'\n');
+            let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
+            let mut behind = line[at..].iter().copied();
+            let behind = behind.find(|byte| is_end(*byte) || !is_blank(*byte));
+            if behind.is_some_and(|byte| !is_end(byte)) {
+                return is_open && goes_on(line, delimiter, false);
+            }
+        } else if line.get(at) == Some(&b'"') {
+            in_quotes = true;
+            at += 1;
+            continue;
+        }
+        match memchr::memchr(delimiter, &line[at..]) {
+            Some(length) => at += length + 1,
+            None => return false,
+        }
+    }
 }
 
 /// Shows the elements of a list, each as a list of one; of a format in which elements can refer to each other, nothing.

@@ -70,7 +70,7 @@ impl Reader<'_> {
             let is_wanted = input.documents(&self.read, &mut |name, bytes| {
                 found.documents += 1;
                 let mut is_empty = true;
-                let mut pieces = Pieces::new(self.source.format, name, bytes);
+                let mut pieces = Pieces::new(self.source, name, bytes);
                 let topic = if self.topic.is_empty() {
                     topic_of(self.patterns, input, name)
                 } else {

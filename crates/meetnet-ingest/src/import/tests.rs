@@ -9,7 +9,8 @@ use super::*;
 
 fn pieces(split: Split, text: &str) -> Vec<String> {
     let mut bytes = Cursor::new(text.as_bytes());
-    let mut pieces = Pieces::cut(split, "a file", &mut bytes);
+    let delimiter = (split == Split::Table).then_some(b';');
+    let mut pieces = Pieces::cut(split, delimiter, "a file", &mut bytes);
     let mut found = Vec::new();
     while let Some(piece) = pieces.next().unwrap() {
         found.push(String::from_utf8(piece.to_vec()).unwrap());
@@ -41,7 +42,7 @@ fn json_is_one_document_or_one_per_line() {
 fn a_block_with_a_line_that_is_not_utf_8_is_torn() {
     let is_torn = |split: Split, bytes: &[u8]| {
         let mut bytes = Cursor::new(bytes);
-        let mut pieces = Pieces::cut(split, "a file", &mut bytes);
+        let mut pieces = Pieces::cut(split, None, "a file", &mut bytes);
         assert!(pieces.next().unwrap().is_some());
         pieces.is_torn()
     };
@@ -66,18 +67,36 @@ fn a_table_is_cut_between_records_and_each_block_has_the_header() {
     // Three lines, of which the first ends where a block is full.
     let row = "1;\"two\n\nlines\"\n";
     let rows = 30_000;
-    let table = format!("a;b\n{}", row.repeat(rows));
-    let blocks = pieces(Split::Table, &table);
-    assert!(blocks.len() > 1);
-    let mut seen = 0;
-    for block in &blocks {
-        let records = block.strip_prefix("a;b\n").unwrap();
-        assert_eq!(records.replace(row, ""), "");
-        seen += records.matches(row).count();
+    // Before them nothing, or a quote that nobody closes: in a cell, and around one.
+    for stray in ["", "5\" rain;2\n", "1;\"5 inch\n", "1;\"\"\"5\" wide;\"3\n"] {
+        let table = format!("a;b\n{stray}{}", row.repeat(rows));
+        let blocks = pieces(Split::Table, &table);
+        assert!(blocks.len() > 1);
+        let mut seen = 0;
+        for (at, block) in blocks.iter().enumerate() {
+            let records = block.strip_prefix("a;b\n").unwrap();
+            let left = if at == 0 { stray } else { "" };
+            assert_eq!(records.replace(row, ""), left);
+            seen += records.matches(row).count();
+        }
+        assert_eq!(seen, rows);
     }
-    assert_eq!(seen, rows);
+    let header = "\u{feff}\"a\nx\";b\n";
+    let rows = "1;2\n".repeat(100_000);
+    let blocks = pieces(Split::Table, &format!("{header}{rows}"));
+    assert!(blocks.len() > 1);
+    assert!(blocks.iter().all(|block| block.starts_with(header)));
     // A quote that is never closed takes the rest, and ends.
     check("a\n\"1\n2\n", &["a\n\"1\n2\n"]);
+    // It does not make one piece of a large file.
+    let rows = "1;2\n".repeat(300_000);
+    let table = format!("a;b\n\"1;2\n{rows}");
+    let blocks = pieces(Split::Table, &table);
+    assert!(blocks.iter().all(|block| block.len() <= 2 * (256 << 10)));
+    let behind = blocks
+        .iter()
+        .map(|block| block.strip_prefix("a;b\n").unwrap());
+    assert_eq!(behind.collect::<String>(), table[4..]);
 }
 
 #[test]

@@ -169,6 +169,17 @@ fn no_decoded_payload_is_a_reject_that_says_what_to_do() {
     );
 }
 
+/// By its topic it is an uplink, so it is not counted among the other events.
+#[test]
+fn an_uplink_without_object_and_data_is_a_reject() {
+    let body = r#"{"time": "2026-06-01T11:59:58Z", "deviceInfo": {"devEui": "0102030405060708"}, "temperature": 20}"#;
+    let reject = "no_observation: the uplink has neither `object`, in which ChirpStack writes what a codec made, nor \
+                  `data`: its values stand elsewhere, or the device only talked to the network\n";
+    for (topic, query) in [(TOPIC, ""), ("/ingest/v1/test", "event=up")] {
+        assert_eq!(outcome(topic, query, body), (reject.to_owned(), 0));
+    }
+}
+
 /// Returns rows and rejects, and how many messages were counted and no more.
 fn outcome(topic: &str, query: &str, body: &str) -> (String, u64) {
     let decoders = decoders(LORA);

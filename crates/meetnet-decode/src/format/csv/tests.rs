@@ -1,4 +1,5 @@
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 
 use crate::testing::{decode, decoders, envelope, render, try_decoders};
 
@@ -111,9 +112,92 @@ fn quotes_hold_delimiters_quotes_and_lines() {
         expect![[r#"
             air sensor_id=ns-3 property=pm10 time=2026-06-01T11:59:58Z value=2
             air sensor_id=ns-4 property=pm10 time=2026-06-01T11:59:58Z value=2
-            malformed: line 2 has 2 cells, and there are 7 columns
+            malformed: line 2 opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
         "#]],
     );
+    // So does one that the next line closes by chance.
+    check(
+        "1;a;\"b\n3;x\";;2026-06-01T11:59:58;2;;0.5",
+        expect![[r#"
+            air sensor_id=ns-3 property=pm10 time=2026-06-01T11:59:58Z value=2
+            air sensor_id=ns-3 property=pm2_5 time=2026-06-01T11:59:58Z value=0.5
+            malformed: line 2 has 8 cells, and there are 7 columns
+        "#]],
+    );
+}
+
+const LOGGERS: &str = r#"
+    format = 'csv'
+    csv = { delimiter = ';', decimal_comma = true }
+    sensor_id = { field = 'station' }
+    time = { field = 'time', format = 'rfc3339', zone = 'UTC' }
+    map = [ { dataset = 'heat', property = 'air_temperature', field = 'temp' } ]"#;
+
+#[test]
+fn a_quote_that_is_never_closed_costs_its_own_line() {
+    // In the last column: the number of cells is right, whatever is behind.
+    check_source(
+        LOGGERS,
+        "station;time;temp;remark\r\nu1;2026-06-01 11:00:00;21,5;ok\r\nu2;2026-06-01 11:00:00;22;\"5 inch rain\r\n\
+         u3;2026-06-01 11:00:00;23;\"two\r\nlines\"\r\nu4;2026-06-01 11:00:00;24;\"5\"\" rain\r\n\
+         u5;2026-06-01 11:00:00;25;ok\r\n",
+        expect![[r#"
+            heat sensor_id=ns-u1 property=air_temperature time=2026-06-01T11:00:00Z value=21.5
+            heat sensor_id=ns-u3 property=air_temperature time=2026-06-01T11:00:00Z value=23
+            heat sensor_id=ns-u5 property=air_temperature time=2026-06-01T11:00:00Z value=25
+            malformed: line 3 opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
+            malformed: line 6 opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
+        "#]],
+    );
+    // A body that is cut within a cell has no value there.
+    check_source(
+        LOGGERS,
+        "station;time;temp\nv1;2026-06-01 11:00:00;\"21,5\"\nv2;2026-06-01 11:00:00;\"2",
+        expect![[r#"
+            heat sensor_id=ns-v1 property=air_temperature time=2026-06-01T11:00:00Z value=21.5
+            malformed: line 3 opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
+        "#]],
+    );
+    check_source(
+        LOGGERS,
+        "station;time;\"temp\nv1;2026-06-01 11:00:00;21,5\nv2;2026-06-01 11:00:00;22",
+        expect![[r#"
+            malformed: the header, line 1, opens a quote that is not closed at the end of a cell; a quote within a cell is written twice
+        "#]],
+    );
+}
+
+#[test]
+fn text_behind_a_closing_quote_is_no_cell() {
+    check_source(
+        LOGGERS,
+        "station;time;temp;remark\n\"roof\"x;2026-06-01 11:00:00;21;\n\"roof\";2026-06-01 11:00:00;22;\"shade\" \n",
+        expect![[r#"
+            heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:00:00Z value=22
+            malformed: line 2 has text behind the quote that closes a cell; a quote within a cell is written twice
+        "#]],
+    );
+}
+
+proptest! {
+    /// Whatever stands in the last column of a row, the rows before and behind it are what they are without it.
+    #[test]
+    fn a_remark_costs_no_other_row(remark in "[a\"; ]{0,8}", at in 0_usize..6) {
+        let rows = (0..6).map(|row| {
+            let remark = if row == at { remark.as_str() } else { "ok" };
+            format!("s{row};2026-06-01 11:00:00;{row};{remark}\n")
+        });
+        let body = format!("station;time;temp;remark\n{}", rows.collect::<String>());
+        let decoded = decode(LOGGERS, "", &body);
+        for row in (0..6).filter(|row| *row != at) {
+            let line = format!(
+                "heat sensor_id=ns-s{row} property=air_temperature time=2026-06-01T11:00:00Z value={row}\n"
+            );
+            prop_assert!(decoded.contains(&line), "{row} of {body:?}: {decoded}");
+        }
+        let lines = decoded.lines().count();
+        prop_assert_eq!(lines, 6, "{} became {}", body, decoded);
+    }
 }
 
 #[test]
@@ -141,6 +225,33 @@ fn declared_columns_need_no_header() {
             wrong_type: the value at `/t` is not a number
         "#]],
     );
+    // Nobody can tell a decimal point from one that groups digits.
+    let may_group = "wrong_type: the value at `/t` has a point before its last three digits, which with `csv.decimal_comma` \
+                     may be a decimal point or group digits; let the sender write `1,013` or `1013`\n";
+    for cell in ["1.013", "-1.013", " 12.500 ", "+999.000", "\"1.013\""] {
+        let body = format!("roof\t1780315199\t{cell}");
+        assert_eq!(decode(source, "", &body), may_group, "{cell}");
+    }
+    for (cell, value) in [
+        ("0.125", "0.125"),
+        ("1,013", "1.013"),
+        ("1013", "1013"),
+        ("21.5", "21.5"),
+        ("1.0125", "1.0125"),
+        ("1013.250", "1013.25"),
+    ] {
+        let row = format!(
+            "heat sensor_id=ns-roof property=air_temperature time=2026-06-01T11:59:59Z value={value}\n"
+        );
+        assert_eq!(
+            decode(source, "", &format!("roof\t1780315199\t{cell}")),
+            row,
+            "{cell}"
+        );
+    }
+    // The name of a sensor is no number.
+    let named = decode(source, "", "1.013\t1780315199\t21,5");
+    assert!(named.starts_with("heat sensor_id=ns-1.013 "), "{named}");
     // Without the declaration a comma is no decimal sign.
     check_source(
         &source.replace(", decimal_comma = true", ""),
@@ -165,6 +276,30 @@ fn local_times_need_the_declared_zone_and_rule() {
             noise sensor_id=ns-1 property=laeq time=2026-03-29T01:30:00Z value=41
             noise sensor_id=ns-1 property=laeq time=2025-10-26T01:30:00Z value=42
             bad_time: the time at `time`: the local time does not exist: clocks skip it in spring
+        "#]],
+    );
+}
+
+/// With midnight as their time, all rows of a day would be revisions of one.
+#[test]
+fn a_date_without_its_clock_is_a_reject() {
+    let source = "format = 'csv'\nsensor_id = '1'\ntime = { field = 'date', format = 'rfc3339', zone = 'UTC' }\n\
+        map = [{ dataset = 'noise', property = 'laeq', field = 'laeq' }]";
+    let body = "date,clock,laeq\n2026-06-01,10:00,40\n2026-06-01,11:00,41";
+    check_source(
+        source,
+        body,
+        expect![[r#"
+            bad_time: the time at `date`: a date alone is no instant; declare where the time of day stands (`clock_field`, `clock_pointer`), or `format = "%Y-%m-%d"` where a whole day is meant
+            bad_time: the time at `date`: a date alone is no instant; declare where the time of day stands (`clock_field`, `clock_pointer`), or `format = "%Y-%m-%d"` where a whole day is meant
+        "#]],
+    );
+    check_source(
+        &source.replace("'date',", "'date', clock_field = 'clock',"),
+        body,
+        expect![[r#"
+            noise sensor_id=ns-1 property=laeq time=2026-06-01T10:00:00Z value=40
+            noise sensor_id=ns-1 property=laeq time=2026-06-01T11:00:00Z value=41
         "#]],
     );
 }
@@ -315,6 +450,20 @@ fn a_row_that_is_not_utf_8_takes_no_other_with_it() {
             air sensor_id=ns-A property=pm10 time=2026-06-01T12:00:00Z value=1
         "#]],
     );
+    // UTF-16 is said to be that, with a byte order mark and without one.
+    let encodings: [fn(u16) -> [u8; 2]; 2] = [u16::to_le_bytes, u16::to_be_bytes];
+    for encode in encodings {
+        for mark in [Some(0xfeff), None] {
+            let text = "id,pl\u{e4}tze,P1\nA,Leuven,1\n";
+            let units = mark.into_iter().chain(text.encode_utf16());
+            check(
+                &units.flat_map(encode).collect::<Vec<u8>>(),
+                expect![[r#"
+                    malformed: the body is UTF-16; let the sender write UTF-8, or convert a file with `iconv -f UTF-16 -t UTF-8`
+                "#]],
+            );
+        }
+    }
     let torn = decoders(source).decode_body(&envelope("", b"id,P1\nA,1\nB\xfc,2\nC,3\n"));
     assert_eq!(torn.rejects[0].item, Some(1));
 }

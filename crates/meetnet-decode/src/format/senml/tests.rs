@@ -212,6 +212,52 @@ fn what_is_no_measurement_says_why_and_takes_no_other_with_it() {
 }
 
 #[test]
+fn a_record_without_a_value_is_not_dropped_silently() {
+    // The first one only sets base fields.
+    check(
+        r#"[{"bn": "a:", "bt": 1780311600}, {"n": "temperature", "v": 1}, {"n": "temperature", "val": 2},
+            {"n": "temperature", "v": "NaN"}, {"n": "temperature", "v": null}, {"n": "temperature", "vs": ""},
+            {"n": "rain", "s": null}, {"val": 3}, {}]"#,
+        expect![[r#"
+            heat sensor_id=ns-a property=air_temperature time=2026-06-01T11:00:00Z value=1
+            no_mapped_value: the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and declared sentinels are none
+            no_mapped_value: the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and declared sentinels are none
+            no_mapped_value: the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and declared sentinels are none
+            no_mapped_value: the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and declared sentinels are none
+            no_mapped_value: the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and declared sentinels are none
+            no_mapped_value: the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and declared sentinels are none
+            no_mapped_value: the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and declared sentinels are none
+        "#]],
+    );
+    // What is missing is not the base value either.
+    check(
+        r#"[{"bn": "a:", "bv": 20, "n": "temperature", "v": "NaN"}, {"n": "rain", "bv": 0, "v": "NaN", "s": 0.5}]"#,
+        expect![[r#"
+            heat sensor_id=ns-a property=rainfall time=2026-06-01T12:00:00Z value=0.5
+            no_mapped_value: the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and declared sentinels are none
+        "#]],
+    );
+    // A list in the form of an older draft.
+    check(
+        r#"[{"e": [{"n": "a:temperature", "v": 1}]}]"#,
+        expect![[r#"
+            no_mapped_value: the record has no value that the `map` wants, at `v` or as a sum at `s`; `NaN`, `null`, empty texts and declared sentinels are none
+        "#]],
+    );
+    for pack in [
+        r#"[{"bn": "a:", "bt": 1780311600}]"#,
+        r#"[{"bn": "a:temperature", "value": 21}, {"bt": 1780311600}]"#,
+    ] {
+        check(
+            pack,
+            expect![[r#"
+                no_observation: no record of the pack has a value: all of them only set base fields
+            "#]],
+        );
+    }
+}
+
+#[test]
 fn a_base_field_that_cannot_be_read_holds_for_the_records_behind_it() {
     check(
         r#"[{"n": "a:temperature", "v": 1}, {"bt": "noon", "n": "a:temperature", "v": 2}, {"n": "a:temperature", "v": 3}]"#,

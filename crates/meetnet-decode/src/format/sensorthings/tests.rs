@@ -104,6 +104,28 @@ fn the_time_falls_back_and_intervals_give_start_and_length() {
 }
 
 #[test]
+fn path_and_body_name_one_datastream() {
+    let body = |id: &str| format!(r#"{{"result": 1, {AT}, "Datastream": {{"@iot.id": {id}}}}}"#);
+    let row = "heat sensor_id=ns-1 property=air_temperature time=2026-06-01T11:00:00Z value=1\n";
+    for topic in [
+        "v1.1/Observations",
+        "v1.1/Datastreams(1)/Observations",
+        "v1.1/Datastreams('1')/Observations",
+        "v1.1/Datastreams(%31)/Observations",
+    ] {
+        assert_eq!(decode(CITY, topic, &body("1")), row, "{topic}");
+        assert_eq!(decode(CITY, topic, &body("\"1\"")), row, "{topic}");
+    }
+    check(
+        "v1.1/Datastreams(17)/Observations",
+        &body("1"),
+        expect![[r#"
+            unexpected_shape: the path or topic is of another datastream than the `@iot.id` in the body; let the sender name the same in both, or post to `Observations`
+        "#]],
+    );
+}
+
+#[test]
 fn a_misspelled_member_is_not_dropped_silently() {
     // The time may be in it: the observation is not given another one.
     let body = r#"{"result": 72, "phenonmenonTime": "2026-06-01T11:00:00Z"}"#;

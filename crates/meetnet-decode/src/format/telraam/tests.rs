@@ -278,7 +278,7 @@ fn a_row_needs_a_segment_and_a_plausible_time() {
     check(
         &[("date", "\"2026-06-01\"")],
         expect![[r#"
-        traffic segment_id=9000001463 interval_s=3600 time=2026-06-01T00:00:00Z uptime=0.75 car=120.5 heavy=4 bike=30 pedestrian=0 v85=42.5
+        bad_time: the time at `date`: a date alone is no instant; declare where the time of day stands (`clock_field`, `clock_pointer`), or `format = "%Y-%m-%d"` where a whole day is meant
     "#]],
     );
     check(

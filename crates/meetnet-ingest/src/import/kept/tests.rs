@@ -53,7 +53,7 @@ fn kept(format: WireFormat, text: impl AsRef<[u8]>, keep: Keep) -> (Vec<Kept>, K
     let now = 1_700_000_000_000_000;
     let mut keeper = Keeper::new(keep, &decoders, source, &key, false, now);
     let mut bytes = Cursor::new(text.as_ref());
-    let mut pieces = Pieces::new(format, "a file", &mut bytes);
+    let mut pieces = Pieces::new(source, "a file", &mut bytes);
     let topics = Topics {
         decoded: "a file",
         kept: "a file",
@@ -95,6 +95,12 @@ fn a_part_that_is_refused_is_kept_by_itself() {
             "id,ts,t,note\n1,never,21,\n",
             &format!("id,ts,t,note\n1,{ts},x,\"two\nlines\"\n"),
         ],
+    );
+    // A quote that is never closed is in its own line only.
+    check(
+        WireFormat::Csv,
+        &format!("id,ts,t,note\n1,{ts},20,\n1,{ts},21,\"5 inch\n2,{ts},22,\n"),
+        &[&format!("id,ts,t,note\n1,{ts},21,\"5 inch\n")],
     );
     // A header that is wrong says one thing about all rows.
     let table = format!("id,time,t\n1,{ts},20\n1,{ts},21\n");
