@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use meetnet_query::ConnectionSlot;
+use meetnet_model::network::ClientSlot;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tonic::transport::server::Connected;
@@ -23,11 +23,11 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
     /// Among those of its client.
-    _slot: ConnectionSlot,
+    _slot: ClientSlot,
 }
 
 impl Place {
-    pub(crate) fn new(permit: OwnedSemaphorePermit, slot: ConnectionSlot) -> Self {
+    pub(crate) fn new(permit: OwnedSemaphorePermit, slot: ClientSlot) -> Self {
         metrics::gauge!("meetnet_flight_connections").increment(1.0);
         Self {
             _permit: permit,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream;
-use meetnet_query::{ConnectionCounts, QueryService, accepted};
+use meetnet_model::network::ClientCounts;
+use meetnet_query::{QueryService, accepted};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -95,7 +96,7 @@ async fn accept(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections_max));
-    let counts = ConnectionCounts::new(limits.connections_per_client_max);
+    let counts = ClientCounts::new(limits.connections_per_client_max);
     let mut opening = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {

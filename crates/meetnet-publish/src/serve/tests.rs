@@ -166,9 +166,12 @@ async fn a_client_with_too_many_connections_is_told_so() {
     // A proxy has the connections of all its clients.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let proxies = vec!["127.0.0.0/8".parse().expect("a range")];
+    let clients = ClientSettings {
+        proxies: vec!["127.0.0.0/8".parse().expect("a range")],
+        ..ClientSettings::default()
+    };
     let never = std::future::pending();
-    tokio::spawn(serve_behind(listener, router, limits, proxies, never));
+    tokio::spawn(serve_behind(listener, router, limits, clients, never));
     let open = async || TcpStream::connect(address).await.expect("a listener");
     let _held = (open().await, open().await, open().await);
     assert!(exchange(address, REQUEST).await.ends_with("hello"));

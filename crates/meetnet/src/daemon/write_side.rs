@@ -30,7 +30,7 @@ use tracing::{info, warn};
 use super::derive::Deriving;
 use super::retention::Retention;
 use super::sources::{CURSORS_DIR, SourceParts};
-use super::{blocking, journal, licences, privacy_key, sources};
+use super::{blocking, journal, licences, privacy_key, push, sources};
 use crate::allocator;
 use crate::check;
 use crate::config::{Config, LakePlace, Secrets};
@@ -169,6 +169,7 @@ impl Opened {
             .zip(push_listener)
             .map(|(ingest, listener)| PushServer {
                 listener,
+                server: push::server(ingest, config.limits.stop_time_max),
                 state: PushState::new(
                     sources.push.clone(),
                     ingest.limits,

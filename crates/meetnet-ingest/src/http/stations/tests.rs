@@ -266,6 +266,33 @@ async fn a_path_of_its_own_and_the_general_one_keep_secrets_too() {
 }
 
 #[tokio::test]
+async fn what_nobody_takes_is_refused_before_its_body_is_read() {
+    let server = serving(vec![
+        source("json", WireFormat::Json),
+        with_token(source("roofs", WireFormat::Wunderground), "s3cret"),
+    ])
+    .await;
+    // Nothing follows the head, and limits of bodies would say 408.
+    let check = async |path: &str, header: &str, status: u16| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: meetnet\r\n{header}Content-Length: 1000\r\n\r\n"
+        );
+        let reply = server.send(head.as_bytes(), b"").await;
+        assert_eq!(reply.status, status, "{path} {header}");
+    };
+    let wunderground = "/weatherstation/updateweatherstation.php";
+    check("/data/report/", "", 404).await;
+    check("/query", "", 404).await;
+    check(wunderground, "Authorization: Bearer wrong\r\n", 401).await;
+    let wrong = "Authorization: Bearer wrong\r\n";
+    check("/ingest/v1/roofs", wrong, 401).await;
+    // The password may be in the body.
+    check(wunderground, "", 408).await;
+    check(wunderground, "Authorization: Bearer s3cret\r\n", 408).await;
+    assert_eq!(server.sink.taken(), []);
+}
+
+#[tokio::test]
 async fn a_station_learns_of_the_journal_and_not_of_its_rejects() {
     let server = serving(vec![source("roofs", WireFormat::Ecowitt)]).await;
     server.decode_next(Outcome {
