@@ -35,14 +35,24 @@ impl Gate {
     async fn entered<T: Send>(&self, mut request: Request<T>) -> Result<Request<T>, Status> {
         let said = authorization(request.metadata());
         let principal = self.door.principal(said).await?;
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-        let caller = self.door.caller(principal, peer)?;
+        let peer = request.extensions().get::<Peer>();
+        let caller = self.door.caller(principal, peer.map(|peer| peer.address))?;
+        if let Some(peer) = peer {
+            peer.let_in();
+        }
         request.extensions_mut().insert(caller);
         Ok(request)
     }
 
-    async fn login(&self, said: Option<String>) -> Answer<AnswerStream<HandshakeResponse>> {
+    async fn login(
+        &self,
+        said: Option<String>,
+        peer: Option<Peer>,
+    ) -> Answer<AnswerStream<HandshakeResponse>> {
         let principal = self.door.principal(said).await?;
+        if let Some(peer) = peer {
+            peer.let_in();
+        }
         let token = self.door.token(&principal);
         let header = AsciiMetadataValue::try_from(format!("Bearer {token}"));
         let header = header.map_err(|_| Status::internal("a token is no header"))?;
@@ -77,7 +87,8 @@ impl FlightService for Gate {
     ) -> Answer<Self::HandshakeStream> {
         // All that counts is in the header.
         let said = authorization(request.metadata());
-        told(self.login(said).await)
+        let peer = request.extensions().get::<Peer>().cloned();
+        told(self.login(said, peer).await)
     }
 
     async fn list_flights(&self, request: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
