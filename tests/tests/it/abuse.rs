@@ -407,6 +407,22 @@ async fn a_thousand_connections_of_one_client_leave_room_for_others() {
         );
     }
     target.is_healthy("large heads").await;
+    // What a proxy before the service could read as a request for another host.
+    for (request, expect) in [
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200"),
+        ("GET /healthz HTTP/1.1\r\n\r\n", "HTTP/1.1 400"),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            "HTTP/1.1 400",
+        ),
+        ("GET /healthz HTTP/1.0\r\n\r\n", "HTTP/1.0 200"),
+    ] {
+        let mut stream = connect_from(STRANGER, http).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), expect, "{request:?}");
+    }
     target.daemon.stop().unwrap();
 }
 
