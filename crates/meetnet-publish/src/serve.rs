@@ -38,8 +38,11 @@ mod tests;
 pub struct ServeLimits {
     /// Most connections at once; further ones wait in the listener's backlog.
     pub connections_max: usize,
-    /// Most connections of one client; further ones are told so and closed. Trusted proxies have no such limit.
+    /// Most connections of one client; further ones are closed. Trusted proxies have no such limit.
     pub connections_per_client_max: usize,
+    /// Whether they are told so before, with 429. Some who push throw away what is refused, and send again what never
+    /// arrived.
+    pub are_refused_told: bool,
     /// Most bytes of the head of a request.
     pub header_bytes_max: usize,
     /// How long the head of a request may take, and how long a connection may stay idle.
@@ -55,6 +58,7 @@ impl Default for ServeLimits {
         Self {
             connections_max: 1024,
             connections_per_client_max: 256,
+            are_refused_told: true,
             header_bytes_max: 96 * 1024,
             header_time_max: Duration::from_secs(15),
             stall_time_max: Duration::from_secs(60),
@@ -142,7 +146,9 @@ pub async fn serve_behind(
         };
         if slot.is_none() && !is_proxy {
             metrics::counter!("meetnet_http_connections_refused_total").increment(1);
-            if let Ok(place) = Arc::clone(&refusing).try_acquire_owned() {
+            if limits.are_refused_told
+                && let Ok(place) = Arc::clone(&refusing).try_acquire_owned()
+            {
                 let refusal = refuse(stream, limits.connections_per_client_max);
                 connections.spawn(async move {
                     let _ = tokio::time::timeout(REFUSING_TIME_MAX, refusal).await;

@@ -364,6 +364,7 @@ fn ingest(document: &mut Document<'_>, raw: raw::IngestHttp) -> Option<IngestHtt
         connections_per_client_max: raw
             .connections_per_client_max
             .map_or(connections.connections_per_client_max, usize::from),
+        are_refused_told: false,
         header_time_max: duration(raw.header_time_max, PUSH_HEADER_TIME),
         ..connections
     };
