@@ -54,7 +54,7 @@ impl EarlyPush {
     }
 
     /// Stops to take connections, and returns the listener: whoever serves it next meets every connection that comes from
-    /// here on. Requests that have begun are answered as before.
+    /// here on. Requests whose heads have come are answered as before; those that are still on their way are cut off.
     ///
     /// # Errors
     /// Where the system does not give the socket back.
