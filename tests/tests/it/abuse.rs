@@ -538,8 +538,8 @@ async fn bodies_that_do_not_come_do_not_stop_pushes() {
         let (status, took) = pushed(&installation).await;
         assert_eq!(status, 204, "{path}");
         assert!(took < HEALTHY_MAX, "{path}: {took:?}");
-        // A body of which nothing comes has five seconds, and what is refused at once does not even have those.
-        let time = if held_answer.is_some() { 3 } else { 15 };
+        // A body of which nothing comes has ten seconds, and what is refused at once does not even have those.
+        let time = if held_answer.is_some() { 3 } else { 20 };
         let mut answers = Vec::new();
         for stream in &mut held {
             let mut answer = [0; 12];

@@ -16,8 +16,9 @@ use super::limits::PushLimits;
 #[cfg(test)]
 mod tests;
 
-/// How long a body may take before its rate counts: a radio that wakes up, a packet that is sent again.
-const SLOW_START: Duration = Duration::from_secs(5);
+/// How long a body may take before its rate counts: a radio that wakes up, a packet that is sent again, and once more.
+/// Small devices begin with three seconds, and wait twice as long each time.
+const SLOW_START: Duration = Duration::from_secs(10);
 
 /// Why a body was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]

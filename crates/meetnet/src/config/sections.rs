@@ -25,7 +25,7 @@ use super::{
 
 /// The time of a head, and of an idle connection, of those who push: no usual interval of devices, so that none sends just
 /// when its connection is closed.
-const PUSH_HEADER_TIME: Duration = Duration::from_secs(20);
+const PUSH_HEADER_TIME: Duration = Duration::from_secs(25);
 /// Sections of this version, for messages.
 const SECTIONS: &[&str] = &[
     "lake",

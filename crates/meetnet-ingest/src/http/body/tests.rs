@@ -53,10 +53,10 @@ fn a_body_has_more_time_the_more_of_it_has_come() {
             "{bytes}"
         );
     };
-    check(0, 5);
-    check(999, 5);
-    check(3_000, 8);
-    check(25_000, 30);
+    check(0, 10);
+    check(999, 10);
+    check(3_000, 13);
+    check(20_000, 30);
     check(usize::MAX, 30);
 }
 
