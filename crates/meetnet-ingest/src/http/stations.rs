@@ -158,6 +158,12 @@ async fn report(
     let path = parts.uri.path();
     let early = credentials::from_headers(&parts.headers);
     if let Err(refusal) = inner.expects(wanted, early.as_deref()) {
+        // What a source turns away that is known by its path is counted there.
+        if matches!(wanted, Wanted::OwnPath(_))
+            && let Ok(endpoint) = inner.choose(wanted, None, None)
+        {
+            return endpoint.settle(Err(refusal));
+        }
         if carries {
             inner.unclaimed(wanted, &refusal, path);
         }
