@@ -213,6 +213,11 @@ impl Installation {
         (std::net::Ipv4Addr::LOCALHOST, self.http).into()
     }
 
+    /// Returns the address of the listener of pushes.
+    pub fn ingest_http(&self) -> std::net::SocketAddr {
+        (std::net::Ipv4Addr::LOCALHOST, self.ingest_http).into()
+    }
+
     /// Asks the running daemon; returns the rows.
     ///
     /// # Errors

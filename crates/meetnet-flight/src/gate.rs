@@ -3,11 +3,13 @@
 //! It also answers what the service behind it leaves out: logins, schemas alone, and which actions there are.
 
 use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::sql::{Any, Command};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::stream::{self, BoxStream, StreamExt};
+use prost::Message;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -35,14 +37,24 @@ impl Gate {
     async fn entered<T: Send>(&self, mut request: Request<T>) -> Result<Request<T>, Status> {
         let said = authorization(request.metadata());
         let principal = self.door.principal(said).await?;
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-        let caller = self.door.caller(principal, peer)?;
+        let peer = request.extensions().get::<Peer>();
+        let caller = self.door.caller(principal, peer.map(|peer| peer.address))?;
+        if let Some(peer) = peer {
+            peer.let_in();
+        }
         request.extensions_mut().insert(caller);
         Ok(request)
     }
 
-    async fn login(&self, said: Option<String>) -> Answer<AnswerStream<HandshakeResponse>> {
+    async fn login(
+        &self,
+        said: Option<String>,
+        peer: Option<Peer>,
+    ) -> Answer<AnswerStream<HandshakeResponse>> {
         let principal = self.door.principal(said).await?;
+        if let Some(peer) = peer {
+            peer.let_in();
+        }
         let token = self.door.token(&principal);
         let header = AsciiMetadataValue::try_from(format!("Bearer {token}"));
         let header = header.map_err(|_| Status::internal("a token is no header"))?;
@@ -53,6 +65,18 @@ impl Gate {
         let mut response = Response::new(stream::iter([Ok(said)]).boxed());
         response.metadata_mut().insert(AUTHORIZATION, header);
         Ok(response)
+    }
+}
+
+/// Refuses what is no message of Flight SQL in words of ours: what arrow-flight says of it is for those who debug it.
+fn readable(bytes: &[u8], what: &str) -> Result<(), Status> {
+    let any = Any::decode(bytes).ok();
+    let command = any.and_then(|any| Command::try_from(any).ok());
+    match command {
+        Some(_) => Ok(()),
+        None => Err(Status::invalid_argument(format!(
+            "{what} is no message of Flight SQL: it is no protobuf `Any`, or not of what it says"
+        ))),
     }
 }
 
@@ -77,7 +101,8 @@ impl FlightService for Gate {
     ) -> Answer<Self::HandshakeStream> {
         // All that counts is in the header.
         let said = authorization(request.metadata());
-        told(self.login(said).await)
+        let peer = request.extensions().get::<Peer>().cloned();
+        told(self.login(said, peer).await)
     }
 
     async fn list_flights(&self, request: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
@@ -88,6 +113,7 @@ impl FlightService for Gate {
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
         let request = told(self.entered(request).await)?;
+        told(readable(&request.get_ref().cmd, "the descriptor"))?;
         told(FlightService::get_flight_info(&self.sql, request).await)
     }
 
@@ -100,6 +126,7 @@ impl FlightService for Gate {
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Answer<SchemaResult> {
         let request = told(self.entered(request).await)?;
+        told(readable(&request.get_ref().cmd, "the descriptor"))?;
         let info = told(FlightService::get_flight_info(&self.sql, request).await)?;
         let schema = info.into_inner().schema;
         Ok(Response::new(SchemaResult { schema }))
@@ -107,6 +134,7 @@ impl FlightService for Gate {
 
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
         let request = told(self.entered(request).await)?;
+        told(readable(&request.get_ref().ticket, "the ticket"))?;
         told(FlightService::do_get(&self.sql, request).await)
     }
 

@@ -12,7 +12,7 @@ pub struct FlightLimits {
     pub connections_max: usize,
     /// Most connections of one client; further ones are closed.
     pub connections_per_client_max: usize,
-    /// How long a new connection may take to set TLS up, or to say anything at all.
+    /// How long a new connection may take until a first call of it is let in, TLS and HTTP/2's preface included.
     pub login_time_max: Duration,
     /// How long a connection lives: then it is closed when its calls have ended, and clients open another by themselves.
     pub connection_time_max: Duration,

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream;
-use meetnet_query::{ConnectionCounts, QueryService, accepted};
+use meetnet_model::network::ClientCounts;
+use meetnet_query::{QueryService, accepted};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::Server;
 use tracing::{debug, warn};
@@ -95,7 +96,7 @@ async fn accept(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections_max));
-    let counts = ConnectionCounts::new(limits.connections_per_client_max);
+    let counts = ClientCounts::new(limits.connections_per_client_max);
     let mut opening = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -120,34 +121,29 @@ async fn accept(
             continue;
         };
         metrics::counter!("meetnet_flight_connections_total").increment(1);
-        let peer = Peer(peer.ip());
+        let peer = Peer::new(peer.ip());
+        let login_end = Instant::now() + limits.login_time_max;
         let (tls, served, place) = (tls.clone(), served.clone(), Place::new(permit, slot));
         opening.spawn(async move {
-            match timeout(limits.login_time_max, opened(stream, tls)).await {
+            match timeout_at(login_end, opened(stream, tls)).await {
                 Ok(Ok(stream)) => {
-                    let connection = Connection::new(stream, peer, place, served.cut);
+                    let connection = Connection::new(stream, peer, place, served.cut, login_end);
                     // The service has stopped, or it takes it.
                     let _ = served.sender.send(connection).await;
                 }
                 Ok(Err(error)) => debug!(%error, "a client did not get as far as its first call"),
-                Err(_elapsed) => debug!("a client said nothing in time"),
+                Err(_elapsed) => debug!("a client did not set TLS up in time"),
             }
         });
     }
 }
 
-/// Returns a connection on which the client has said something.
+/// Returns a connection, with TLS where there is a certificate.
 async fn opened(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Box<dyn Stream>> {
     // Answers are written in few large pieces; waiting for more to send would only delay the small ones.
     stream.set_nodelay(true)?;
     match tls {
         Some(tls) => Ok(Box::new(tls.accept(stream).await?)),
-        None => {
-            // `readable` alone may say so of a socket on which nothing has come.
-            if stream.peek(&mut [0]).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            Ok(Box::new(stream))
-        }
+        None => Ok(Box::new(stream)),
     }
 }

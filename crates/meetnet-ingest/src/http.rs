@@ -28,7 +28,7 @@ mod testing;
 
 pub use early::EarlyPush;
 pub use limits::PushLimits;
-pub use listener::serve;
+pub use listener::HttpServer;
 pub use push::{PushSource, PushState, push_router};
 pub use stations::is_fixed_path;
 pub(crate) use stations::{STATION_META, without_secrets};

@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::http::{self, PushSource, PushState, push_router};
+use crate::http::{HttpServer, PushSource, PushState, push_router};
 use crate::mqtt::{self, Leaving, MqttOptions, MqttSource, OptionsError, SourceHandle, Url};
 use crate::poll::{PollHandle, PollOptions, PollOptionsError, PollSource, Polling, Prepared};
 
@@ -28,6 +28,8 @@ mod tests;
 pub struct PushServer {
     /// Where it listens.
     pub listener: TcpListener,
+    /// What serves it.
+    pub server: HttpServer,
     /// What it works with.
     pub state: PushState,
 }
@@ -189,19 +191,18 @@ pub fn start(
 }
 
 async fn serve(server: PushServer, shutdown: CancellationToken) -> io::Result<()> {
-    let PushServer { listener, state } = server;
+    let PushServer {
+        listener,
+        server,
+        state,
+    } = server;
     if let Ok(address) = listener.local_addr() {
         info!(%address, "push endpoint listening");
     }
     state.listening();
-    let connections_max = state.limits().connections_max;
-    let served = http::serve(
-        listener,
-        push_router(state.clone()),
-        connections_max,
-        shutdown,
-    )
-    .await;
+    let served = server
+        .serve(listener, push_router(state.clone()), shutdown)
+        .await;
     state.stopped();
     served
 }

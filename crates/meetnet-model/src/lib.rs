@@ -23,6 +23,7 @@ pub mod lambert2008;
 pub mod lambert72;
 pub mod licence;
 pub mod municipality;
+pub mod network;
 pub mod privacy;
 pub mod property;
 pub mod quality;

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meetnet_query::{ConnectionCounts, QueryService, accepted};
+use meetnet_model::network::ClientCounts;
+use meetnet_query::{QueryService, accepted};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -35,7 +36,7 @@ pub async fn serve(
     listener.local_addr()?;
     let limits = options.limits;
     let permits = Arc::new(Semaphore::new(limits.connections_max));
-    let counts = ConnectionCounts::new(limits.connections_per_client_max);
+    let counts = ClientCounts::new(limits.connections_per_client_max);
     let refusing = Arc::new(Semaphore::new(REFUSING_MAX));
     let door = Arc::new(Door::new(options));
     let (stop_sender, stop) = watch::channel(());

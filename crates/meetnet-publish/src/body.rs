@@ -18,9 +18,9 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 use hyper::body::Frame;
-use meetnet_query::{QueryError, Tally};
+use meetnet_query::{QueryError, QueryErrorKind, Tally};
 use sha2::{Digest, Sha256};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::coding::{Coder, Coding};
 use crate::proof::Proof;
@@ -74,7 +74,12 @@ where
     }
     let rest = chunks.inspect(|chunk| {
         if let Err(error) = chunk {
-            warn!(%error, "failed to answer a query after its first bytes; cut the connection");
+            // What passes a limit is the client's own doing, and anybody's: it is counted, and fills no log.
+            if error.kind == QueryErrorKind::Internal {
+                warn!(%error, "failed to answer a query after its first bytes; cut the connection");
+            } else {
+                debug!(%error, "cut the answer of a query off after its first bytes");
+            }
             telemetry::body_aborted();
         }
     });

@@ -20,6 +20,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use meetnet_model::network::ClientAddress;
 use meetnet_query::{ApiKeys, Client, Protocol, QueryService};
 use tracing::warn;
 
@@ -36,10 +37,6 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const BEARER: &[u8] = b"bearer";
 /// Said once: anybody can send such a header.
 static NOT_TRUSTED: Once = Once::new();
-
-/// Where a connection comes from; in the extensions of each of its requests.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// How clients are told apart.
 #[derive(Clone, Debug, Default)]
@@ -59,11 +56,25 @@ impl ClientSettings {
         self.proxies.iter().any(|range| range.contains(address))
     }
 
-    /// Returns the client of a request.
+    /// Returns the address that a request comes from: that of the connection, or what a trusted proxy says; None where it
+    /// says nothing that can be read.
+    pub(crate) fn address(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+        if self.is_proxy(peer) {
+            // Without a header to believe, a proxy is one client.
+            let header = self.header.as_ref();
+            return header.map_or(Some(peer), |header| self.forwarded(peer, headers, header));
+        }
+        if headers.contains_key(FORWARDED_FOR) {
+            NOT_TRUSTED.call_once(not_trusted);
+        }
+        Some(peer)
+    }
+
+    /// Returns the client of a request from an address.
     ///
     /// # Errors
     /// `Unauthorized` for a key that nobody has.
-    fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<Client, Problem> {
+    fn client(&self, address: Option<IpAddr>, headers: &HeaderMap) -> Result<Client, Problem> {
         if let Some(key) = bearer(headers) {
             let known = self.keys.find(key);
             return known.map(|key| Client::of_key(Protocol::Http, key)).ok_or_else(|| {
@@ -73,17 +84,6 @@ impl ClientSettings {
                 )
             });
         }
-        let address = match (peer, &self.header) {
-            (Some(peer), Some(header)) if self.is_proxy(peer) => {
-                self.forwarded(peer, headers, header)
-            }
-            (peer, _) => {
-                if headers.contains_key(FORWARDED_FOR) {
-                    NOT_TRUSTED.call_once(not_trusted);
-                }
-                peer
-            }
-        };
         Ok(Client::of_address(Protocol::Http, address))
     }
 
@@ -105,7 +105,7 @@ impl ClientSettings {
 
 fn not_trusted() {
     warn!(
-        "a request says whom it is forwarded for, and its sender is not in [http] trusted_proxies: if that is a reverse proxy \
+        "a request says whom it is forwarded for, and its sender is not in trusted_proxies: if that is a reverse proxy \
          of yours, all its clients are one client until it is named there"
     );
 }
@@ -197,8 +197,9 @@ pub(crate) async fn identify(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let client = match state.settings.clients.client(peer, request.headers()) {
+    let address = request.extensions().get::<ClientAddress>();
+    let address = address.and_then(|address| address.0);
+    let client = match state.settings.clients.client(address, request.headers()) {
         Ok(client) => client,
         Err(problem) => return problem.into_response(),
     };

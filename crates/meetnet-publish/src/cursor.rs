@@ -1,4 +1,5 @@
-//! Where a page of rows ended, as a text for an address: the time it was read as of, and the key of its last row.
+//! Where a page of rows ended, as a text for an address: the time it was read as of, the key of its last row, and the order
+//! of the rows.
 //!
 //! JSON in hexadecimal: nothing in it is secret, and what comes back is checked like any other parameter.
 
@@ -20,6 +21,8 @@ pub(crate) struct Cursor {
     pub(crate) as_of: i64,
     /// The key of the page's last row.
     pub(crate) after: Vec<PageValue>,
+    /// The order of the rows, as the parameter says it; none: that of the key.
+    pub(crate) order: Option<String>,
 }
 
 impl Cursor {
@@ -33,6 +36,7 @@ impl Cursor {
         });
         let parts: Vec<Value> = std::iter::once(Value::from(self.as_of))
             .chain(key)
+            .chain(self.order.as_deref().map(Value::from))
             .collect();
         Hex(Value::from(parts).to_string().as_bytes()).to_string()
     }
@@ -64,9 +68,12 @@ impl Cursor {
         let parts: Vec<Value> = serde_json::from_slice(&bytes).ok()?;
         let (as_of, key) = parts.split_first()?;
         let columns = declaration.key_indices();
-        if key.len() != columns.len() {
-            return None;
-        }
+        let (key, order) = key.split_at_checked(columns.len())?;
+        let order = match order {
+            [] => None,
+            [order] => Some(order.as_str()?.to_owned()),
+            _ => return None,
+        };
         let after = key
             .iter()
             .zip(columns)
@@ -82,6 +89,7 @@ impl Cursor {
         Some(Self {
             as_of: as_of.as_i64()?,
             after,
+            order,
         })
     }
 }

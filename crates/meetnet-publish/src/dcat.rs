@@ -99,7 +99,8 @@ pub(crate) async fn get(
     };
     let head = response.headers_mut();
     head.insert(CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
-    head.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    let public_url = state.settings.public_url.as_deref();
+    head.insert(VARY, links::vary(public_url, "accept-encoding"));
     if let Ok(tag) = HeaderValue::from_str(&written.tag) {
         head.insert(ETAG, tag);
     }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use meetnet_lake::LakeError;
 use meetnet_lake::committed::{CommittedRows, RowRange};
@@ -22,6 +23,7 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::datasets::pretty;
+use crate::head::{STABLE_TIME, THROUGH};
 use crate::parameters::{InPath, only};
 use crate::problem::{Problem, ProblemKind};
 use crate::rows;
@@ -302,7 +304,7 @@ pub(crate) async fn get(
     };
     let all = state.figures.get(&snapshot).await?;
     let none = OfDataset::default();
-    pretty(&Document {
+    let mut response = pretty(&Document {
         dataset: &id,
         licence: judging.declaration.licence.as_ref(),
         figures: all.get(&id).unwrap_or(&none),
@@ -310,5 +312,11 @@ pub(crate) async fn get(
             dataset: format!("/api/v1/datasets/{id}"),
             figures: format!("/api/v1/datasets/{}", judging.declaration.id),
         },
-    })
+    })?;
+    let headers = response.headers_mut();
+    headers.insert(THROUGH, HeaderValue::from(judging.through.0));
+    if let Ok(time) = HeaderValue::from_str(&format_rfc3339(judging.stable_time)) {
+        headers.insert(STABLE_TIME, time);
+    }
+    Ok(response)
 }

@@ -19,7 +19,7 @@ use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, IF_RANGE, LINK, RANGE,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::{TryStreamExt, stream};
 use meetnet_lake::LakeError;
@@ -40,7 +40,7 @@ use tracing::{error, warn};
 use crate::conditional;
 use crate::datasets::pretty;
 use crate::head::stated_rights;
-use crate::parameters::{InPath, licences, set_once, time_in};
+use crate::parameters::{InPath, form, licences, set_once, time_in};
 use crate::problem::{Problem, ProblemKind};
 use crate::rows;
 use crate::state::PublishState;
@@ -173,9 +173,14 @@ pub(crate) async fn list(
 /// Answers the bytes of one file.
 pub(crate) async fn download(
     State(state): State<PublishState>,
+    method: Method,
     InPath((id, path)): InPath<(String, String)>,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if method != Method::GET {
+        // Ranges are of GET alone (RFC 9110, section 14.2).
+        headers.remove(RANGE);
+    }
     let table = table(&state, &id)?;
     let declaration = Arc::clone(&table.declaration);
     let address = format!("{id}/{path}");
@@ -253,7 +258,7 @@ impl FilesParameters {
     fn read(query: &str, zone: Option<&str>) -> Result<Self, Problem> {
         let (mut from, mut to, mut superseded) = (None, None, None);
         let mut texts = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in form(query.as_bytes())? {
             let slot = match &*name {
                 "from" => &mut from,
                 "to" => &mut to,
@@ -382,7 +387,9 @@ impl Wanted {
     fn read(range: Option<&str>, bytes: u64) -> Self {
         let number = |text: &str| match text {
             "" => Some(None),
-            text => text.parse::<u64>().ok().map(Some),
+            text if !text.bytes().all(|byte| byte.is_ascii_digit()) => None,
+            // Behind the end of every file.
+            text => Some(Some(text.parse().unwrap_or(u64::MAX))),
         };
         let Some((first, last)) = range
             .and_then(|range| range.strip_prefix("bytes="))
@@ -423,6 +430,10 @@ fn send(
 ) -> Response {
     let tag = format!("\"{sha256}\"");
     let text = |name: HeaderName| request.get(name).and_then(|value| value.to_str().ok());
+    if !conditional::wants(request, &tag) {
+        let detail = format!("the file is {tag}, and If-Match names another content");
+        return Problem::new(ProblemKind::PreconditionFailed, detail).into_response();
+    }
     let is_known = conditional::knows(request, &tag);
     // A range of another content than the client has would make a mixture of both.
     let is_same = text(IF_RANGE).is_none_or(|known| known.trim() == tag);

@@ -29,8 +29,8 @@ pub(crate) const ATTRIBUTION: HeaderName = HeaderName::from_static("meetnet-attr
 /// The header that tells who asked for what no row can be: sentences, encoded as whom to name.
 pub(crate) const HINT: HeaderName = HeaderName::from_static("meetnet-hint");
 
-/// An answer as of a settled time never changes. Caches may keep it for an hour all the same, not for ever: rows that
-/// are erased on request must disappear from them too.
+/// An answer as of a settled time is of the same rows for ever. Caches may keep it for an hour all the same, not for ever:
+/// rows that are erased on request must disappear from them too.
 const SETTLED: HeaderValue = HeaderValue::from_static("public, max-age=3600, immutable");
 /// An answer with an ETag may be kept, and is asked for again by it.
 const TAGGED: HeaderValue = HeaderValue::from_static("public, no-cache");

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::HeaderMap;
 use axum::http::header::HOST;
+use axum::http::{HeaderMap, HeaderValue};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::time::format_rfc3339;
 
@@ -96,6 +96,17 @@ pub(crate) fn base_url(public_url: Option<&str>, headers: &HeaderMap) -> String 
         .and_then(|host| host.to_str().ok())
         .filter(is_plain);
     format!("http://{}", host.unwrap_or("localhost"))
+}
+
+/// Returns what decides about an answer with [`base_url`] in it beside its address, for the header `Vary`: `others`, and the
+/// host that a client names, where it is handed out again.
+pub(crate) fn vary(public_url: Option<&str>, others: &str) -> HeaderValue {
+    let named = match public_url {
+        Some(_) => others.to_owned(),
+        None => format!("{others}, host"),
+    };
+    // Names of headers are ASCII.
+    HeaderValue::from_str(&named).unwrap_or_else(|_| HeaderValue::from_static("*"))
 }
 
 /// Returns the host of a base address, without its port.

@@ -309,7 +309,11 @@ impl Operation {
                 ProblemKind::NewestRows,
                 ProblemKind::SnapshotExpired,
             ],
-            Answers::File => vec![ProblemKind::Gone, ProblemKind::RangeNotSatisfiable],
+            Answers::File => vec![
+                ProblemKind::Gone,
+                ProblemKind::PreconditionFailed,
+                ProblemKind::RangeNotSatisfiable,
+            ],
             Answers::Json(_)
             | Answers::Description
             | Answers::Catalogue

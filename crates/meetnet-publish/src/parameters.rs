@@ -36,6 +36,49 @@ where
     }
 }
 
+/// Reads the names and values of a query string or form.
+///
+/// # Errors
+/// `BadRequest` where `%` stands before no two hexadecimal digits, or bytes are no UTF-8: they would be read as another text
+/// than was meant, and nobody would notice.
+pub(crate) fn form(text: &[u8]) -> Result<form_urlencoded::Parse<'_>, Problem> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        if *byte != b'%' {
+            bytes.push(*byte);
+            continue;
+        }
+        let digits = behind.split_first_chunk::<2>();
+        let read = digits.and_then(|([high, low], behind)| {
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            let value = u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?;
+            Some((value, behind))
+        });
+        let Some((value, behind)) = read else {
+            let shown: Vec<u8> = std::iter::once(b'%')
+                .chain(behind.iter().copied().take(2))
+                .collect();
+            let detail = format!(
+                "`{}` is no percent-encoded byte; write %25 for a %",
+                String::from_utf8_lossy(&shown)
+            );
+            return Err(Problem::new(ProblemKind::BadRequest, detail));
+        };
+        bytes.push(value);
+        rest = behind;
+    }
+    // Names and values end at ASCII characters: all of it is UTF-8 where each of them is.
+    if std::str::from_utf8(&bytes).is_err() {
+        return Err(Problem::new(
+            ProblemKind::BadRequest,
+            "a parameter is not UTF-8; percent-encode its UTF-8 bytes",
+        ));
+    }
+    Ok(form_urlencoded::parse(text))
+}
+
 /// Reads the parameters of an address that takes these alone, each once; None for one that is not there. Other names are
 /// refused: whoever misspells one would believe it heard.
 pub(crate) fn only<const COUNT: usize>(
@@ -43,7 +86,7 @@ pub(crate) fn only<const COUNT: usize>(
     names: [&str; COUNT],
 ) -> Result<[Option<String>; COUNT], Problem> {
     let mut values: [Option<String>; COUNT] = [const { None }; COUNT];
-    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (name, value) in form(query.unwrap_or_default().as_bytes())? {
         let Some(position) = names.iter().position(|known| **known == *name) else {
             let there_are = match names.join(", ") {
                 names if names.is_empty() => "this address takes none".to_owned(),

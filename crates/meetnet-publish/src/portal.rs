@@ -62,7 +62,7 @@ pub(crate) async fn page(
     let declarations = state.declarations();
     let arrivals = state.arrivals(&overview).await;
     let page = Page::new(&overview, &arrivals, &declarations, &reader, &base);
-    html(language, page.render(), &headers)
+    html(language, page.render(), &headers, &state.settings)
 }
 
 /// Returns the language of `?lang=`, else that of `Accept-Language`, else Dutch.
@@ -84,6 +84,7 @@ fn html(
     language: Language,
     rendered: askama::Result<String>,
     asked: &HeaderMap,
+    settings: &PublishSettings,
 ) -> Result<Response, Problem> {
     let failed = |error: &dyn std::error::Error| {
         error!(error = %error, "failed to write a page of the portal");
@@ -97,10 +98,14 @@ fn html(
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CONTENT_LANGUAGE, language.tag()),
-        (VARY, "accept-language, accept-encoding"),
         (CACHE_CONTROL, "no-cache"),
     ];
     let mut response = (headers, body).into_response();
+    let vary = links::vary(
+        settings.public_url.as_deref(),
+        "accept-language, accept-encoding",
+    );
+    response.headers_mut().insert(VARY, vary);
     response.headers_mut().insert(LINK, dcat::LINK_TO_IT);
     if coding != Coding::Identity {
         let coding = HeaderValue::from_static(coding.as_str());

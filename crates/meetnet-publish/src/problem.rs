@@ -36,6 +36,8 @@ pub enum ProblemKind {
     NotAcceptable,
     /// The body did not arrive in time.
     RequestTimeout,
+    /// The file has another content than the one that `If-Match` names.
+    PreconditionFailed,
     /// The request body, or the answer, passes a limit.
     TooLarge,
     /// The range lies behind the end of the file.
@@ -74,7 +76,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -83,6 +85,7 @@ impl ProblemKind {
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::RequestTimeout,
+        Self::PreconditionFailed,
         Self::TooLarge,
         Self::RangeNotSatisfiable,
         Self::UnsupportedMediaType,
@@ -138,6 +141,11 @@ impl ProblemKind {
                 StatusCode::REQUEST_TIMEOUT,
                 "request-timeout",
                 "The request did not arrive in time",
+            ),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                "The file has another content",
             ),
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -252,6 +260,9 @@ impl ProblemKind {
                 "Ask for one of the formats listed in the answer, or leave Accept out."
             }
             Self::RequestTimeout => "Send the whole request at once.",
+            Self::PreconditionFailed => {
+                "Compare the hash in If-Match with the one that /api/v1/datasets/{id}/files lists, or leave the header out."
+            }
             Self::TooLarge => {
                 "Ask for less at a time: a shorter time range, fewer columns, an aggregate, a LIMIT."
             }

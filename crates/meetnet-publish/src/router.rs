@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::Method;
 use axum::http::header::{
     ACCEPT, ACCEPT_RANGES, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, IF_RANGE, LINK, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
+    IF_MATCH, IF_NONE_MATCH, IF_RANGE, LINK, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -73,6 +73,7 @@ pub(crate) fn around(router: Router, site: Site) -> Router {
     router
         .fallback(problem::unknown_address)
         .method_not_allowed_fallback(problem::unknown_method)
+        .layer(middleware::from_fn(security::one_host))
         .layer(CatchPanicLayer::custom(after_panic))
         .layer(middleware::from_fn_with_state(
             site,
@@ -91,6 +92,7 @@ fn cross_origin() -> CorsLayer {
             ACCEPT,
             AUTHORIZATION,
             CONTENT_TYPE,
+            IF_MATCH,
             IF_NONE_MATCH,
             IF_RANGE,
             RANGE,

@@ -31,7 +31,7 @@ use crate::client::OfClient;
 use crate::coding::Coding;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
-use crate::parameters::{InPath, choose_format, flag, licences, set_once, time, time_in};
+use crate::parameters::{InPath, choose_format, flag, form, licences, set_once, time, time_in};
 use crate::problem::{Problem, ProblemKind};
 
 mod closed;
@@ -104,6 +104,7 @@ pub(crate) async fn get(
     // Without a time in its address the next answer is a newer one.
     let is_pinned = parameters.as_of.is_some() || parameters.cursor.is_some();
     let file_name = parameters.is_download()?.then_some(dataset.as_str());
+    let order = parameters.shape.order.clone();
     let request =
         parameters.into_request(table, &snapshot, format, state.settings.page_rows_max)?;
     let page = state.query.page(request).await?;
@@ -111,6 +112,7 @@ pub(crate) async fn get(
         let cursor = Cursor {
             as_of: page.as_of,
             after: after.clone(),
+            order: order.clone(),
         };
         ("next", page_path(dataset, &query, Some(cursor.to_text())))
     });
@@ -187,7 +189,7 @@ impl RowsParameters {
         declarations: &Declarations,
     ) -> Result<Self, Problem> {
         let mut parameters = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in form(query.as_bytes())? {
             let slot = match &*name {
                 "from" => &mut parameters.from,
                 "to" => &mut parameters.to,
@@ -358,6 +360,13 @@ impl RowsParameters {
         {
             return Err(bad(
                 "as_of and cursor name two times; leave as_of out, the cursor holds the time of its first page",
+            ));
+        }
+        if let Some(cursor) = &cursor
+            && cursor.order != self.shape.order
+        {
+            return Err(bad(
+                "cursor is of a page of rows in another order; take all parameters as the link rel=\"next\" has them",
             ));
         }
         // Where sensors stand may be settled up to an earlier time than what they say.

@@ -1,10 +1,12 @@
-//! Serves a router on a listener: HTTP/1.1 with limits on connections, headers, idle time and stalled readers, and a graceful end.
+//! Serves a router on a listener, be it of readers or of pushes: HTTP/1.1 with limits on connections, headers, idle time
+//! and stalled readers, and a graceful end.
 //!
 //! Not `axum::serve`: that has no limit on connections and none on the time of a request's head or of a reader
 //! that takes nothing, so that a few thousand silent clients could hold every socket. TLS and HTTP/2 are the reverse proxy's.
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +18,15 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use meetnet_query::{ConnectionCounts, accepted};
+use meetnet_model::network::{ClientAddress, ClientCounts};
+use meetnet_query::accepted;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use crate::client::{AddressRange, Peer};
+use crate::client::ClientSettings;
 use crate::problem::{Problem, ProblemKind};
 use crate::stall::StallLimit;
 
@@ -35,8 +38,11 @@ mod tests;
 pub struct ServeLimits {
     /// Most connections at once; further ones wait in the listener's backlog.
     pub connections_max: usize,
-    /// Most connections of one client; further ones are told so and closed. Trusted proxies have no such limit.
+    /// Most connections of one client; further ones are closed. Trusted proxies have no such limit.
     pub connections_per_client_max: usize,
+    /// Whether they are told so before, with 429. Some who push throw away what is refused, and send again what never
+    /// arrived.
+    pub are_refused_told: bool,
     /// Most bytes of the head of a request.
     pub header_bytes_max: usize,
     /// How long the head of a request may take, and how long a connection may stay idle.
@@ -52,6 +58,7 @@ impl Default for ServeLimits {
         Self {
             connections_max: 1024,
             connections_per_client_max: 256,
+            are_refused_told: true,
             header_bytes_max: 96 * 1024,
             header_time_max: Duration::from_secs(15),
             stall_time_max: Duration::from_secs(60),
@@ -85,10 +92,18 @@ pub async fn serve_with(
     limits: ServeLimits,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    serve_behind(listener, router, limits, Vec::new(), shutdown).await
+    serve_behind(
+        listener,
+        router,
+        limits,
+        ClientSettings::default(),
+        shutdown,
+    )
+    .await
 }
 
-/// As [`serve_with`], behind trusted proxies, which may have as many connections as there are.
+/// As [`serve_with`], behind the trusted proxies of `clients`, which may have as many connections as there are, and say in
+/// whose name each request comes: it has a [`ClientAddress`] among its extensions.
 ///
 /// # Errors
 /// Only where the listener itself is unusable; errors of single connections are logged at debug.
@@ -96,11 +111,12 @@ pub async fn serve_behind(
     listener: TcpListener,
     router: Router,
     limits: ServeLimits,
-    proxies: Vec<AddressRange>,
+    clients: ClientSettings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     listener.local_addr()?;
-    let counts = ConnectionCounts::new(limits.connections_per_client_max);
+    let clients = Arc::new(clients);
+    let counts = ClientCounts::new(limits.connections_per_client_max);
     let refusing = Arc::new(Semaphore::new(REFUSING_MAX));
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let (stop_sender, stop) = watch::channel(());
@@ -122,7 +138,7 @@ pub async fn serve_behind(
         let Ok(permit) = permit else {
             break; // The semaphore is never closed.
         };
-        let is_proxy = proxies.iter().any(|range| range.contains(peer.ip()));
+        let is_proxy = clients.is_proxy(peer.ip());
         let slot = if is_proxy {
             None
         } else {
@@ -130,7 +146,9 @@ pub async fn serve_behind(
         };
         if slot.is_none() && !is_proxy {
             metrics::counter!("meetnet_http_connections_refused_total").increment(1);
-            if let Ok(place) = Arc::clone(&refusing).try_acquire_owned() {
+            if limits.are_refused_told
+                && let Ok(place) = Arc::clone(&refusing).try_acquire_owned()
+            {
                 let refusal = refuse(stream, limits.connections_per_client_max);
                 connections.spawn(async move {
                     let _ = tokio::time::timeout(REFUSING_TIME_MAX, refusal).await;
@@ -141,7 +159,8 @@ pub async fn serve_behind(
         }
         let service = OfPeer {
             router: TowerToHyperService::new(router.clone()),
-            peer: Peer(peer.ip()),
+            peer: peer.ip(),
+            clients: Arc::clone(&clients),
         };
         let stop = stop.clone();
         connections.spawn(async move {
@@ -167,8 +186,8 @@ pub async fn serve_behind(
 /// Tells a client that it has too many connections.
 async fn refuse(mut stream: TcpStream, most: usize) -> io::Result<()> {
     let detail = format!(
-        "{most} connections are open from your network, which is the most of one client (connections_per_client_max of \
-         [http]); close one of them"
+        "{most} connections are open from your network, which is the most of one client \
+         (connections_per_client_max); close one of them"
     );
     let refusal = Problem::new(ProblemKind::Connections, detail).closing();
     stream.write_all(&refusal).await?;
@@ -182,7 +201,8 @@ async fn refuse(mut stream: TcpStream, most: usize) -> io::Result<()> {
 /// The routes, for the requests of one connection.
 struct OfPeer {
     router: TowerToHyperService<Router>,
-    peer: Peer,
+    peer: IpAddr,
+    clients: Arc<ClientSettings>,
 }
 
 impl Service<Request<Incoming>> for OfPeer {
@@ -191,7 +211,8 @@ impl Service<Request<Incoming>> for OfPeer {
     type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.peer);
+        let address = self.clients.address(self.peer, request.headers());
+        request.extensions_mut().insert(ClientAddress(address));
         self.router.call(request)
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request};
-use axum::http::header::{CONTENT_TYPE, IF_NONE_MATCH};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_NONE_MATCH};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use bytes::BytesMut;
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::client::OfClient;
 use crate::links::Address;
-use crate::parameters::{choose_format, flag, licences, set_once, time};
+use crate::parameters::{self, choose_format, flag, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
 use crate::queries;
 use crate::respond::{Question, respond};
@@ -54,7 +54,7 @@ impl SqlParameters {
     pub(crate) fn from_form(form: &[u8]) -> Result<Self, Problem> {
         let mut parameters = Self::default();
         let mut download = None;
-        for (name, value) in form_urlencoded::parse(form) {
+        for (name, value) in parameters::form(form)? {
             match &*name {
                 "q" => set_once(&mut parameters.q, "q", &value)?,
                 "format" => set_once(&mut parameters.format, "format", &value)?,
@@ -192,10 +192,24 @@ pub(crate) async fn post(
     parts.headers.remove(IF_NONE_MATCH);
     let in_address = SqlParameters::from_form(query.unwrap_or_default().as_bytes())?;
     in_address.check(&parts.headers)?;
+    refuse_coded(&parts.headers)?;
     let bytes = read_body(request_body, &state.settings).await?;
     let in_body = parse_body(&parts.headers, &bytes)?;
     let parameters = in_body.or(in_address);
     answer(&state, parameters, None, &parts.headers, false).await
+}
+
+/// Refuses a body that is compressed: it is read as it comes.
+fn refuse_coded(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    let Some(coding) = codings.find(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    else {
+        return Ok(());
+    };
+    let coding = String::from_utf8_lossy(coding.as_bytes());
+    let detail =
+        format!("the body is coded as `{coding}`; send it as it is, without Content-Encoding");
+    Err(Problem::new(ProblemKind::UnsupportedMediaType, detail))
 }
 
 /// Reads a body within its limits of size and time.

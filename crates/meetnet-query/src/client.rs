@@ -4,19 +4,15 @@
 //! /56 of IPv6, which is what one household or office is given. Behind a reverse proxy the listener finds the address; here
 //! it is only an address.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
+
+use meetnet_model::network::Network;
 
 use crate::keys::{ApiKey, KeyLimits};
 
 #[cfg(test)]
 mod tests;
-
-/// Bits of an IPv4 address that are left out of its network.
-const IPV4_HOST_BITS: u32 = 8;
-/// Bits of an IPv6 address that are left out of its network.
-const IPV6_HOST_BITS: u32 = 72;
 
 /// How a query came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,36 +36,6 @@ impl Protocol {
             Self::Postgres => "postgres",
             Self::Flight => "flight",
         }
-    }
-}
-
-/// The network that an address lies in. Two addresses of one network are one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Network(IpAddr);
-
-impl Network {
-    /// Returns the network of an address. An IPv4 address that is written as IPv6 is an IPv4 address.
-    pub(crate) fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V4(address) => {
-                let network = address.to_bits() >> IPV4_HOST_BITS << IPV4_HOST_BITS;
-                IpAddr::V4(Ipv4Addr::from_bits(network))
-            }
-            IpAddr::V6(address) => {
-                let network = address.to_bits() >> IPV6_HOST_BITS << IPV6_HOST_BITS;
-                IpAddr::V6(Ipv6Addr::from_bits(network))
-            }
-        })
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = match self.0 {
-            IpAddr::V4(_) => Ipv4Addr::BITS - IPV4_HOST_BITS,
-            IpAddr::V6(_) => Ipv6Addr::BITS - IPV6_HOST_BITS,
-        };
-        write!(f, "{}/{bits}", self.0)
     }
 }
 

@@ -77,7 +77,7 @@ pub use answer::{AnswerStream, QueryAnswer, Tally};
 pub use audit::{Audit, AuditEntry};
 pub use catalog::{CATALOG, HISTORY_SUFFIX, SCHEMA, TableDescription, TableKind};
 pub use client::{Client, Protocol};
-pub use connections::{ConnectionCounts, ConnectionSlot, accepted};
+pub use connections::accepted;
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
 pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, nearest};
 pub use hints::closed_values;

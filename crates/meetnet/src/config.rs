@@ -29,7 +29,7 @@ use meetnet_lake::storage::{FolderStorage, LakeStorage};
 use meetnet_model::declarations::{DeclarationError, Declarations};
 use meetnet_model::ids::DatasetId;
 use meetnet_model::source::SecretRef;
-use meetnet_publish::{PublishSettings, ServeLimits};
+use meetnet_publish::{ClientSettings, PublishSettings, ServeLimits};
 use meetnet_query::{ApiKeys, QueryOptions};
 use tokio::runtime::Handle;
 
@@ -222,6 +222,10 @@ pub(crate) struct HttpConfig {
 pub(crate) struct IngestHttpConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) limits: PushLimits,
+    /// Of its connections.
+    pub(crate) connections: ServeLimits,
+    /// The proxies that are believed; nobody has a key here.
+    pub(crate) clients: ClientSettings,
 }
 
 /// `[admin]`: metrics and the operations page. The socket for commands is there without the section: see

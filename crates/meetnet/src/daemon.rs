@@ -53,6 +53,7 @@ mod opening;
 mod priority;
 mod privacy_key;
 mod protocols;
+mod push;
 mod reload;
 mod retention;
 mod session_note;
@@ -294,7 +295,10 @@ impl Daemon {
         if let Some(found) = found {
             let push = match (&config.ingest_http, listeners.ingest_http.take()) {
                 (Some(ingest), Some(listener)) => {
-                    let push = EarlyPush::start(listener, ingest.limits.connections_max);
+                    let push = EarlyPush::start(
+                        listener,
+                        &push::server(ingest, config.limits.stop_time_max),
+                    );
                     let push = push.context("failed to serve the listener of pushes");
                     Some(push.map_err(Failure::Work)?)
                 }

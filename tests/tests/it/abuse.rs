@@ -407,6 +407,22 @@ async fn a_thousand_connections_of_one_client_leave_room_for_others() {
         );
     }
     target.is_healthy("large heads").await;
+    // What a proxy before the service could read as a request for another host.
+    for (request, expect) in [
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200"),
+        ("GET /healthz HTTP/1.1\r\n\r\n", "HTTP/1.1 400"),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            "HTTP/1.1 400",
+        ),
+        ("GET /healthz HTTP/1.0\r\n\r\n", "HTTP/1.0 200"),
+    ] {
+        let mut stream = connect_from(STRANGER, http).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), expect, "{request:?}");
+    }
     target.daemon.stop().unwrap();
 }
 
@@ -447,4 +463,99 @@ async fn who_asks_much_waits_behind_itself() {
     assert_eq!(count((429, true)) + count((422, false)), 40, "{statuses:?}");
     target.is_healthy("all of it").await;
     target.daemon.stop().unwrap();
+}
+
+/// Pushes as somebody else than the attacker; returns the status, and how long the answer took.
+async fn pushed(installation: &Installation) -> (u16, Duration) {
+    let started = Instant::now();
+    let body = b"{\"id\": \"n1\", \"laeq\": 41.5}".to_vec();
+    let push = installation.push("open", body, &[]);
+    let answer = tokio::time::timeout(Duration::from_secs(10), push).await;
+    (answer.expect("an answer").unwrap().0, started.elapsed())
+}
+
+/// Returns an installation whose listener of pushes has limits that are soon reached, and a source without a token.
+async fn pushes_under_attack() -> (Installation, Daemon) {
+    let anybody = SOURCES.replace("\"open\"", "\"anybody\"");
+    let (_, anybody) = anybody.split_once("id = \"anybody\"").unwrap();
+    let anybody = anybody.replace("token = { env = \"MEETNET_TEST_TOKEN\" }\n", "");
+    let sources = format!("{SOURCES}\n[[source]]\nid = \"anybody\"{anybody}");
+    let installation = Installation::new("", &sources).unwrap();
+    let path = installation.folder().join("meetnet.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let limits = "[ingest_http]\nheader_time_max = \"2s\"\nconnections_max = 200\nconnections_per_client_max = 100\n\
+                  requests_max = 40\nrequests_per_client_max = 10\n";
+    std::fs::write(&path, text.replacen("[ingest_http]\n", limits, 1)).unwrap();
+    let daemon = installation.start().await.unwrap();
+    (installation, daemon)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_open_connections_do_not_stop_pushes() {
+    let (installation, daemon) = pushes_under_attack().await;
+    let address = installation.ingest_http();
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        // What the listener does not take at once, it refuses.
+        if let Ok(mut stream) = connect_from(STRANGER, address).await {
+            let _ = stream.write_all(b"P").await;
+            held.push(stream);
+        }
+    }
+    assert!(held.len() > 200, "{}", held.len());
+    let (status, took) = pushed(&installation).await;
+    assert_eq!(status, 204);
+    assert!(took < HEALTHY_MAX, "{took:?}");
+    // Nor does anybody keep a place without a request.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for stream in &mut held {
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(2), stream.read_to_end(&mut rest));
+        assert!(read.await.is_ok(), "it is over");
+    }
+    assert_eq!(pushed(&installation).await.0, 204);
+    daemon.stop().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_come_do_not_stop_pushes() {
+    let (installation, daemon) = pushes_under_attack().await;
+    let address = installation.ingest_http();
+    for (path, held_answer) in [
+        // Anybody may push there: the slow ones of one client wait for their bodies, and no more of them than its share.
+        ("/ingest/v1/anybody", None),
+        // Nobody takes these, whatever their bodies are.
+        ("/data/report/", Some("HTTP/1.1 404")),
+        ("/ingest/v1/open", Some("HTTP/1.1 401")),
+    ] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+        let mut held = Vec::new();
+        for _ in 0..48 {
+            let mut stream = connect_from(STRANGER, address).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            held.push(stream);
+        }
+        let (status, took) = pushed(&installation).await;
+        assert_eq!(status, 204, "{path}");
+        assert!(took < HEALTHY_MAX, "{path}: {took:?}");
+        // A body of which nothing comes has ten seconds, and what is refused at once does not even have those.
+        let time = if held_answer.is_some() { 3 } else { 20 };
+        let mut answers = Vec::new();
+        for stream in &mut held {
+            let mut answer = [0; 12];
+            let read = stream.read_exact(&mut answer);
+            let read = tokio::time::timeout(Duration::from_secs(time), read).await;
+            read.expect("an end in time").unwrap();
+            answers.push(String::from_utf8_lossy(&answer).into_owned());
+        }
+        match held_answer {
+            Some(expect) => assert!(answers.iter().all(|answer| answer == expect), "{answers:?}"),
+            None => {
+                let slow = answers.iter().filter(|answer| *answer == "HTTP/1.1 408");
+                let refused = answers.iter().filter(|answer| *answer == "HTTP/1.1 429");
+                assert_eq!((slow.count(), refused.count()), (10, 38), "{answers:?}");
+            }
+        }
+    }
+    daemon.stop().unwrap();
 }

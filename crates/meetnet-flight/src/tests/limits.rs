@@ -1,6 +1,7 @@
 //! Limits: of rows, of messages, of connections, of time.
 
 use arrow::datatypes::Int64Type;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::*;
@@ -124,6 +125,9 @@ async fn what_is_kept_of_a_statement_counts_beside_its_text() {
     check_status(&wrong, Code::NotFound, "prepare it again");
 }
 
+/// What every client of HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 #[tokio::test]
 async fn connections_that_say_nothing_give_their_place_back() {
     let limits = FlightLimits {
@@ -136,13 +140,23 @@ async fn connections_that_say_nothing_give_their_place_back() {
         ..FlightOptions::default()
     })
     .await;
-    let silent = TcpStream::connect(address).await.expect("a connection");
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let mut client = timeout(PATIENCE, client(address)).await.expect("its turn");
-    let rows = timeout(PATIENCE, queried(&mut client, "SELECT 1 AS one")).await;
-    let rows = rows.expect("its turn").expect("rows");
-    assert_eq!(shown(&rows), ["1"]);
-    drop(silent);
+    let settings = [PREFACE, [0_u8, 0, 0, 4, 0, 0, 0, 0, 0].as_slice()].concat();
+    // A byte is no call, nor is all that HTTP/2 says before one.
+    for sent in [
+        b"".as_slice(),
+        b"P".as_slice(),
+        PREFACE,
+        settings.as_slice(),
+    ] {
+        let mut silent = TcpStream::connect(address).await.expect("a connection");
+        silent.write_all(sent).await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut client = timeout(PATIENCE, client(address)).await.expect("its turn");
+        let rows = timeout(PATIENCE, queried(&mut client, "SELECT 1 AS one")).await;
+        let rows = rows.expect("its turn").expect("rows");
+        assert_eq!(shown(&rows), ["1"], "{sent:?}");
+        drop(silent);
+    }
 }
 
 #[tokio::test]

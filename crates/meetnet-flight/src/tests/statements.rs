@@ -441,3 +441,20 @@ async fn who_may_not_come_in_is_told_so_at_every_call() {
         "log in again",
     );
 }
+
+#[tokio::test]
+async fn what_is_no_message_is_the_fault_of_its_client() {
+    let mut client = default_client().await;
+    let inner = arrow_flight::sql::Any {
+        type_url: "type.googleapis.com/arrow.flight.protocol.sql.TicketStatementQuery".to_owned(),
+        value: vec![0xff_u8].into(),
+    };
+    for ticket in [vec![0xff_u8], inner.encode_to_vec()] {
+        let wrong = status(client.do_get(Ticket::new(ticket)).await);
+        check_status(
+            &wrong,
+            Code::InvalidArgument,
+            "the ticket is no message of Flight SQL",
+        );
+    }
+}

@@ -3,16 +3,22 @@
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt;
+use tokio::time::{Instant, timeout_at};
 
 use super::limits::PushLimits;
 
 #[cfg(test)]
 mod tests;
+
+/// How long a body may take before its rate counts: a radio that wakes up, a packet that is sent again, and once more.
+/// Small devices begin with three seconds, and wait twice as long each time.
+const SLOW_START: Duration = Duration::from_secs(10);
 
 /// Why a body was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +124,15 @@ pub(super) fn encoding_of(headers: &HeaderMap) -> Result<Encoding, BodyError> {
     Ok(found)
 }
 
+/// Returns how long a body may have taken of which so many bytes have come, until the next ones do.
+fn time_for(bytes: usize, limits: &PushLimits) -> Duration {
+    let rate = limits.body_bytes_per_second_min.max(1);
+    let seconds = u64::try_from(bytes / rate).unwrap_or(u64::MAX);
+    SLOW_START
+        .saturating_add(Duration::from_secs(seconds))
+        .min(limits.body_wait)
+}
+
 /// Reads and inflates a body.
 pub(super) async fn read(
     headers: &HeaderMap,
@@ -137,22 +152,22 @@ pub(super) async fn read(
     if declared.is_some_and(|bytes: usize| bytes > limits.body_bytes_max) {
         return Err(too_large);
     }
-    let collect = async {
-        let mut collected = Vec::with_capacity(declared.unwrap_or(0));
-        let mut chunks = body.into_data_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| BodyError::Broken)?;
-            if collected.len() + chunk.len() > limits.body_bytes_max {
-                return Err(too_large);
-            }
-            share.grow(chunk.len())?;
-            collected.extend_from_slice(&chunk);
+    let begun = Instant::now();
+    let mut collected = Vec::with_capacity(declared.unwrap_or(0));
+    let mut chunks = body.into_data_stream();
+    loop {
+        // What has come is taken first, however late it is looked at: only who sends slowly is too slow.
+        let next = timeout_at(begun + time_for(collected.len(), limits), chunks.next());
+        let Some(chunk) = next.await.map_err(|_| BodyError::TooSlow)? else {
+            break;
+        };
+        let chunk = chunk.map_err(|_| BodyError::Broken)?;
+        if collected.len() + chunk.len() > limits.body_bytes_max {
+            return Err(too_large);
         }
-        Ok(collected)
-    };
-    let collected = tokio::time::timeout(limits.body_wait, collect)
-        .await
-        .map_err(|_| BodyError::TooSlow)??;
+        share.grow(chunk.len())?;
+        collected.extend_from_slice(&chunk);
+    }
     match encoding {
         Encoding::Identity => Ok(collected),
         Encoding::Gzip => inflate(&collected, limits.inflated_bytes_max, share),

@@ -7,6 +7,7 @@
 //! It knows no source and no credential, reads no body, and stores nothing.
 
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -16,10 +17,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
-use super::listener::serve;
+use super::listener::HttpServer;
 
 #[cfg(test)]
 mod tests;
+
+/// How long requests may take that have begun when it ends: they are answered at once, and what is longer on its way is
+/// only the head.
+const END_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// A push listener that takes nothing yet.
 #[derive(Debug)]
@@ -31,16 +36,16 @@ pub struct EarlyPush {
 }
 
 impl EarlyPush {
-    /// Answers every request with 503 from now on, over at most `connections_max` connections.
+    /// Answers every request with 503 from now on.
     ///
     /// # Errors
     /// Where the system gives no second handle on the socket.
-    pub fn start(listener: TcpListener, connections_max: usize) -> io::Result<Self> {
+    pub fn start(listener: TcpListener, server: &HttpServer) -> io::Result<Self> {
         let listener = listener.into_std()?;
         let served = TcpListener::from_std(listener.try_clone()?)?;
         let stop = CancellationToken::new();
         let router = Router::new().fallback(not_yet);
-        let serving = tokio::spawn(serve(served, router, connections_max, stop.clone()));
+        let serving = tokio::spawn(server.serve(served, router, stop.clone()));
         Ok(Self {
             listener,
             serving,
@@ -49,20 +54,25 @@ impl EarlyPush {
     }
 
     /// Stops to take connections, and returns the listener: whoever serves it next meets every connection that comes from
-    /// here on. Requests that have begun are answered as before.
+    /// here on. Requests whose heads have come are answered as before; those that are still on their way are cut off.
     ///
     /// # Errors
     /// Where the system does not give the socket back.
     pub async fn end(self) -> io::Result<TcpListener> {
         let Self {
             listener,
-            serving,
+            mut serving,
             stop,
         } = self;
         stop.cancel();
-        // Nobody waits for connections that a sender holds open: they are tasks of their own, and end by themselves.
-        serving.abort();
-        drop(serving.await);
+        // Nobody waits for connections that a sender holds open.
+        if tokio::time::timeout(END_TIME_MAX, &mut serving)
+            .await
+            .is_err()
+        {
+            serving.abort();
+            drop(serving.await);
+        }
         TcpListener::from_std(listener)
     }
 }

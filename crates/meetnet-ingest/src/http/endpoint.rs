@@ -5,9 +5,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use meetnet_lake::journal::{AppendError, NewEnvelope};
 use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::network::{ClientAddress, ClientCounts};
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::WireFormat;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -47,6 +49,8 @@ pub(super) struct Inner {
     pub(super) intake: Intake,
     pub(super) outcomes: OutcomeRegistry,
     pub(super) requests: Semaphore,
+    /// Bodies that are on their way, of each client: who sends slowly has no more places than its share.
+    pub(super) arriving: ClientCounts,
     pub(super) memory: BodyMemory,
     /// For hardware ids that must not be journalled, because they are credentials too.
     pub(super) key: PrivacyKey,
@@ -181,14 +185,48 @@ impl Inner {
         self.statuses.note_unclaimed(path, reason);
     }
 
+    /// Refuses before the body is read what no source takes, whatever is in it: none has the format or the path, or the
+    /// credential of the head opens none of those that have. Without a credential it may be in the body.
+    pub(super) fn expects(
+        &self,
+        wanted: Wanted<'_>,
+        credential: Option<&str>,
+    ) -> Result<(), Answer> {
+        let endpoints = self.endpoints();
+        let mut candidates = endpoints
+            .values()
+            .filter(|source| source.is_wanted(wanted))
+            .peekable();
+        if candidates.peek().is_none() {
+            return Err(match wanted {
+                Wanted::Format(format) => Answer::NoSourceOfFormat(format.as_str()),
+                Wanted::Source(_) | Wanted::OwnPath(_) => Answer::UnknownSource,
+            });
+        }
+        if credential.is_none() || candidates.any(|source| source.takes(credential)) {
+            Ok(())
+        } else {
+            Err(Answer::Unauthorised)
+        }
+    }
+
     /// Reads and inflates a body; its memory is given back with the share.
     pub(super) async fn read_body(
         &self,
-        headers: &HeaderMap,
+        parts: &Parts,
         body: axum::body::Body,
     ) -> Result<(Vec<u8>, Share), Answer> {
+        let address = parts.extensions.get::<ClientAddress>();
+        let address = address.and_then(|address| address.0);
+        let Some(_arriving) = self.arriving.enter(address) else {
+            return Err(Answer::Busy {
+                retry_after_s: 1,
+                detail: "more bodies are on their way from your network than one client may have at a time \
+                         (requests_per_client_max)",
+            });
+        };
         let mut share = self.memory.share(self.limits.bodies_bytes_max);
-        let payload = body::read(headers, body, &self.limits, &mut share)
+        let payload = body::read(&parts.headers, body, &self.limits, &mut share)
             .await
             .map_err(Answer::Body)?;
         Ok((payload, share))
@@ -302,7 +340,17 @@ impl Endpoint {
         })
     }
 
-    fn takes(&self, token: Option<&str>) -> bool {
+    /// Returns whether a request may be for this source, by its path alone.
+    fn is_wanted(&self, wanted: Wanted<'_>) -> bool {
+        match wanted {
+            Wanted::Source(id) => self.id.as_str() == id,
+            Wanted::OwnPath(path) => self.own_path.as_deref() == Some(path),
+            Wanted::Format(format) => self.format == format,
+        }
+    }
+
+    /// Returns whether a credential opens the source.
+    pub(super) fn takes(&self, token: Option<&str>) -> bool {
         let Some(tokens) = &self.tokens else {
             return true;
         };

@@ -76,15 +76,18 @@ async fn ping() -> Response {
 async fn query(State(state): State<PushState>, request: Request<Body>) -> Response {
     let inner = &state.inner;
     let (parts, body) = request.into_parts();
+    let query = Fields::split(parts.uri.query().unwrap_or(""), &SECRETS);
+    let credential = Version::One.credential(&parts.headers, &query);
+    let wanted = Wanted::Format(WireFormat::Influx);
     let received = async {
+        inner.expects(wanted, credential.as_deref())?;
         let _place = inner.place()?;
-        inner.read_body(&parts.headers, body).await
+        inner.read_body(&parts, body).await
     };
     let (body, _share) = match received.await {
         Ok(received) => received,
         Err(refusal) => return Version::One.reply(refusal, &[]),
     };
-    let query = Fields::split(parts.uri.query().unwrap_or(""), &SECRETS);
     let form = Fields::split(&String::from_utf8_lossy(&body), &SECRETS);
     let statement = form.field("q").or_else(|| query.field("q"));
     let Some(name) = statement.as_deref().and_then(created_database) else {
@@ -92,8 +95,6 @@ async fn query(State(state): State<PushState>, request: Request<Body>) -> Respon
             "error parsing query: only CREATE DATABASE is known here; rows are asked for by SQL";
         return Version::One.error(StatusCode::BAD_REQUEST, message);
     };
-    let credential = Version::One.credential(&parts.headers, &query);
-    let wanted = Wanted::Format(WireFormat::Influx);
     match inner.choose(wanted, Some(&name), credential.as_deref()) {
         Ok(_) => Json(json!({ "results": [{ "statement_id": 0 }] })).into_response(),
         Err(refusal) => Version::One.reply(refusal, &[]),
@@ -145,7 +146,7 @@ async fn take(inner: &Inner, version: Version, request: Request<Body>) -> Respon
     let taken = async {
         let _place = inner.place()?;
         endpoint.admit(credential.as_deref())?;
-        let (read, share) = inner.read_body(&parts.headers, body).await?;
+        let (read, share) = inner.read_body(&parts, body).await?;
         (payload, _share) = (read, Some(share));
         if payload.trim_ascii().is_empty() {
             // Nothing to store, and nothing wrong: InfluxDB says the same.

@@ -19,10 +19,12 @@ pub struct PushLimits {
     pub bodies_bytes_max: usize,
     /// Most requests at a time; more get 429.
     pub requests_max: usize,
-    /// Most open connections; more wait unaccepted.
-    pub connections_max: usize,
+    /// Most of them of one client whose bodies are still on their way; more get 429.
+    pub requests_per_client_max: usize,
     /// Longest time for a body to arrive; then 408.
     pub body_wait: Duration,
+    /// Least rate at which a body must arrive, behind its first seconds; then 408 as well.
+    pub body_bytes_per_second_min: usize,
     /// Longest wait for the sync; then 503, nothing acknowledged.
     pub sync_wait: Duration,
     /// Longest wait for the decode; then 204 with `Meetnet-Pending: true`.
@@ -36,8 +38,9 @@ impl Default for PushLimits {
             inflated_bytes_max: 8 * 1024 * 1024,
             bodies_bytes_max: 64 * 1024 * 1024,
             requests_max: 256,
-            connections_max: 1_024,
+            requests_per_client_max: 64,
             body_wait: Duration::from_secs(30),
+            body_bytes_per_second_min: 1024,
             sync_wait: Duration::from_secs(30),
             outcome_wait: Duration::from_secs(10),
         }

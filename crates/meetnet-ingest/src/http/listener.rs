@@ -1,108 +1,50 @@
-//! The push listener: a bounded number of connections, and a graceful end.
+//! What serves the push listener: the HTTP server of the program, which bounds connections, heads and idle time for readers
+//! as well. This crate knows how a push is answered, and leaves the connections to it.
 
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Serves `router` until `shutdown` is cancelled; requests that have begun are answered.
+/// A listener that is being served.
+type Serving = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+/// Serves a router on a listener until a token is cancelled and requests that have begun are answered; cheap to clone.
 ///
-/// # Errors
-/// The listener's error, if it fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    connections_max: usize,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    let listener = BoundedListener {
-        inner: listener,
-        places: Arc::new(Semaphore::new(connections_max)),
-    };
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
-}
+/// It notes a `ClientAddress` among the extensions of each request: requests without one are one client's.
+#[derive(Clone)]
+pub struct HttpServer(Arc<dyn Fn(TcpListener, Router, CancellationToken) -> Serving + Send + Sync>);
 
-/// Accepts only while there is a place: more connections wait in the system's backlog.
-struct BoundedListener {
-    inner: TcpListener,
-    places: Arc<Semaphore>,
-}
-
-/// A connection and the place it takes.
-struct PlacedStream {
-    inner: TcpStream,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Listener for BoundedListener {
-    type Io = PlacedStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (PlacedStream, SocketAddr) {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        let place = place.expect("this semaphore is never closed");
-        // axum's own listener waits out exhausted file descriptors.
-        let (inner, address) = Listener::accept(&mut self.inner).await;
-        (
-            PlacedStream {
-                inner,
-                _place: place,
-            },
-            address,
-        )
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpServer").finish_non_exhaustive()
     }
 }
 
-impl AsyncRead for PlacedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for PlacedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+impl HttpServer {
+    /// Serves as `serve` does. It returns an error where the listener fails for good.
+    pub fn new<S, F>(serve: S) -> Self
+    where
+        S: Fn(TcpListener, Router, CancellationToken) -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let boxed = move |listener: TcpListener,
+                          router: Router,
+                          stop: CancellationToken|
+              -> Serving { Box::pin(serve(listener, router, stop)) };
+        Self(Arc::new(boxed))
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+    pub(crate) fn serve(
+        &self,
+        listener: TcpListener,
+        router: Router,
+        stop: CancellationToken,
+    ) -> Serving {
+        (self.0)(listener, router, stop)
     }
 }

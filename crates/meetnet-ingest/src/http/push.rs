@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Request, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use meetnet_model::ids::SourceId;
+use meetnet_model::network::ClientCounts;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::{SourceKind, WireFormat};
 use tokio::sync::Semaphore;
@@ -70,6 +71,7 @@ impl PushState {
         };
         let endpoints: Endpoints = sources.into_iter().map(endpoint).collect();
         let requests = Semaphore::new(limits.requests_max);
+        let arriving = ClientCounts::new(limits.requests_per_client_max);
         let memory = BodyMemory::default();
         Self {
             inner: Arc::new(Inner {
@@ -80,15 +82,11 @@ impl PushState {
                 intake,
                 outcomes,
                 requests,
+                arriving,
                 memory,
                 key,
             }),
         }
-    }
-
-    /// Returns the limits, for [`serve`](super::serve).
-    pub fn limits(&self) -> PushLimits {
-        self.inner.limits
     }
 
     /// Marks every source as listening: pages and `/readyz` show it.
@@ -232,7 +230,7 @@ impl Inner {
             if early {
                 endpoint.admit(token.as_deref())?;
             }
-            let (mut bytes, _share) = self.read_body(&parts.headers, body).await?;
+            let (mut bytes, _share) = self.read_body(&parts, body).await?;
             let mut fields = Fields::default();
             if form && let Ok(text) = std::str::from_utf8(&bytes) {
                 fields = Fields::split(text, &[TOKEN]);

@@ -137,18 +137,19 @@ async fn take(
     inner: &Inner,
     request: Request<Body>,
 ) -> Result<(Vec<u8>, Sequence, Answer), Answer> {
-    let (Parts { uri, headers, .. }, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
+    let Parts { uri, headers, .. } = &parts;
     let query = Fields::split(uri.query().unwrap_or(""), &[TOKEN]);
     let token =
-        credentials::from_headers(&headers).or_else(|| query.secret(TOKEN).map(str::to_owned));
+        credentials::from_headers(headers).or_else(|| query.secret(TOKEN).map(str::to_owned));
     let wanted = Wanted::Format(WireFormat::SensorThings);
     let endpoint = inner.claim(wanted, None, token.as_deref(), uri.path())?;
     let mut journalled = None;
     let taken = async {
         let _place = inner.place()?;
         endpoint.admit(token.as_deref())?;
-        let (payload, _share) = inner.read_body(&headers, body).await?;
-        let mut meta = journalled_headers(&headers);
+        let (payload, _share) = inner.read_body(&parts, body).await?;
+        let mut meta = journalled_headers(headers);
         if !query.rest.is_empty() {
             meta.push(("query", query.rest.as_str()));
         }

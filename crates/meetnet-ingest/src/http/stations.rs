@@ -150,10 +150,25 @@ async fn report(
     format: WireFormat,
     request: Request<Body>,
 ) -> Answer {
+    let carries = carries_something(&request);
     let (parts, body) = request.into_parts();
     let Some(secrets) = secrets(format) else {
         return Answer::UnknownSource;
     };
+    let path = parts.uri.path();
+    let early = credentials::from_headers(&parts.headers);
+    if let Err(refusal) = inner.expects(wanted, early.as_deref()) {
+        // What a source turns away that is known by its path is counted there.
+        if matches!(wanted, Wanted::OwnPath(_))
+            && let Ok(endpoint) = inner.choose(wanted, None, None)
+        {
+            return endpoint.settle(Err(refusal));
+        }
+        if carries {
+            inner.unclaimed(wanted, &refusal, path);
+        }
+        return refusal;
+    }
     let received = async {
         let place = inner.place()?;
         let (form, share) = form(inner, &parts, body, secrets).await?;
@@ -168,7 +183,6 @@ async fn report(
     let name = (format == WireFormat::Wunderground)
         .then(|| form.first_field("id"))
         .flatten();
-    let path = parts.uri.path();
     match inner.claim(wanted, name.as_deref(), credential.as_deref(), path) {
         Ok(endpoint) => {
             let taken = journal(inner, &endpoint, path, credential, &form);
@@ -189,6 +203,10 @@ pub(super) async fn take(
 ) -> Answer {
     let taken = async {
         let _place = inner.place()?;
+        // A credential in the head is the one that counts.
+        if token.is_some() && !endpoint.takes(token.as_deref()) {
+            return Err(Answer::Unauthorised);
+        }
         let (form, _share) = form(inner, &parts, body, secrets).await?;
         let credential = token.or_else(|| credential(&parts, &form, secrets));
         journal(inner, endpoint, &endpoint.path, credential, &form).await
@@ -203,7 +221,7 @@ async fn form(
     body: Body,
     secrets: &[&str],
 ) -> Result<(Fields, super::body::Share), Answer> {
-    let (payload, share) = inner.read_body(&parts.headers, body).await?;
+    let (payload, share) = inner.read_body(parts, body).await?;
     let text = String::from_utf8_lossy(&payload);
     let text = text.trim();
     let encoded = if text.is_empty() {

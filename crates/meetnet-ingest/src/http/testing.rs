@@ -4,16 +4,21 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::middleware::map_request;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use meetnet_model::ids::{Sequence, SourceId};
+use meetnet_model::network::ClientAddress;
 use meetnet_model::privacy::PrivacyKey;
 use meetnet_model::source::WireFormat;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{PushLimits, PushSource, PushState, push_router, serve};
+use super::{HttpServer, PushLimits, PushSource, PushState, push_router};
 use crate::intake::memory::MemorySink;
 use crate::outcomes::{Outcome, OutcomeRegistry};
 use crate::status::Statuses;
@@ -55,6 +60,25 @@ pub(super) async fn serving(sources: Vec<PushSource>) -> Server {
     server(sources, true, limits(), 10).await
 }
 
+/// Serves without any limit. Who says so in a header is another client.
+pub(super) fn plain_server() -> HttpServer {
+    HttpServer::new(
+        |listener: TcpListener, router: Router, stop: CancellationToken| async move {
+            let router = router.layer(map_request(named_client));
+            axum::serve(listener, router)
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await
+        },
+    )
+}
+
+async fn named_client(mut request: Request<Body>) -> Request<Body> {
+    let named = request.headers().get("x-test-client");
+    let address = named.map(|name| name.to_str().unwrap().parse().unwrap());
+    request.extensions_mut().insert(ClientAddress(address));
+    request
+}
+
 pub(super) async fn server(
     sources: Vec<PushSource>,
     auto_sync: bool,
@@ -69,12 +93,8 @@ pub(super) async fn server(
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     state.listening();
-    tokio::spawn(serve(
-        listener,
-        push_router(state.clone()),
-        limits.connections_max,
-        shutdown.clone(),
-    ));
+    let router = push_router(state.clone());
+    tokio::spawn(plain_server().serve(listener, router, shutdown.clone()));
     Server {
         address,
         sink,
@@ -117,6 +137,13 @@ impl Server {
             head.push_str("\r\n");
         }
         self.send(format!("{head}\r\n").as_bytes(), body).await
+    }
+
+    /// Opens a connection, sends what may be part of a request, and keeps it open.
+    pub(super) async fn open(&self, sent: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        stream
     }
 
     /// Sends a request byte by byte as a device writes it, and ends the connection.

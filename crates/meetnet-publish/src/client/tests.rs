@@ -59,7 +59,8 @@ fn only_a_trusted_proxy_says_whose_request_it_is() {
             let value = HeaderValue::from_bytes(line.as_bytes()).expect("a header");
             headers.append("x-forwarded-for", value);
         }
-        let client = settings.client(Some(ip(peer)), &headers);
+        let address = settings.address(ip(peer), &headers);
+        let client = settings.client(address, &headers);
         client.expect("a client").identity()
     };
     for (peer, lines, expected) in [

@@ -9,6 +9,7 @@ fn heat(after: Vec<PageValue>) -> (Cursor, std::sync::Arc<DatasetDeclaration>) {
     let cursor = Cursor {
         as_of: fixture::NOW,
         after,
+        order: None,
     };
     (cursor, declaration)
 }
@@ -23,7 +24,13 @@ fn a_cursor_comes_back_as_it_was() {
     let (cursor, declaration) = heat(key);
     let text = cursor.to_text();
     assert!(text.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
-    assert_eq!(Cursor::read(&text, &declaration), Ok(cursor));
+    assert_eq!(Cursor::read(&text, &declaration).as_ref(), Ok(&cursor));
+    let ordered = Cursor {
+        order: Some("-time".to_owned()),
+        ..cursor
+    };
+    let text = ordered.to_text();
+    assert_eq!(Cursor::read(&text, &declaration), Ok(ordered));
 }
 
 #[test]
@@ -43,6 +50,7 @@ fn anything_else_is_refused() {
         hex("[1.5,\"a\",\"b\",3]"),
         hex("[\"1\",\"a\",\"b\",3]"),
         hex("[1,\"a\",\"b\",3,4]"),
+        hex("[1,\"a\",\"b\",3,\"-time\",4]"),
         hex("{}"),
     ] {
         assert!(Cursor::read(&text, &declaration).is_err(), "{text}");

@@ -69,6 +69,9 @@ async fn figures_are_of_public_datasets_that_sources_fill() {
     let json = answer.json();
     assert_eq!(json["dataset"], "heat");
     assert_eq!(json["licence"], "CC0-1.0");
+    for header in ["meetnet-through", "meetnet-stable-time"] {
+        assert_ne!(answer.header(header), "", "{header}");
+    }
     assert_eq!(json["days"], serde_json::json!([]));
     assert!(json["all"].is_null());
     assert_eq!(json["links"]["figures"], "/api/v1/datasets/data_quality");

@@ -244,6 +244,37 @@ async fn a_download_goes_on_where_it_broke_off() {
 }
 
 #[tokio::test]
+async fn nothing_but_the_content_that_is_wanted_is_sent() {
+    let lake = Lake::new();
+    let tag = format!("\"{}\"", sha256(&lake.content));
+    let (weak, listed) = (format!("W/{tag}"), format!("\"other\", {tag}"));
+    for (wanted, status) in [
+        (tag.as_str(), 200),
+        ("*", 200),
+        (listed.as_str(), 200),
+        ("\"other\"", 412),
+        (weak.as_str(), 412),
+    ] {
+        let answer = lake.file(NAME, &[("if-match", wanted)]).await;
+        assert_eq!(answer.status.as_u16(), status, "{wanted}");
+    }
+    let both = [("if-match", "\"other\""), ("if-none-match", tag.as_str())];
+    let refused = lake.file(NAME, &both).await;
+    assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(refused.json()["type"], "/problems/precondition-failed");
+}
+
+#[tokio::test]
+async fn only_get_has_ranges() {
+    let lake = Lake::new();
+    let path = format!("/files/heat/{FOLDER}/{NAME}");
+    let request = fixture::request("HEAD", &path, &[("range", "bytes=0-3")], Body::empty());
+    let answer = fixture::send(lake.router.clone(), request).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("content-length"), "2400000");
+}
+
+#[tokio::test]
 async fn a_replaced_file_is_there_until_it_is_removed() {
     let lake = Lake::new();
     for _ in 0..2 {
@@ -322,6 +353,10 @@ fn ranges() {
         ("bytes=2-", 10, Wanted::Part(2, 10)),
         ("bytes=2-99", 10, Wanted::Part(2, 10)),
         ("bytes=0-18446744073709551615", 10, Wanted::Part(0, 10)),
+        ("bytes=0-99999999999999999999", 10, Wanted::Part(0, 10)),
+        ("bytes=-99999999999999999999", 10, Wanted::Part(0, 10)),
+        ("bytes=99999999999999999999-", 10, Wanted::Nothing),
+        ("bytes=+1-+2", 10, Wanted::Whole),
         ("bytes=-3", 10, Wanted::Part(7, 10)),
         ("bytes=-30", 10, Wanted::Part(0, 10)),
         ("bytes=-0", 10, Wanted::Nothing),

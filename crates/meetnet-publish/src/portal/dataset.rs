@@ -89,7 +89,7 @@ pub(crate) async fn page(
         &reader,
         &base,
     );
-    html(language, page.render(), &headers)
+    html(language, page.render(), &headers, &state.settings)
 }
 
 /// Answers the address of a dataset's page with a slash behind it.

@@ -29,7 +29,10 @@ async fn the_language_is_the_one_asked_for_else_dutch() {
             "{path} {accept}"
         );
         assert_eq!(answer.header("content-language"), lang);
-        assert_eq!(answer.header("vary"), "accept-language, accept-encoding");
+        assert_eq!(
+            answer.header("vary"),
+            "accept-language, accept-encoding, host"
+        );
     }
     check("/", "", "nl").await;
     check("/", "de", "nl").await;

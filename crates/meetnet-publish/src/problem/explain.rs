@@ -95,6 +95,9 @@ impl ProblemKind {
             Self::RequestTimeout => {
                 "The body has not come to its end in the time that it may take."
             }
+            Self::PreconditionFailed => {
+                "The header If-Match names another content than the file has; a file keeps its content for as long as it is there."
+            }
             Self::TooLarge => {
                 "The body of the request, or the answer to it, passes a limit of the service: the detail says which."
             }

@@ -82,6 +82,11 @@ fn dutch(kind: ProblemKind) -> [&'static str; 3] {
             "De inhoud van de vraag, of het antwoord erop, gaat voorbij een grens van de dienst: de melding noemt welke.",
             "Vraag minder tegelijk: een kortere periode, minder kolommen, een samenvatting, een LIMIT.",
         ],
+        ProblemKind::PreconditionFailed => [
+            "Het bestand heeft een andere inhoud",
+            "De header If-Match noemt een andere inhoud dan het bestand heeft; zolang een bestand er is, houdt het zijn inhoud.",
+            "Vergelijk de hash in If-Match met die in /api/v1/datasets/{id}/files, of laat de header weg.",
+        ],
         ProblemKind::RangeNotSatisfiable => [
             "Het bestand heeft die bytes niet",
             "De header Range begint voorbij de laatste byte van het bestand.",
@@ -218,6 +223,11 @@ fn french(kind: ProblemKind) -> [&'static str; 3] {
             "Une limite est dépassée",
             "Le corps de la demande, ou la réponse, dépasse une limite du service : le message dit laquelle.",
             "Demandez moins à la fois : une période plus courte, moins de colonnes, un agrégat, un LIMIT.",
+        ],
+        ProblemKind::PreconditionFailed => [
+            "Le fichier a un autre contenu",
+            "L’en-tête If-Match nomme un autre contenu que celui du fichier ; un fichier garde son contenu tant qu’il existe.",
+            "Comparez l’empreinte dans If-Match avec celle de /api/v1/datasets/{id}/files, ou omettez l’en-tête.",
         ],
         ProblemKind::RangeNotSatisfiable => [
             "Le fichier n’a pas ces octets",

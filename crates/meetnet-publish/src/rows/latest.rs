@@ -8,7 +8,7 @@ use meetnet_query::Format;
 
 use super::{RowsParameters, add_place, bad, public_table, send};
 use crate::client::OfClient;
-use crate::parameters::{InPath, choose_format};
+use crate::parameters::{InPath, choose_format, form};
 use crate::problem::Problem;
 
 /// Answers `GET` and `HEAD`.
@@ -21,7 +21,7 @@ pub(crate) async fn get(
     let snapshot = state.query.snapshot().load_full();
     let table = public_table(&snapshot, &id)?;
     let query = query.unwrap_or_default();
-    for (name, _) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, _) in form(query.as_bytes())? {
         let is_taken = matches!(&*name, "fields" | "format" | "download");
         if super::PARAMETERS.contains(&&*name) && !is_taken {
             return Err(bad(format!(

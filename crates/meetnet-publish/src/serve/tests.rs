@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use axum::Extension;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -27,6 +28,15 @@ async fn exchange(address: SocketAddr, request: &str) -> String {
         .write_all(request.as_bytes())
         .await
         .expect("the server reads");
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    answer
+}
+
+/// As [`exchange`], with who may be closed before anything was sent.
+async fn exchange_or_end(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("a listener");
+    let _ = stream.write_all(REQUEST.as_bytes()).await;
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer).await;
     answer
@@ -163,15 +173,57 @@ async fn a_client_with_too_many_connections_is_told_so() {
         assert!(std::time::Instant::now() < deadline, "a place is free");
     }
 
+    let untold = ServeLimits {
+        are_refused_told: false,
+        ..limits
+    };
+    let (address, _stop, _server) = start(router.clone(), untold).await;
+    let open = async || TcpStream::connect(address).await.expect("a listener");
+    let _held = (open().await, open().await);
+    assert_eq!(exchange_or_end(address).await, "");
+
     // A proxy has the connections of all its clients.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let proxies = vec!["127.0.0.0/8".parse().expect("a range")];
+    let clients = ClientSettings {
+        proxies: vec!["127.0.0.0/8".parse().expect("a range")],
+        ..ClientSettings::default()
+    };
     let never = std::future::pending();
-    tokio::spawn(serve_behind(listener, router, limits, proxies, never));
+    tokio::spawn(serve_behind(listener, router, limits, clients, never));
     let open = async || TcpStream::connect(address).await.expect("a listener");
     let _held = (open().await, open().await, open().await);
     assert!(exchange(address, REQUEST).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_request_says_whose_it_is_behind_a_proxy_as_well() {
+    let whose =
+        |Extension(address): Extension<ClientAddress>| async move { format!("{address:?}") };
+    let router = Router::new().route("/", get(whose));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let clients = ClientSettings {
+        proxies: vec!["127.0.0.1".parse().expect("a range")],
+        header: Some(axum::http::HeaderName::from_static("x-forwarded-for")),
+        ..ClientSettings::default()
+    };
+    let limits = ServeLimits::default();
+    let never = std::future::pending();
+    tokio::spawn(serve_behind(listener, router, limits, clients, never));
+    for (header, expect) in [
+        ("", "ClientAddress(Some(127.0.0.1))"),
+        (
+            "X-Forwarded-For: 192.0.2.7\r\n",
+            "ClientAddress(Some(192.0.2.7))",
+        ),
+        ("X-Forwarded-For: somebody\r\n", "ClientAddress(None)"),
+    ] {
+        let request =
+            format!("GET / HTTP/1.1\r\nHost: localhost\r\n{header}Connection: close\r\n\r\n");
+        let answer = exchange(address, &request).await;
+        assert!(answer.ends_with(expect), "{header}: {answer}");
+    }
 }
 
 #[tokio::test]

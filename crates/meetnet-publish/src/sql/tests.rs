@@ -466,6 +466,21 @@ async fn wrong_requests_say_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_compressed_body_is_refused_as_such() {
+    for (coding, status) in [("gzip", 415), ("br", 415), ("identity", 200)] {
+        let headers = [
+            ("content-type", "application/sql"),
+            ("content-encoding", coding),
+        ];
+        let request = request("POST", "/api/v1/sql", &headers, "SELECT 1".into());
+        let answer = fixture::send(fixture::router(), request).await;
+        assert_eq!(answer.status.as_u16(), status, "{coding}");
+        let told = answer.body.contains("without Content-Encoding");
+        assert_eq!(told, status == 415, "{}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_never_ends_is_given_up() {
     let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
     let answer = post("text/plain", body).await;

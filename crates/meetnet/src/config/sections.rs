@@ -23,6 +23,9 @@ use super::{
     LogConfig, LogFormat, check, clients, flight, http, pg, raw, s3, source,
 };
 
+/// The time of a head, and of an idle connection, of those who push: no usual interval of devices, so that none sends just
+/// when its connection is closed.
+const PUSH_HEADER_TIME: Duration = Duration::from_secs(25);
 /// Sections of this version, for messages.
 const SECTIONS: &[&str] = &[
     "lake",
@@ -343,16 +346,38 @@ fn ingest(document: &mut Document<'_>, raw: raw::IngestHttp) -> Option<IngestHtt
             body_bytes_max,
         ),
         requests_max: raw.requests_max.map_or(defaults.requests_max, usize::from),
-        connections_max: raw
-            .connections_max
-            .map_or(defaults.connections_max, usize::from),
+        requests_per_client_max: raw
+            .requests_per_client_max
+            .map_or(defaults.requests_per_client_max, usize::from),
         body_wait: duration(raw.body_wait, defaults.body_wait),
+        body_bytes_per_second_min: bytes(
+            document,
+            raw.body_bytes_per_second_min,
+            defaults.body_bytes_per_second_min,
+            1,
+        ),
         sync_wait: duration(raw.sync_wait, defaults.sync_wait),
         outcome_wait: duration(raw.outcome_wait, defaults.outcome_wait),
     };
+    let connections = with_connections(raw.connections_max);
+    let connections = ServeLimits {
+        connections_per_client_max: raw
+            .connections_per_client_max
+            .map_or(connections.connections_per_client_max, usize::from),
+        are_refused_told: false,
+        header_time_max: duration(raw.header_time_max, PUSH_HEADER_TIME),
+        ..connections
+    };
+    let clients = clients::settings(
+        document,
+        raw.trusted_proxies.as_ref(),
+        raw.client_header.as_ref(),
+    );
     Some(IngestHttpConfig {
         listen: address(document, &raw.listen)?,
         limits,
+        connections,
+        clients,
     })
 }
 

@@ -50,7 +50,7 @@ fn wanted(config: &Config, role: Role) -> u64 {
     let flight = config.flight.as_ref();
     let flight = flight.map(|flight| flight.limits.connections_max);
     let ingest = config.ingest_http.as_ref();
-    let ingest = ingest.map(|ingest| ingest.limits.connections_max);
+    let ingest = ingest.map(|ingest| ingest.connections.connections_max);
     let admin = config.admin.as_ref();
     let admin = admin.map(|admin| admin.limits.connections_max);
     let of_readers = [http, pg, flight].map(|of| of.filter(|_| role.reads()));

@@ -78,9 +78,9 @@ impl Protocols<'_> {
             drain_time_max: stop_time_max,
             ..http.limits
         };
-        let proxies = http.settings.clients.proxies.clone();
+        let clients = http.settings.clients.clone();
         let router = public_router(state);
-        let serve = serve_behind(listener, router, limits, proxies, self.stopped());
+        let serve = serve_behind(listener, router, limits, clients, self.stopped());
         servers.spawn_on(serve, answers);
         Ok(figures)
     }

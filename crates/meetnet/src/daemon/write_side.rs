@@ -31,7 +31,7 @@ use super::derive::Deriving;
 use super::retention::Retention;
 use super::session_note::SessionNote;
 use super::sources::{CURSORS_DIR, SourceParts};
-use super::{blocking, journal, licences, privacy_key, sessions, sources};
+use super::{blocking, journal, licences, privacy_key, push, sessions, sources};
 use crate::allocator;
 use crate::check;
 use crate::config::{Config, LakePlace, Secrets};
@@ -170,6 +170,7 @@ impl Opened {
             .zip(push_listener)
             .map(|(ingest, listener)| PushServer {
                 listener,
+                server: push::server(ingest, config.limits.stop_time_max),
                 state: PushState::new(
                     sources.push.clone(),
                     ingest.limits,

@@ -1,11 +1,13 @@
 use std::io::Write;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures::StreamExt;
 
-use super::{BodyError, BodyMemory, Encoding, encoding_of, read};
+use super::{BodyError, BodyMemory, Encoding, encoding_of, read, time_for};
 use crate::http::PushLimits;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -35,6 +37,43 @@ fn encodings() {
     check("br", None);
     check("gzip, gzip", None);
     check("gzip, br", None);
+}
+
+#[test]
+fn a_body_has_more_time_the_more_of_it_has_come() {
+    let limits = PushLimits {
+        body_wait: Duration::from_secs(30),
+        body_bytes_per_second_min: 1000,
+        ..PushLimits::default()
+    };
+    let check = |bytes: usize, seconds: u64| {
+        assert_eq!(
+            time_for(bytes, &limits),
+            Duration::from_secs(seconds),
+            "{bytes}"
+        );
+    };
+    check(0, 10);
+    check(999, 10);
+    check(3_000, 13);
+    check(20_000, 30);
+    check(usize::MAX, 30);
+}
+
+/// Who sends a byte now and then is not served for half a minute.
+#[tokio::test]
+async fn a_body_that_stops_is_given_up() {
+    let limits = PushLimits {
+        body_wait: Duration::from_millis(50),
+        ..PushLimits::default()
+    };
+    let memory = BodyMemory::default();
+    let mut share = memory.share(limits.bodies_bytes_max);
+    let first = futures::stream::once(async { Ok::<_, std::io::Error>("{".to_owned()) });
+    let stalled = first.chain(futures::stream::pending());
+    let body = Body::from_stream(stalled);
+    let ended = read(&headers(""), body, &limits, &mut share).await;
+    assert_eq!(ended, Err(BodyError::TooSlow));
 }
 
 #[tokio::test]

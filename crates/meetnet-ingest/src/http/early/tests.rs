@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::http::testing::plain_server;
 
 /// Pushes to a path over a connection of its own, and reads until the other side closes it.
 async fn push(address: SocketAddr, path: &str) -> String {
@@ -19,7 +20,7 @@ async fn push(address: SocketAddr, path: &str) -> String {
 async fn who_comes_early_is_asked_to_come_again_and_then_meets_the_next_listener() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let early = EarlyPush::start(listener, 4).unwrap();
+    let early = EarlyPush::start(listener, &plain_server()).unwrap();
     for path in [
         "/ingest/v1/desk",
         "/ingest/v1/desk/token",

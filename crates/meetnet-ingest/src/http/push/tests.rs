@@ -379,6 +379,42 @@ async fn too_many_requests() {
 }
 
 #[tokio::test]
+async fn who_sends_bodies_slowly_leaves_places_for_others() {
+    let patient = PushLimits {
+        requests_per_client_max: 2,
+        body_wait: Duration::from_secs(60),
+        ..limits()
+    };
+    let server = server(true, patient, 10).await;
+    let slow = b"POST /ingest/v1/open HTTP/1.1\r\nHost: meetnet\r\nX-Test-Client: 192.0.2.1\r\n\
+                 Content-Length: 5000\r\n\r\n{";
+    let mut held = vec![server.open(slow).await, server.open(slow).await];
+    let (same, other) = ("X-Test-Client: 192.0.2.200", "X-Test-Client: 198.51.100.1");
+    let post = async |client: &str| server.post("/ingest/v1/open", &[client], b"{}").await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let refused = loop {
+        let reply = post(same).await;
+        if reply.status == 429 {
+            break reply;
+        }
+        // Until the listener has read both heads.
+        assert!(tokio::time::Instant::now() < deadline, "{}", reply.status);
+    };
+    assert!(
+        refused.body.contains("requests_per_client_max"),
+        "{}",
+        refused.body
+    );
+    assert!(refused.headers.contains("retry-after: 1"));
+    assert_eq!(post(other).await.status, 204);
+    // A place is free again when its request ends.
+    held.pop();
+    while post(same).await.status != 204 {
+        assert!(tokio::time::Instant::now() < deadline);
+    }
+}
+
+#[tokio::test]
 async fn sources_are_exchanged_while_requests_come() {
     let own = |id: &str, path: &str| PushSource {
         path: Some(path.to_owned()),

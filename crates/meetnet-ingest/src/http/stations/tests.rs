@@ -1,5 +1,6 @@
 //! Requests as stations write them.
 
+use meetnet_model::ids::SourceId;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::WireFormat;
 
@@ -263,6 +264,45 @@ async fn a_path_of_its_own_and_the_general_one_keep_secrets_too() {
             .iter()
             .all(|taken| taken.meta.iter().any(|(name, _)| name == "station"))
     );
+}
+
+#[tokio::test]
+async fn what_nobody_takes_is_refused_before_its_body_is_read() {
+    let attic = PushSource {
+        path: Some("/weather/attic".to_owned()),
+        ..with_token(source("attic", WireFormat::Wunderground), "own")
+    };
+    let server = serving(vec![
+        source("json", WireFormat::Json),
+        with_token(source("roofs", WireFormat::Wunderground), "s3cret"),
+        attic,
+    ])
+    .await;
+    // Nothing follows the head, and limits of bodies would say 408.
+    let check = async |path: &str, header: &str, status: u16| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: meetnet\r\n{header}Content-Length: 1000\r\n\r\n"
+        );
+        let reply = server.send(head.as_bytes(), b"").await;
+        assert_eq!(reply.status, status, "{path} {header}");
+    };
+    let wunderground = "/weatherstation/updateweatherstation.php";
+    check("/data/report/", "", 404).await;
+    check("/query", "", 404).await;
+    check(wunderground, "Authorization: Bearer wrong\r\n", 401).await;
+    let wrong = "Authorization: Bearer wrong\r\n";
+    check("/ingest/v1/roofs", wrong, 401).await;
+    // It has a path of its own, so it is known which source turned it away.
+    check("/weather/attic", wrong, 401).await;
+    let refused = |id: &str| {
+        let status = server.statuses.read_one(&SourceId::new(id));
+        status.expect("a source").refused_total
+    };
+    assert_eq!((refused("attic"), refused("roofs")), (1, 1));
+    // The password may be in the body.
+    check(wunderground, "", 408).await;
+    check(wunderground, "Authorization: Bearer s3cret\r\n", 408).await;
+    assert_eq!(server.sink.taken(), []);
 }
 
 #[tokio::test]

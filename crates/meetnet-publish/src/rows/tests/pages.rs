@@ -39,6 +39,24 @@ async fn pages_link_to_the_next_and_keep_their_time() {
 }
 
 #[tokio::test]
+async fn a_cursor_is_good_for_the_order_that_it_was_made_for() {
+    for (order, another) in [
+        ("", "&order=-property"),
+        ("&order=-property", ""),
+        ("&order=-property", "&order=property"),
+    ] {
+        let first = ask(&format!("{HEAT}?limit=1&fields=value{order}&format=json")).await;
+        let path = next(&first);
+        assert_eq!(ask(&path).await.status, StatusCode::OK, "{path}");
+        let (_, cursor) = path.split_once("cursor=").expect("a cursor");
+        let mixed = format!("{HEAT}?limit=1&fields=value{another}&format=json&cursor={cursor}");
+        let mixed = ask(&mixed).await;
+        assert_eq!(mixed.status, StatusCode::BAD_REQUEST, "{order} {another}");
+        assert!(mixed.body.contains("another order"), "{}", mixed.body);
+    }
+}
+
+#[tokio::test]
 async fn order_and_buckets_shape_a_page() {
     async fn check(query: &str, columns: &[&str], rows: serde_json::Value) {
         let answer = ask(&format!("{HEAT}?{query}")).await;

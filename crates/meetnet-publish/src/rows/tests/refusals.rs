@@ -115,6 +115,20 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("fields=value,value"), 400, "twice").await;
     check(&heat("fields="), 400, "names of columns").await;
     check(&heat("cursor=zz"), 400, "rel=\"next\"").await;
+    check(&heat("sensor_id=%ff"), 400, "a parameter is not UTF-8").await;
+    check(
+        &heat("sensor_id=%zz"),
+        400,
+        "`%zz` is no percent-encoded byte",
+    )
+    .await;
+    check(
+        &heat("sensor_id=a%2"),
+        400,
+        "`%2` is no percent-encoded byte",
+    )
+    .await;
+    check(&heat("%e9=a"), 400, "a parameter is not UTF-8").await;
     check(&heat("as_of=now"), 400, "as_of takes an RFC 3339 time").await;
     check(&heat("bbox=1,2,3"), 400, "west,south,east,north").await;
     check(&heat("bbox=4,51,5,50"), 400, "west,south,east,north").await;

@@ -90,6 +90,12 @@ async fn hostile_statements_are_refused_by_kind() {
         ("PREPARE p AS SELECT 1", Forbidden, "only reads"),
         ("BEGIN", BadRequest, "BEGIN"),
         ("SHOW ALL", Forbidden, "settings"),
+        ("SHOW FUNCTIONS", BadRequest, "SELECT * FROM functions"),
+        (
+            "SHOW FUNCTIONS LIKE 'time%'",
+            BadRequest,
+            "SELECT * FROM functions",
+        ),
         (
             "SHOW datafusion.execution.batch_size",
             Forbidden,

@@ -470,6 +470,17 @@ fn only_named_proxies_say_who_a_client_is() {
         &format!("{http}trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n"),
         &[],
     );
+    let ingest = "[ingest_http]\nlisten = \"127.0.0.1:81\"\n";
+    let keys = "trusted_proxies = [\"10.0.0.0/8\"]\nconnections_per_client_max = 7\nheader_time_max = \"9s\"\n";
+    let pushes = right(&format!("{ingest}{keys}"), &[]).ingest_http.unwrap();
+    assert_eq!(pushes.clients.proxies.len(), 1);
+    assert_eq!(pushes.clients.header.unwrap().as_str(), "x-forwarded-for");
+    assert_eq!(pushes.connections.connections_per_client_max, 7);
+    assert_eq!(pushes.connections.header_time_max.as_secs(), 9);
+    check(
+        &format!("{ingest}client_header = \"X-Real-Ip\"\n"),
+        "city/meetnet.toml:3: a header is believed of trusted proxies only, and there are none; add `trusted_proxies`",
+    );
     let clients = config.http.unwrap().settings.clients;
     assert_eq!(clients.proxies.len(), 2);
     assert_eq!(clients.header.unwrap().as_str(), "x-forwarded-for");
