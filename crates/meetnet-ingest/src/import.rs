@@ -10,7 +10,7 @@
 //!
 //! **Resumable.** The id of an import is a hash of what the files hold, of the format and of the source's declaration.
 //! Each commit records with its rows how many pieces of the import its table has consumed, so the same command goes on
-//! where it was cut off. **Idempotent.** Rows are looked up by key: what the tables hold already is unchanged, whichever
+//! where it was cut off; not behind rows that a repair has taken out of a table since: there it begins again. **Idempotent.** Rows are looked up by key: what the tables hold already is unchanged, whichever
 //! files it comes in.
 //!
 //! **What is refused** is journalled, part by part, and becomes rejects like any message: a replay makes its rows once the
@@ -372,9 +372,19 @@ struct Loading<'a> {
     commands: &'a PipelineCommands,
     /// The last frame of what was refused.
     last: Option<Sequence>,
-    /// Pieces that each table had consumed when this run met it.
-    positions: BTreeMap<DatasetId, u64>,
+    /// What each table knew of the import when this run met it.
+    positions: BTreeMap<DatasetId, Position>,
     summary: Summary,
+}
+
+/// What a table knows of an import.
+#[derive(Clone, Debug)]
+struct Position {
+    /// The import's id there. After a repair it is another one: what a run had brought before it may be gone, and a run that the
+    /// repair overtakes must not say that it is there.
+    import_id: String,
+    /// Pieces that the table had consumed.
+    consumed: u64,
 }
 
 impl Loading<'_> {
@@ -436,6 +446,18 @@ impl Loading<'_> {
         Ok(())
     }
 
+    fn position(&self, dataset: &DatasetId) -> Result<Position, ImportError> {
+        let import_id = match self.commands.repairs(dataset)? {
+            0 => self.id.clone(),
+            repairs => format!("{}-{repairs}", self.id),
+        };
+        let consumed = self.commands.import_position(dataset, &import_id)?;
+        Ok(Position {
+            import_id,
+            consumed: consumed.unwrap_or(0),
+        })
+    }
+
     fn load_rows(
         &mut self,
         rows: DatasetRows,
@@ -444,15 +466,14 @@ impl Loading<'_> {
     ) -> Result<(), ImportError> {
         let dataset = rows.declaration.id.clone();
         let position = match self.positions.get(&dataset) {
-            Some(position) => *position,
+            Some(position) => position.clone(),
             None => {
-                let position = self.commands.import_position(&dataset, &self.id)?;
-                let position = position.unwrap_or(0);
-                self.positions.insert(dataset.clone(), position);
+                let position = self.position(&dataset)?;
+                self.positions.insert(dataset.clone(), position.clone());
                 position
             }
         };
-        let done = position.saturating_sub(first);
+        let done = position.consumed.saturating_sub(first);
         let start = rows
             .envelopes
             .partition_point(|piece| u64::from(*piece) < done);
@@ -468,7 +489,7 @@ impl Loading<'_> {
             declaration: rows.declaration,
         };
         let applied = self.commands.import(ImportChunk {
-            import_id: self.id.clone(),
+            import_id: position.import_id,
             consumed,
             rows,
             source: self.source.id.clone(),

@@ -25,7 +25,7 @@ use meetnet_model::ids::{LicenceId, Sequence, SourceId};
 
 pub(crate) use self::barrier::CommitLimits;
 pub(crate) use self::commit::{
-    Admitted, CommitJob, CommitOutcome, DROPPED_BEFORE, IMPORT_APP, RECORDED_THROUGH,
+    Admitted, CommitJob, CommitOutcome, DROPPED_BEFORE, IMPORT_APP, RECORDED_THROUGH, REPAIRS,
 };
 pub use self::erase::ErasedRows;
 pub(crate) use self::erase::FoundInFile;

@@ -144,3 +144,53 @@ async fn an_import_of_which_nothing_came_is_no_success() {
     );
     daemon.stop().unwrap();
 }
+
+/// Takes out the file of a month in which two of three rows of an import lie, in a running daemon or without one.
+async fn repaired(with_daemon: bool) {
+    let installation = Installation::new("", &source(false)).unwrap();
+    let file = installation.folder().join("history.csv");
+    let later = FIRST + 40 * 86_400;
+    let rows = format!("id,at,t\n1,{FIRST},20\n2,{FIRST},21\n1,{later},22\n");
+    fs::write(&file, rows).unwrap();
+    let file = file.display().to_string();
+    let import: [&str; 3] = ["import", "csv", &file];
+    let count = "SELECT count(*) FROM heat";
+    let mut daemon = installation.start().await.unwrap();
+    let said = installation.succeed(&import).unwrap();
+    assert!(said.contains("heat: 3 new"), "{said}");
+    let month = "heat/licence=CC-BY-4.0/superseded=false/month=2020-09";
+    for entry in fs::read_dir(installation.lake().join(month)).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    if with_daemon {
+        let said = installation.succeed(&["check", "--repair"]).unwrap();
+        assert!(said.contains("files were imported into heat"), "{said}");
+        // What it knows of the import survives it.
+        daemon.kill().unwrap();
+    } else {
+        daemon.stop().unwrap();
+        let said = installation.succeed(&["check", "--repair"]).unwrap();
+        assert!(said.contains("files were imported into heat"), "{said}");
+    }
+    daemon = installation.start().await.unwrap();
+    assert_eq!(installation.cell(count).await.unwrap(), 1);
+    let said = installation.succeed(&import).unwrap();
+    let back = "heat: 2 new, 0 revisions, 1 duplicate, ";
+    assert!(said.contains(back), "{said}");
+    assert_eq!(installation.cell(count).await.unwrap(), 3);
+    let said = installation.succeed(&import).unwrap();
+    assert!(said.contains("3 rows came by an earlier run"), "{said}");
+    assert_eq!(installation.cell(count).await.unwrap(), 3);
+    daemon.stop().unwrap();
+    installation.succeed(&["check"]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_brings_back_what_a_repair_has_taken_out() {
+    repaired(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_brings_back_what_a_repair_has_taken_out_of_a_running_lake() {
+    repaired(true).await;
+}

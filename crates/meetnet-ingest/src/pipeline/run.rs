@@ -283,6 +283,9 @@ impl Runner {
             Command::ImportPosition(dataset, import_id, reply) => {
                 let _ = reply.send(self.lake.import_position(&dataset, &import_id));
             }
+            Command::Repairs(dataset, reply) => {
+                let _ = reply.send(self.lake.repairs_of(&dataset));
+            }
             Command::Reflag(flags, reply) => {
                 let _ = reply.send(self.reflag(&flags)?);
             }

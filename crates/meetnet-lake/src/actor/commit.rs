@@ -35,6 +35,8 @@ use crate::table::lookup::{FileRows, WantedKey};
 pub(crate) const RECORDED_THROUGH: &str = "meetnet/recorded-through";
 /// Application id of the time, µs, that a retention has dropped everything before: it stays dropped, whatever is declared later.
 pub(crate) const DROPPED_BEFORE: &str = "meetnet/dropped-before";
+/// Application id of how often a repair has taken files out of the table: what imports had brought by then may be gone.
+pub(crate) const REPAIRS: &str = "meetnet/repairs";
 /// Prefix of the application id of an import.
 pub(crate) const IMPORT_APP: &str = "meetnet/import/";
 

@@ -245,8 +245,10 @@ fn describe(summary: &Summary) -> String {
     }
     if summary.resumed > 0 {
         lines.push(format!(
-            "{} rows were there from an earlier run of this import",
-            grouped(summary.resumed)
+            "{} came by an earlier run of this import and {} not looked at again: rows that `retention` has dropped since \
+             stay away",
+            counted(summary.resumed, "row"),
+            if summary.resumed == 1 { "is" } else { "are" }
         ));
     }
     let rejects: u64 = summary.rejects.values().sum();
@@ -386,6 +388,13 @@ mod tests {
             ..of(3, 2)
         });
         let line = "nothing is in 2 documents, of which the first is a.csv";
+        assert!(lines.contains(line), "{lines}");
+        // They may have been dropped since.
+        let lines = describe(&Summary {
+            resumed: 3,
+            ..of(1, 0)
+        });
+        let line = "3 rows came by an earlier run of this import and are not looked at again: rows that `retention`";
         assert!(lines.contains(line), "{lines}");
     }
 

@@ -63,10 +63,7 @@ fn a_source_of_files_has_neither_broker_nor_listener() {
         assert!(why.contains("nothing was imported"), "{why}");
     }
     let said = import(&roof);
-    assert!(
-        said.contains("2 rows were there from an earlier run"),
-        "{said}"
-    );
+    assert!(said.contains("2 rows came by an earlier run"), "{said}");
     let sql = "SELECT sensor_id, count(*) AS n FROM heat GROUP BY sensor_id ORDER BY sensor_id";
     assert_eq!(
         answer(&["sql", "--url", &portal, sql]),
@@ -110,10 +107,7 @@ fn files_become_rows_once() {
     );
     assert!(said.contains("1 rejects: 1 malformed"), "{said}");
     let said = import(&[&file]);
-    assert!(
-        said.contains("50 rows were there from an earlier run"),
-        "{said}"
-    );
+    assert!(said.contains("50 rows came by an earlier run"), "{said}");
     // In a daemon, from stdin.
     let mut daemon = Running::start(&["run", "--config", &config]);
     let rest = daemon.wait_for(" http=");
