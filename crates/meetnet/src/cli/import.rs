@@ -55,14 +55,13 @@ pub(super) fn run(options: ImportOptions, environment: &Environment) -> Result<(
                 .with_context(|| format!("`{}` is no path", file.display()));
             paths.push(absolute.map_err(Failure::Usage)?);
         } else if spooled.is_none() {
-            let spool = spool().map_err(Failure::Work)?;
-            paths.push(spool.path().to_path_buf());
-            spooled = Some(spool);
+            spooled = Some(spool().map_err(Failure::Work)?);
         }
     }
     let importing = Importing {
         format,
         paths,
+        stdin: spooled.as_ref().map(|spool| spool.path().to_path_buf()),
         source: source.map(SourceId::new),
         topic,
         correct,
