@@ -155,7 +155,7 @@ fn add(path: &Path, above: &mut Vec<(u64, u64)>, found: &mut Found) {
 }
 
 /// Keeps one that is broken.
-pub(super) fn keep(broken: &mut Vec<Broken>, one: Broken) {
+fn keep(broken: &mut Vec<Broken>, one: Broken) {
     if broken.len() < BROKEN_MAX {
         broken.push(one);
     }

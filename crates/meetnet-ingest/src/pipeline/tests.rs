@@ -24,6 +24,7 @@ use crate::outcomes::Outcome;
 
 mod ahead;
 mod answers;
+mod full_disk;
 mod import;
 mod newest;
 mod places;
