@@ -155,24 +155,26 @@ async fn repaired(with_daemon: bool) {
     let file = file.display().to_string();
     let import: [&str; 3] = ["import", "csv", &file];
     let count = "SELECT count(*) FROM heat";
-    let mut daemon = installation.start().await.unwrap();
+    let daemon = installation.start().await.unwrap();
     let said = installation.succeed(&import).unwrap();
     assert!(said.contains("heat: 3 new"), "{said}");
-    let month = "heat/licence=CC-BY-4.0/superseded=false/month=2020-09";
-    for entry in fs::read_dir(installation.lake().join(month)).unwrap() {
-        fs::remove_file(entry.unwrap().path()).unwrap();
-    }
-    if with_daemon {
+    let repair = || {
+        let month = "heat/licence=CC-BY-4.0/superseded=false/month=2020-09";
+        for entry in fs::read_dir(installation.lake().join(month)).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
         let said = installation.succeed(&["check", "--repair"]).unwrap();
         assert!(said.contains("files were imported into heat"), "{said}");
+    };
+    if with_daemon {
+        repair();
         // What it knows of the import survives it.
         daemon.kill().unwrap();
     } else {
         daemon.stop().unwrap();
-        let said = installation.succeed(&["check", "--repair"]).unwrap();
-        assert!(said.contains("files were imported into heat"), "{said}");
+        repair();
     }
-    daemon = installation.start().await.unwrap();
+    let daemon = installation.start().await.unwrap();
     assert_eq!(installation.cell(count).await.unwrap(), 1);
     let said = installation.succeed(&import).unwrap();
     let back = "heat: 2 new, 0 revisions, 1 duplicate, ";

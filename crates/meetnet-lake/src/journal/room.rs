@@ -58,14 +58,15 @@ impl<'a> Room<'a> {
                 Err(error) if error.is_disk_full() => error,
                 written => return written,
             };
-            if !self.was_short {
-                self.was_short = true;
+            let is_first = !std::mem::replace(&mut self.was_short, true);
+            if is_first {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the journal is opened on a full disk: making room for it"
                 );
             }
-            if self.made() {
+            // Also where nothing was due: half a file that a crash left in the archive has gone.
+            if self.made() || is_first {
                 continue;
             }
             if !(self.waits)() {
