@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use meetnet_lake::files::Files;
 use meetnet_lake::journal::{
-    AppendError, Checkpoint, FolderLock, Journal, JournalError, JournalOptions, NewEnvelope,
+    AppendError, ArchiveStep, Checkpoint, FolderLock, Journal, JournalError, JournalOptions,
+    NewEnvelope,
 };
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
@@ -538,4 +539,17 @@ fn a_spare_that_takes_the_last_room_gives_it_back_and_raises_no_alarm() {
     assert!(journal.write_group().expect("the room of the spare"));
     assert!(!journal.is_disk_full());
     assert_eq!(read(&journal, 0), envelopes(&[0]));
+}
+
+#[test]
+fn a_compression_that_finds_no_room_leaves_nothing_of_itself() {
+    let (files, options) = with_an_archive();
+    let (journal, _) = Journal::open(options, b"declared").expect("opens");
+    files.set_bytes_max(Some(files.bytes_used()));
+    let before = files.paths();
+    journal.tend_archive().expect_err("no room");
+    assert_eq!(files.paths(), before);
+    files.set_bytes_max(None);
+    let step = journal.tend_archive().expect("there is room");
+    assert!(matches!(step, Some(ArchiveStep::Compressed(_))), "{step:?}");
 }
