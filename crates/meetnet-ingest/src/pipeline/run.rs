@@ -9,7 +9,6 @@ use meetnet_lake::journal::{
     AppendError, FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery,
 };
 use meetnet_lake::lake::{DeclaredTables, Lake};
-use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{Sequence, SourceId};
@@ -72,7 +71,7 @@ pub struct Runner {
     pub(super) replaying: bool,
     tending: Vec<Tending>,
     /// Who waits for the repair.
-    repairing: Vec<Sender<Repaired>>,
+    repairing: Vec<Sender<meetnet_lake::repair::Repaired>>,
     /// Who waits for an erasure, by its frame.
     pub(super) erasing: BTreeMap<Sequence, erase::Waiting>,
     /// When the erase frame that comes next is tried again, after it failed.
@@ -283,9 +282,7 @@ impl Runner {
             Command::ImportPosition(dataset, import_id, reply) => {
                 let _ = reply.send(self.lake.import_position(&dataset, &import_id));
             }
-            Command::Repairs(dataset, reply) => {
-                let _ = reply.send(self.lake.repairs_of(&dataset));
-            }
+            Command::Repairs(dataset, reply) => drop(reply.send(self.lake.repairs_of(&dataset))),
             Command::Reflag(flags, reply) => {
                 let _ = reply.send(self.reflag(&flags)?);
             }

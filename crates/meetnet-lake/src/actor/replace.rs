@@ -15,7 +15,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use serde_json::json;
 
 use super::DatasetActor;
-use super::commit::{Admitted, CommitFailure, DROPPED_BEFORE, REPAIRS, settled};
+use super::commit::{Admitted, CommitFailure, DROPPED_BEFORE, REPAIRS, repairs_in, settled};
 use super::erase::ERASE;
 use crate::error::LakeError;
 use crate::lake::{Compacted, has_imports};
@@ -194,6 +194,7 @@ impl DatasetActor {
             self.forget_newest_times();
         }
         self.version = job.log.version();
+        self.repairs = repairs_in(&job.log);
         self.log = Some(job.log);
         Ok(Admitted::Done)
     }
@@ -259,7 +260,7 @@ impl ReplaceJob {
         if self.operation == REPAIR {
             actions.push(Action::Txn(Txn {
                 app_id: REPAIRS.to_owned(),
-                version: self.log.txn(REPAIRS).unwrap_or(0) + 1,
+                version: repairs_in(&self.log) as i64 + 1,
                 last_updated: Some(self.now_ms),
             }));
         }

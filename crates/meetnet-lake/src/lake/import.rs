@@ -5,7 +5,7 @@ use meetnet_model::ids::{DatasetId, Sequence};
 use meetnet_model::rows::DatasetRows;
 
 use super::{Lake, Outcome, is_committing, unknown};
-use crate::actor::{Applied, Flag, IMPORT_APP, Lineage, NewFlags, REPAIRS, Reflagged};
+use crate::actor::{Applied, Flag, IMPORT_APP, Lineage, NewFlags, Reflagged};
 use crate::error::LakeError;
 use crate::table::log::TableLog;
 
@@ -26,8 +26,7 @@ impl Lake {
     /// what is there: it is to have another id for the dataset from then on.
     pub fn repairs_of(&self, dataset: &DatasetId) -> u64 {
         let table = self.tables.get(dataset);
-        let repairs = table.and_then(|table| table.actor.txn(REPAIRS));
-        repairs.unwrap_or(0).max(0) as u64
+        table.map_or(0, |table| table.actor.repairs())
     }
 
     /// How far an import has come in a dataset: rows consumed; None where it never began. Ids that differ behind their last
