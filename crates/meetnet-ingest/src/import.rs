@@ -10,11 +10,12 @@
 //!
 //! **Resumable.** The id of an import is a hash of what the files hold, of the format and of the source's declaration.
 //! Each commit records with its rows how many pieces of the import its table has consumed, so the same command goes on
-//! where it was cut off; not behind rows that a repair has taken out of a table since: there it begins again. **Idempotent.** Rows are looked up by key: what the tables hold already is unchanged, whichever
-//! files it comes in.
+//! where it was cut off; not behind rows that a repair has taken out of a table since: there it begins again.
+//! **Idempotent.** Rows are looked up by key: what the tables hold already is unchanged, whichever files it comes in.
 //!
-//! **What cannot be read** (cut off, not what its first bytes say, no file at all) is named, and ends nothing else: it is as long
-//! as what can be read of it, each time the same.
+//! **What cannot be read** (cut off, not what its first bytes say, no file at all) is named, and ends nothing else: it is as
+//! long as what can be read of it, each time the same. Where the system no longer gives a file that it gave when it was
+//! hashed, that is not so, and the import ends: the same one goes on when the file is there again.
 //!
 //! **What is refused** is journalled, part by part, and becomes rejects like any message: a replay makes its rows once the
 //! mapping is mended (`kept`). Rows come first, frames behind them, so a crash between the two leaves nothing out: the

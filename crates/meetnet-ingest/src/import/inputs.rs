@@ -239,6 +239,10 @@ impl Input {
 
     /// Gives `visit` every document of the file; `read` counts the bytes of the file. False: no more is wanted. What of it
     /// cannot be read goes to `broken`.
+    ///
+    /// # Errors
+    /// Those of `visit`, and where the system does not give the bytes that it gave to [`hash`](Self::hash): the next time it
+    /// may, and what lies behind them would then have other numbers in an import of the same id.
     pub(super) fn documents(
         &self,
         read: &Arc<AtomicU64>,
@@ -246,16 +250,17 @@ impl Input {
         visit: &mut Visit<'_>,
     ) -> Result<bool, ImportError> {
         let shown = self.shown();
-        let file = match File::open(&self.path).map_err(ImportError::io("open", shown.as_str())) {
-            Ok(file) => file,
-            Err(error) => return note(broken, error).map(|()| true),
-        };
+        let file = File::open(&self.path).map_err(ImportError::io("open", shown.as_str()))?;
         let counted = Counted {
             file,
             read: Arc::clone(read),
+            failed: None,
         };
         let mut bytes = BufReader::with_capacity(BUFFER_BYTES, counted);
         let unpacked = self.unpack(&shown, &mut bytes, NESTING_MAX, broken, visit);
+        if let Some(error) = bytes.get_mut().failed.take() {
+            return Err(ImportError::io("read", shown)(error));
+        }
         go_on(unpacked, broken)
     }
 
@@ -400,12 +405,26 @@ impl<R: Read> Read for Whole<R> {
 struct Counted {
     file: File,
     read: Arc<AtomicU64>,
+    /// Why the system gives no more of it: nothing behind that is read, or it would have a wrong number.
+    failed: Option<io::Error>,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
+        if let Some(failed) = &self.failed {
+            return Err(failed.kind().into());
+        }
+        match self.file.read(buffer) {
+            Ok(count) => {
+                self.read.fetch_add(count as u64, Ordering::Relaxed);
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.failed = Some(error);
+                Err(kind.into())
+            }
+        }
     }
 }
