@@ -10,8 +10,12 @@
 //!
 //! **Resumable.** The id of an import is a hash of what the files hold, of the format and of the source's declaration.
 //! Each commit records with its rows how many pieces of the import its table has consumed, so the same command goes on
-//! where it was cut off. **Idempotent.** Rows are looked up by key: what the tables hold already is unchanged, whichever
-//! files it comes in.
+//! where it was cut off; not behind rows that a repair has taken out of a table since: there it begins again.
+//! **Idempotent.** Rows are looked up by key: what the tables hold already is unchanged, whichever files it comes in.
+//!
+//! **What cannot be read** (cut off, not what its first bytes say, no file at all) is named, and ends nothing else: it is as
+//! long as what can be read of it, each time the same. Where the system no longer gives a file that it gave when it was
+//! hashed, that is not so, and the import ends: the same one goes on when the file is there again.
 //!
 //! **What is refused** is journalled, part by part, and becomes rejects like any message: a replay makes its rows once the
 //! mapping is mended (`kept`). Rows come first, frames behind them, so a crash between the two leaves nothing out: the
@@ -51,7 +55,8 @@ use meetnet_model::rows::DatasetRows;
 use meetnet_model::source::{SourceDeclaration, SourceKind, TimeWindow};
 use sha2::{Digest, Sha256};
 
-pub use self::inputs::{Input, find};
+use self::inputs::note;
+pub use self::inputs::{Broken, Found, Input, find};
 pub(crate) use self::kept::IMPORT_META;
 pub use self::kept::{IMPORT_PIECE, Keep};
 use self::kept::{Keeper, Kept};
@@ -133,6 +138,8 @@ pub struct Summary {
     pub kept_before: u64,
     /// Rejects beyond what one import keeps: they cannot be replayed.
     pub left_out: u64,
+    /// What could not be read, or not to its end; the rest of it, and the others, were.
+    pub broken: Vec<Broken>,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -141,7 +148,7 @@ pub struct Summary {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// A file cannot be read.
+    /// A file cannot be read, of those without which there is no import.
     #[error("failed to {operation} {path}")]
     Io {
         /// What was tried.
@@ -204,14 +211,15 @@ impl ImportError {
 /// # Errors
 /// [`ImportError`].
 pub fn run(
-    import: Import,
+    mut import: Import,
     journal: &Journal,
     commands: &PipelineCommands,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary, ImportError> {
     let started = Instant::now();
     let patterns = path_patterns(&import.source);
-    let id = import.id(&patterns)?;
+    let mut broken = Vec::new();
+    let id = import.identify(&patterns, &mut broken)?;
     let decoders = decoders(&import.declarations, &import.source, &import.key)?;
     let Import {
         source,
@@ -236,6 +244,7 @@ pub fn run(
         summary: Summary {
             id,
             files: inputs.len() as u64,
+            broken,
             ..Summary::default()
         },
     };
@@ -277,6 +286,7 @@ pub fn run(
         loading.summary.first_empty = found.first_empty;
         loading.summary.kept_before = found.tally.known;
         loading.summary.left_out += found.tally.left_out;
+        loading.summary.broken.extend(found.broken);
         Ok::<(), ImportError>(())
     })?;
     if let Some(last) = loading.last {
@@ -288,8 +298,12 @@ pub fn run(
 }
 
 impl Import {
-    /// Returns its id: 32 hexadecimal digits.
-    fn id(&self, patterns: &[TopicPattern]) -> Result<String, ImportError> {
+    /// Returns its id: 32 hexadecimal digits. Files that cannot be read are left out of the import, to `broken`.
+    fn identify(
+        &mut self,
+        patterns: &[TopicPattern],
+        broken: &mut Vec<Broken>,
+    ) -> Result<String, ImportError> {
         let mut hash = Sha256::new();
         // What decides which rows the bytes become, and what they are compared with.
         let declared = (
@@ -301,15 +315,22 @@ impl Import {
         let declared = serde_json::to_vec(&declared).expect("declarations have string keys only");
         hash.update((declared.len() as u64).to_le_bytes());
         hash.update(&declared);
-        for input in &self.inputs {
-            hash.update(input.hash()?);
+        for input in std::mem::take(&mut self.inputs) {
+            match input.hash() {
+                Ok(content) => hash.update(content),
+                Err(error) => {
+                    note(broken, error)?;
+                    continue;
+                }
+            }
             // Where a file's name says which sensor it is of, the same bytes are other rows under another name.
             if !patterns.is_empty() {
                 let path = input.shown();
-                let topic = topic_of(patterns, input, &path);
+                let topic = topic_of(patterns, &input, &path);
                 hash.update((topic.len() as u64).to_le_bytes());
                 hash.update(topic);
             }
+            self.inputs.push(input);
         }
         let digest = hash.finalize();
         Ok(Hex(&digest[..16]).to_string())
@@ -372,9 +393,19 @@ struct Loading<'a> {
     commands: &'a PipelineCommands,
     /// The last frame of what was refused.
     last: Option<Sequence>,
-    /// Pieces that each table had consumed when this run met it.
-    positions: BTreeMap<DatasetId, u64>,
+    /// What each table knew of the import when this run met it.
+    positions: BTreeMap<DatasetId, Position>,
     summary: Summary,
+}
+
+/// What a table knows of an import.
+#[derive(Clone, Debug)]
+struct Position {
+    /// The import's id there. After a repair it is another one: what a run had brought before it may be gone, and a run that the
+    /// repair overtakes must not say that it is there.
+    import_id: String,
+    /// Pieces that the table had consumed.
+    consumed: u64,
 }
 
 impl Loading<'_> {
@@ -436,6 +467,18 @@ impl Loading<'_> {
         Ok(())
     }
 
+    fn position(&self, dataset: &DatasetId) -> Result<Position, ImportError> {
+        let import_id = match self.commands.repairs(dataset)? {
+            0 => self.id.clone(),
+            repairs => format!("{}-{repairs}", self.id),
+        };
+        let consumed = self.commands.import_position(dataset, &import_id)?;
+        Ok(Position {
+            import_id,
+            consumed: consumed.unwrap_or(0),
+        })
+    }
+
     fn load_rows(
         &mut self,
         rows: DatasetRows,
@@ -444,15 +487,14 @@ impl Loading<'_> {
     ) -> Result<(), ImportError> {
         let dataset = rows.declaration.id.clone();
         let position = match self.positions.get(&dataset) {
-            Some(position) => *position,
+            Some(position) => position.clone(),
             None => {
-                let position = self.commands.import_position(&dataset, &self.id)?;
-                let position = position.unwrap_or(0);
-                self.positions.insert(dataset.clone(), position);
+                let position = self.position(&dataset)?;
+                self.positions.insert(dataset.clone(), position.clone());
                 position
             }
         };
-        let done = position.saturating_sub(first);
+        let done = position.consumed.saturating_sub(first);
         let start = rows
             .envelopes
             .partition_point(|piece| u64::from(*piece) < done);
@@ -468,7 +510,7 @@ impl Loading<'_> {
             declaration: rows.declaration,
         };
         let applied = self.commands.import(ImportChunk {
-            import_id: self.id.clone(),
+            import_id: position.import_id,
             consumed,
             rows,
             source: self.source.id.clone(),

@@ -15,6 +15,7 @@ mod backoff;
 mod flow;
 mod link;
 mod options;
+mod retained;
 mod socket;
 mod source;
 mod subscriptions;

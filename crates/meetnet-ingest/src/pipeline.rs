@@ -212,6 +212,7 @@ enum Command {
         Arc<[Lineage]>,
         Sender<Result<Vec<Vec<Standing>>, LakeError>>,
     ),
+    Repairs(DatasetId, Sender<u64>),
     Reflag(Box<NewFlags>, Sender<Result<Reflagged, LakeError>>),
     CommitAll(Sender<Result<(), LakeError>>),
     TakeReplayed(Sender<ReplayedRows>),
@@ -410,6 +411,15 @@ impl PipelineCommands {
     pub fn erasures(&self) -> Result<u64, PipelineError> {
         let (reply, answer) = bounded(1);
         self.ask(Command::Erasures(reply), &answer)
+    }
+
+    /// How often a repair has taken files out of a dataset: see [`Lake::repairs_of`](meetnet_lake::lake::Lake::repairs_of).
+    ///
+    /// # Errors
+    /// Where the pipeline has stopped.
+    pub fn repairs(&self, dataset: &DatasetId) -> Result<u64, PipelineError> {
+        let (reply, answer) = bounded(1);
+        self.ask(Command::Repairs(dataset.clone(), reply), &answer)
     }
 
     /// How far an import has come: rows consumed; None where it never began.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use meetnet_model::ids::SourceId;
@@ -25,6 +25,9 @@ mod unclaimed;
 mod tests;
 
 pub use self::unclaimed::UnclaimedPushes;
+
+/// Whether the broker of a source has us, or its API answers.
+const CONNECTED: &str = "meetnet_source_connected";
 
 /// A counter that is readable here and exported as a metric.
 #[derive(Debug)]
@@ -55,10 +58,12 @@ impl Tally {
 /// The live state of one source, written by its task.
 #[derive(Debug)]
 pub(crate) struct SourceState {
+    source: SourceId,
     kind: SourceKind,
     connected: AtomicBool,
     connected_once: AtomicBool,
-    connected_metric: Gauge,
+    /// There from the first moment at which it says something: of a polled API, behind its first question.
+    connected_metric: OnceLock<Gauge>,
     subscribed: AtomicBool,
     session_present: AtomicBool,
     last_message_at: AtomicI64,
@@ -164,13 +169,14 @@ impl SourceState {
             kind,
             connected: AtomicBool::new(false),
             connected_once: AtomicBool::new(false),
-            // Nothing is to be connected, so that nobody may be alarmed.
             connected_metric: match kind {
-                SourceKind::Files => Gauge::noop(),
-                SourceKind::Mqtt | SourceKind::Http | SourceKind::Poll => {
-                    gauge("meetnet_source_connected")
-                }
+                // Nothing is to be connected, so that nobody may be alarmed.
+                SourceKind::Files => OnceLock::from(Gauge::noop()),
+                SourceKind::Mqtt | SourceKind::Http => OnceLock::from(gauge(CONNECTED)),
+                // Nobody knows before it is asked, which may be an hour away.
+                SourceKind::Poll => OnceLock::new(),
             },
+            source: source.clone(),
             subscribed: AtomicBool::new(kind == SourceKind::Files),
             session_present: AtomicBool::new(false),
             last_message_at: AtomicI64::new(0),
@@ -226,6 +232,13 @@ impl SourceState {
         }
     }
 
+    /// Notes that a polled API was asked, and that nothing says whether it answers: it did before, or does not.
+    pub(crate) fn not_reached(&self) {
+        if !self.connected.load(Relaxed) {
+            self.set_disconnected();
+        }
+    }
+
     pub(crate) fn set_disconnected(&self) {
         self.set_unacked(0);
         self.turn(false);
@@ -245,7 +258,10 @@ impl SourceState {
     }
 
     fn turn(&self, connected: bool) {
-        self.connected_metric.set(if connected { 1.0 } else { 0.0 });
+        let metric = self.connected_metric.get_or_init(
+            || metrics::gauge!(CONNECTED, "source" => self.source.as_str().to_owned()),
+        );
+        metric.set(if connected { 1.0 } else { 0.0 });
         if self.connected.swap(connected, Relaxed) != connected {
             lock(&self.texts).since = now_us();
         }
@@ -318,7 +334,12 @@ impl Statuses {
 
     /// Takes a source out that there is no more, or that becomes one of another kind.
     pub fn forget(&self, source: &SourceId) {
-        lock(&self.sources).remove(source);
+        if let Some(state) = lock(&self.sources).remove(source) {
+            // Its metric stays, as long as the process.
+            if state.connected_metric.get().is_some() {
+                state.set_disconnected();
+            }
+        }
     }
 
     /// Returns one source's state.

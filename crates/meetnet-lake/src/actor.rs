@@ -25,6 +25,7 @@ use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::ids::{LicenceId, Sequence, SourceId};
 
 pub(crate) use self::barrier::CommitLimits;
+use self::commit::repairs_in;
 pub(crate) use self::commit::{
     Admitted, CommitJob, CommitOutcome, DROPPED_BEFORE, IMPORT_APP, RECORDED_THROUGH,
 };
@@ -134,6 +135,8 @@ pub(crate) struct DatasetActor {
     /// Rows up to here are in the table: they are skipped when met again.
     applied: Sequence,
     committed_through: Sequence,
+    /// How often a repair has taken files out. Known also while a job has the log.
+    repairs: u64,
     dirty: bool,
 }
 
@@ -156,6 +159,7 @@ impl DatasetActor {
         Ok(Self {
             app_id: app_id.to_owned(),
             version: log.version(),
+            repairs: repairs_in(&log),
             reader: KeyReader::new(folder.clone(), Arc::clone(&declaration), Arc::clone(&codec)),
             folder,
             log: Some(log),
@@ -213,6 +217,11 @@ impl DatasetActor {
             .as_ref()
             .and_then(|log| log.txn_max(prefix))
             .unwrap_or(0)
+    }
+
+    /// How often a repair has taken files out of the table.
+    pub(crate) fn repairs(&self) -> u64 {
+        self.repairs
     }
 
     /// How far an import has come: rows consumed.

@@ -160,6 +160,14 @@ impl Write for GradualWriter {
     }
 }
 
+/// Returns true where an error says that there is no space.
+pub(crate) fn is_no_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 /// Reads a whole file.
 pub(crate) fn read_all(files: &dyn Files, path: &Path) -> io::Result<Vec<u8>> {
     let handle = files.open(path)?;
@@ -318,7 +326,7 @@ impl Files for DiskFiles {
     }
 
     fn lock(&self, path: &Path, holder: &str) -> io::Result<LockGuard> {
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -330,8 +338,14 @@ impl Files for DiskFiles {
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        file.set_len(0)?;
-        file.write_all(holder.as_bytes())?;
+        // Over what is there, which needs no room; a lock whose holder is not named is one all the same.
+        let named = file
+            .write_all_at(holder.as_bytes(), 0)
+            .and_then(|()| file.set_len(holder.len() as u64));
+        match named {
+            Err(error) if is_no_space(&error) => file.set_len(0)?,
+            named => named?,
+        }
         Ok(Box::new(file))
     }
 }

@@ -74,7 +74,7 @@
 //! 4. A damaged header costs nothing but its 88 bytes: identity, number and start are also elsewhere.
 //! 5. The journal goes on in a fresh segment. It starts with the **tail**, the frames after T of the last segment,
 //!    written again and synced: after a process died on a failed fdatasync they may have been read from memory only.
-//!    Then the old segment is cut before them.
+//!    Then the old segment is cut before them. Where the disk has no room for it, `room` makes some.
 //! 6. Where the declarations differ from those in force, a declarations frame follows.
 //! 7. Next sequence = max(end of the journal, T, last sequence of the checkpoint, raised floor) + 1.
 
@@ -103,6 +103,7 @@ mod options;
 mod reader;
 mod recovery;
 mod reserve;
+mod room;
 pub(crate) mod scan;
 pub(crate) mod segment;
 mod shared;
@@ -130,6 +131,7 @@ pub use stored::JournalPlace;
 use archive::Archive;
 use checkpoint::{CHECKPOINT, Sealed};
 use error::IoContext;
+use room::Room;
 use shared::{Shared, locked};
 use writer::Writer;
 
@@ -177,10 +179,11 @@ impl Journal {
         declarations: &[u8],
     ) -> Result<(Self, Recovery), JournalError> {
         let folder = FolderLock::take(&options)?;
-        Self::open_locked(options, folder, declarations)
+        Self::open_locked(options, folder, declarations, &|| false)
     }
 
-    /// As [`Journal::open`], by whoever has taken the lock of its folder already.
+    /// As [`Journal::open`], by whoever has taken the lock of its folder already. Where the disk has no room and the
+    /// reserve has none to give, it waits for some as long as `waits` returns true.
     ///
     /// # Errors
     /// As [`Journal::open`].
@@ -188,6 +191,7 @@ impl Journal {
         mut options: JournalOptions,
         folder: FolderLock,
         declarations: &[u8],
+        waits: &dyn Fn() -> bool,
     ) -> Result<(Self, Recovery), JournalError> {
         options.segment_bytes_max = options.segment_bytes_max.min(options.journal_bytes_max / 4);
         let envelope = NewEnvelope {
@@ -222,8 +226,11 @@ impl Journal {
         let last = names.last().copied().max(gone);
         let number = last.map_or(1, |name| name.number + 1);
         let now = (options.clock)();
+        let archive = Archive::new(&options);
+        let mut room = Room::new(&options, &archive, waits);
         let started =
-            opening::start_segment(files, dir, &identity, number, &mut scan, declarations, now)?;
+            opening::start_segment(&mut room, &identity, number, &mut scan, declarations, now)?;
+        let was_short = room.was_short;
         begun::note(files, dir, started.segment.name);
         let report = scan.report;
         opening::report(&report);
@@ -239,21 +246,9 @@ impl Journal {
             .map_or(Sequence::ZERO, |c| c.trimmed_through);
         let trimmed = trimmed.min(segments[0].follows);
         let durable = (report.last_sequence, report.last_recorded_at);
-        let archive = Archive {
-            files: Arc::clone(&options.files),
-            dir: options.archive_dir.clone(),
-            raw_retention: options.raw_retention,
-            bytes_max: options.archive_bytes_max,
-            clock: Arc::clone(&options.clock),
-            working: Arc::default(),
-        };
         let background = options.background;
         let shared = Arc::new(Shared::new(options, identity, segments, durable, trimmed));
-        metrics::gauge!("meetnet_journal_disk_full").set(0.0);
-        if let Err(error) = shared.restore_reserve() {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "no room for the journal's reserve file: make some");
-        }
+        shared.begin_with_reserve(was_short);
         let writer = Writer::new(Arc::clone(&shared), &started.segment, started.in_force);
         let journal = Self {
             inner: Arc::new(Inner {
@@ -527,7 +522,7 @@ impl Inner {
         let files = options.files.as_ref();
         let write = || checkpoint::write_sealed(files, &options.dir, CHECKPOINT, checkpoint);
         match write() {
-            Err(error) if is_disk_full(&error) => {
+            Err(error) if error.is_disk_full() => {
                 self.shared
                     .release_reserve()
                     .context("release the reserve in", &options.dir)?;
@@ -591,10 +586,6 @@ impl Drop for Inner {
             tracing::error!(error, "the journal was dropped with unwritten frames");
         }
     }
-}
-
-fn is_disk_full(error: &JournalError) -> bool {
-    matches!(error, JournalError::Io { source, .. } if space::is_no_space(source))
 }
 
 #[cfg(test)]

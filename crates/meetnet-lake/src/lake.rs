@@ -32,6 +32,7 @@ use tracing::debug;
 pub use self::clock::LakeClock;
 pub use self::declared::{DeclaredTables, check_property_units};
 pub use self::erase::FoundRows;
+pub(crate) use self::import::has_imports;
 pub use self::options::{LakeLimits, LakeOptions};
 pub use self::reader::LakeReader;
 use self::repairs::Repairs;

@@ -31,6 +31,7 @@ use crate::damage::{self, Damage};
 use crate::error::LakeError;
 use crate::journal::{FolderLock, JournalError, JournalPlace};
 use crate::known::KnownTables;
+use crate::lake::has_imports;
 use crate::snapshot::LiveFile;
 use crate::storage::{LakeStorage, TableFolder};
 use crate::table::log::TableLog;
@@ -88,6 +89,9 @@ pub struct QuarantinedFile {
     pub held: Vec<HeldPart>,
     /// The raw messages that its rows can have come from, by source; empty before [`Repaired::find_raw`].
     pub raw: Vec<RawFrames>,
+    /// True: files were imported into the dataset. Those that its rows came from bring them back when they are imported again.
+    #[serde(default)]
+    pub has_imports: bool,
 }
 
 /// A table or file that a repair left as it is.
@@ -164,6 +168,7 @@ fn repair_table(
     if inspected.broken.is_empty() {
         return Ok(());
     }
+    inspected.has_imports = has_imports(&log);
     let removed = inspected.files();
     ReplaceJob::without_actor(log, declaration, removed, REPAIR, now_ms)
         .run()
@@ -196,6 +201,8 @@ pub(crate) struct InspectJob {
 pub(crate) struct Inspected {
     pub(crate) folder: TableFolder,
     pub(crate) declaration: Arc<DatasetDeclaration>,
+    /// Files were imported into it: known where the broken files are taken out.
+    pub(crate) has_imports: bool,
     pub(crate) broken: Vec<BrokenFile>,
     pub(crate) left: Vec<LeftAlone>,
 }
@@ -214,6 +221,7 @@ impl InspectJob {
         let mut inspected = Inspected {
             folder: self.folder,
             declaration: self.declaration,
+            has_imports: false,
             broken: Vec::new(),
             left: Vec::new(),
         };
@@ -270,6 +278,7 @@ impl Inspected {
                 superseded: file.superseded,
                 held,
                 raw: Vec::new(),
+                has_imports: self.has_imports,
             });
         }
     }

@@ -333,9 +333,10 @@ fn disk_text(disk: &DiskStatus) -> DiskText {
 fn source_text(source: &SourceRow, now: i64) -> SourceText {
     let (state, state_class) = match (source.kind, source.connected) {
         (SourceKind::Files, _) => ("by import", "plain"),
-        (SourceKind::Poll, None | Some(false)) => ("not answering", "fail"),
+        (SourceKind::Poll, Some(false)) => ("not answering", "fail"),
         (_, Some(false)) => ("not connected", "fail"),
         _ if source.silent => ("silent", "suspect"),
+        (SourceKind::Poll, None) => ("not asked yet", "plain"),
         (SourceKind::Poll, Some(true)) => ("answering", "pass"),
         (_, Some(true)) => ("connected", "pass"),
         (_, None) => ("listening", "plain"),

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 /// A failed command.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line or the configuration is wrong, or the place it names cannot be used: exit code 2.
+    /// The command line or the configuration is wrong, or the place it names cannot be used: exit code 2, unless its disk
+    /// is full.
     Usage(anyhow::Error),
     /// The work failed: exit code 1.
     Work(anyhow::Error),
@@ -21,10 +22,7 @@ impl Failure {
     /// Wraps an error of a folder or file that cannot be used, with what to do where that is known.
     pub(crate) fn place(error: impl Into<anyhow::Error>) -> Self {
         let error = error.into();
-        let kind = error
-            .chain()
-            .find_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
-        let advice = match kind {
+        let advice = match io_kind(&error) {
             Some(io::ErrorKind::PermissionDenied) => {
                 "meetnet may not write there; give its folders to the user that runs it (chown -R)"
             }
@@ -58,13 +56,28 @@ impl Failure {
         }
     }
 
-    /// Returns the exit code.
+    /// Returns the exit code. A full disk is nobody's mistake in the configuration, and may have room at the next try, which
+    /// a service manager makes only where the configuration is not wrong.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
-            Self::Work(_) => ExitCode::from(1),
+            Self::Usage(error) if !is_disk_full(error) => ExitCode::from(2),
+            Self::Usage(_) | Self::Work(_) => ExitCode::from(1),
         }
     }
+}
+
+/// Returns the kind of the system's error behind another; None where there is none.
+fn io_kind(error: &anyhow::Error) -> Option<io::ErrorKind> {
+    error
+        .chain()
+        .find_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()))
+}
+
+fn is_disk_full(error: &anyhow::Error) -> bool {
+    matches!(
+        io_kind(error),
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    )
 }
 
 #[cfg(test)]

@@ -173,3 +173,105 @@ async fn a_quote_that_is_never_closed_costs_its_own_row() {
     daemon.stop().unwrap();
     installation.succeed(&["check"]).unwrap();
 }
+
+/// Takes out the file of a month in which two of three rows of an import lie, in a running daemon or without one.
+async fn repaired(with_daemon: bool) {
+    let installation = Installation::new("", &source(false)).unwrap();
+    let file = installation.folder().join("history.csv");
+    let later = FIRST + 40 * 86_400;
+    let rows = format!("id,at,t\n1,{FIRST},20\n2,{FIRST},21\n1,{later},22\n");
+    fs::write(&file, rows).unwrap();
+    let file = file.display().to_string();
+    let import: [&str; 3] = ["import", "csv", &file];
+    let count = "SELECT count(*) FROM heat";
+    let daemon = installation.start().await.unwrap();
+    let said = installation.succeed(&import).unwrap();
+    assert!(said.contains("heat: 3 new"), "{said}");
+    let repair = || {
+        let month = "heat/licence=CC-BY-4.0/superseded=false/month=2020-09";
+        for entry in fs::read_dir(installation.lake().join(month)).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let said = installation.succeed(&["check", "--repair"]).unwrap();
+        assert!(said.contains("files were imported into heat"), "{said}");
+    };
+    if with_daemon {
+        repair();
+        // What it knows of the import survives it.
+        daemon.kill().unwrap();
+    } else {
+        daemon.stop().unwrap();
+        repair();
+    }
+    let daemon = installation.start().await.unwrap();
+    assert_eq!(installation.cell(count).await.unwrap(), 1);
+    let said = installation.succeed(&import).unwrap();
+    let back = "heat: 2 new, 0 revisions, 1 duplicate, ";
+    assert!(said.contains(back), "{said}");
+    assert_eq!(installation.cell(count).await.unwrap(), 3);
+    let said = installation.succeed(&import).unwrap();
+    assert!(said.contains("3 rows came by an earlier run"), "{said}");
+    assert_eq!(installation.cell(count).await.unwrap(), 3);
+    daemon.stop().unwrap();
+    installation.succeed(&["check"]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_brings_back_what_a_repair_has_taken_out() {
+    repaired(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_brings_back_what_a_repair_has_taken_out_of_a_running_lake() {
+    repaired(true).await;
+}
+
+/// A folder of files of which one is cut off, one is a link to nowhere and one leads back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_broken_file_of_many_is_named_and_the_others_are_imported() {
+    let installation = Installation::new("", &source(false)).unwrap();
+    let daemon = installation.start().await.unwrap();
+    let folder = installation.folder().join("history");
+    fs::create_dir(&folder).unwrap();
+    let rows = |id: &str| format!("id,at,t\n{id},{FIRST},20\n");
+    fs::write(folder.join("a_good.csv"), rows("1")).unwrap();
+    // The first bytes of a gzip file, and nothing behind them.
+    let packed = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b];
+    let broken = folder.join("m_broken.csv.gz");
+    fs::write(&broken, packed).unwrap();
+    fs::write(folder.join("z_good.csv"), rows("2")).unwrap();
+    std::os::unix::fs::symlink(".", folder.join("loop")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.join("dangling")).unwrap();
+    let history = folder.display().to_string();
+    let import = || {
+        let output = installation.run(&["import", "csv", &history]).unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let count = "SELECT count(*) FROM heat";
+    for expect in ["heat: 2 new", "2 rows came by an earlier run"] {
+        let (code, said, why) = import();
+        assert_eq!(code, Some(1), "{said}{why}");
+        assert!(said.contains(expect), "{said}{why}");
+        for name in ["m_broken.csv.gz", "loop", "dangling"] {
+            let named = format!("not read to the end: {history}/{name}: ");
+            assert!(said.contains(&named), "{said}{why}");
+        }
+        assert!(why.contains("3 files could not be read"), "{said}{why}");
+        assert_eq!(installation.cell(count).await.unwrap(), 2);
+    }
+    for name in ["loop", "dangling"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    fs::write(&broken, rows("3")).unwrap();
+    let (code, said, why) = import();
+    assert_eq!(code, Some(0), "{said}{why}");
+    let rest = "heat: 1 new, 0 revisions, 2 duplicates";
+    assert!(said.contains(rest), "{said}{why}");
+    assert_eq!(installation.cell(count).await.unwrap(), 3);
+    daemon.stop().unwrap();
+}

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,40 +22,66 @@ const TAR_MAGIC: &[u8] = b"ustar";
 /// Archives within archives.
 const NESTING_MAX: usize = 3;
 
+/// Files that cannot be read of which each is named; of more, nobody reads the list.
+const BROKEN_MAX: usize = 10_000;
+
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     path: PathBuf,
     bytes: u64,
+    /// What it is called; None: by its path.
+    name: Option<&'static str>,
+}
+
+/// A file, or a document in an archive, that cannot be read, or not to its end. The others are read all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// What paths lead to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The files, in order of their paths.
+    pub inputs: Vec<Input>,
+    /// What is no file, or cannot be looked at.
+    pub broken: Vec<Broken>,
 }
 
 /// Returns the files that paths, folders (with all below them) and patterns (`*`, `?`, `**`) lead to, each once, in
 /// order of their paths.
 ///
 /// # Errors
-/// Where one leads to no file.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<Input>, ImportError> {
-    let mut found = Vec::new();
+/// Where one leads to nothing at all.
+pub fn find(paths: &[PathBuf]) -> Result<Found, ImportError> {
+    let mut found = Found::default();
     for path in paths {
-        let before = found.len();
-        if path.exists() {
-            add(path, &mut found)?;
+        let before = found.inputs.len() + found.broken.len();
+        // A link that leads nowhere is there, too.
+        if path.symlink_metadata().is_ok() {
+            add(path, &mut Vec::new(), &mut found);
         } else {
             add_pattern(path, &mut found)?;
         }
-        if found.len() == before {
+        if found.inputs.len() + found.broken.len() == before {
             return Err(ImportError::Input {
                 path: path.display().to_string(),
                 problem: "no file there".to_owned(),
             });
         }
     }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    found.dedup();
+    found.inputs.sort_by(|a, b| a.path.cmp(&b.path));
+    found.inputs.dedup();
+    found.broken.sort_by(|a, b| a.path.cmp(&b.path));
+    found.broken.dedup();
     Ok(found)
 }
 
-fn add_pattern(path: &Path, found: &mut Vec<Input>) -> Result<(), ImportError> {
+fn add_pattern(path: &Path, found: &mut Found) -> Result<(), ImportError> {
     let shown = || path.display().to_string();
     let problem = |problem: String| ImportError::Input {
         path: shown(),
@@ -66,38 +93,92 @@ fn add_pattern(path: &Path, found: &mut Vec<Input>) -> Result<(), ImportError> {
     let matches = glob::glob(pattern)
         .map_err(|error| problem(format!("is neither a file nor a pattern: {error}")))?;
     for matched in matches {
-        let matched = matched.map_err(|error| {
-            let path = error.path().display().to_string();
-            ImportError::io("list", path)(error.into())
-        })?;
-        add(&matched, found)?;
+        match matched {
+            Ok(matched) => add(&matched, &mut Vec::new(), found),
+            Err(error) => {
+                let path = error.path().display().to_string();
+                let error = ImportError::io("list", path)(error.into());
+                note(&mut found.broken, error)?;
+            }
+        }
     }
     Ok(())
 }
 
-fn add(path: &Path, found: &mut Vec<Input>) -> Result<(), ImportError> {
+/// Adds what lies at a path; `above` are the folders that it lies in, as far as they have been gone through.
+fn add(path: &Path, above: &mut Vec<(u64, u64)>, found: &mut Found) {
     let shown = || path.display().to_string();
-    let metadata = std::fs::metadata(path).map_err(ImportError::io("look at", shown()))?;
+    let cannot = |operation: &str, error: io::Error| Broken {
+        path: shown(),
+        problem: format!("failed to {operation}: {error}"),
+    };
+    let is_no = |problem: &str| Broken {
+        path: shown(),
+        problem: problem.to_owned(),
+    };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) => return keep(&mut found.broken, cannot("look at it", error)),
+    };
     if metadata.is_file() {
-        found.push(Input {
+        found.inputs.push(Input {
             path: path.to_path_buf(),
             bytes: metadata.len(),
+            name: None,
         });
-        return Ok(());
+        return;
     }
     if !metadata.is_dir() {
-        return Err(ImportError::Input {
-            path: shown(),
-            problem: "is neither a file nor a folder".to_owned(),
-        });
+        return keep(&mut found.broken, is_no("is neither a file nor a folder"));
     }
-    for entry in std::fs::read_dir(path).map_err(ImportError::io("list", shown()))? {
-        let entry = entry.map_err(ImportError::io("list", shown()))?;
-        // Hidden files are what tools leave behind.
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            add(&entry.path(), found)?;
+    let folder = (metadata.dev(), metadata.ino());
+    if above.contains(&folder) {
+        return keep(
+            &mut found.broken,
+            is_no("leads back to a folder that it lies in"),
+        );
+    }
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) => return keep(&mut found.broken, cannot("list it", error)),
+    };
+    above.push(folder);
+    for entry in entries {
+        match entry {
+            // Hidden files are what tools leave behind.
+            Ok(entry) if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
+            Ok(entry) => add(&entry.path(), above, found),
+            Err(error) => keep(&mut found.broken, cannot("list it", error)),
         }
     }
+    above.pop();
+}
+
+/// Keeps one that is broken.
+fn keep(broken: &mut Vec<Broken>, one: Broken) {
+    if broken.len() < BROKEN_MAX {
+        broken.push(one);
+    }
+}
+
+/// Keeps what an error says of one file.
+///
+/// # Errors
+/// The error, where it is of something else.
+pub(super) fn note(broken: &mut Vec<Broken>, error: ImportError) -> Result<(), ImportError> {
+    let one = match error {
+        ImportError::Io {
+            operation,
+            path,
+            source,
+        } => Broken {
+            path,
+            problem: format!("failed to {operation} it: {source}"),
+        },
+        ImportError::Input { path, problem } => Broken { path, problem },
+        error => return Err(error),
+    };
+    keep(broken, one);
     Ok(())
 }
 
@@ -105,6 +186,21 @@ fn add(path: &Path, found: &mut Vec<Input>) -> Result<(), ImportError> {
 pub(super) type Visit<'a> = dyn FnMut(&str, &mut dyn BufRead) -> Result<bool, ImportError> + 'a;
 
 impl Input {
+    /// What came on stdin and was put into the file at `path`: it is called so, whatever that file is called, and the same
+    /// bytes are the same import.
+    ///
+    /// # Errors
+    /// Where there is no such file.
+    pub fn of_stdin(path: PathBuf) -> Result<Self, ImportError> {
+        let shown = path.display().to_string();
+        let metadata = std::fs::metadata(&path).map_err(ImportError::io("look at", shown))?;
+        Ok(Self {
+            path,
+            bytes: metadata.len(),
+            name: Some("stdin"),
+        })
+    }
+
     /// Length of the file, bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -120,12 +216,13 @@ impl Input {
 
     /// Returns the path of the file, for people.
     pub(super) fn shown(&self) -> String {
-        self.path.display().to_string()
+        self.name
+            .map_or_else(|| self.path.display().to_string(), str::to_owned)
     }
 
     /// Returns the SHA-256 of the file as it lies there.
     pub(super) fn hash(&self) -> Result<[u8; 32], ImportError> {
-        let shown = || self.path.display().to_string();
+        let shown = || self.shown();
         let mut file = File::open(&self.path).map_err(ImportError::io("open", shown()))?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; BUFFER_BYTES];
@@ -140,20 +237,31 @@ impl Input {
         }
     }
 
-    /// Gives `visit` every document of the file; `read` counts the bytes of the file. False: no more is wanted.
+    /// Gives `visit` every document of the file; `read` counts the bytes of the file. False: no more is wanted. What of it
+    /// cannot be read goes to `broken`.
+    ///
+    /// # Errors
+    /// Those of `visit`, and where the system does not give the bytes that it gave to [`hash`](Self::hash): the next time it
+    /// may, and what lies behind them would then have other numbers in an import of the same id.
     pub(super) fn documents(
         &self,
         read: &Arc<AtomicU64>,
+        broken: &mut Vec<Broken>,
         visit: &mut Visit<'_>,
     ) -> Result<bool, ImportError> {
-        let shown = self.path.display().to_string();
+        let shown = self.shown();
         let file = File::open(&self.path).map_err(ImportError::io("open", shown.as_str()))?;
         let counted = Counted {
             file,
             read: Arc::clone(read),
+            failed: None,
         };
         let mut bytes = BufReader::with_capacity(BUFFER_BYTES, counted);
-        self.unpack(&shown, &mut bytes, NESTING_MAX, visit)
+        let unpacked = self.unpack(&shown, &mut bytes, NESTING_MAX, broken, visit);
+        if let Some(error) = bytes.get_mut().failed.take() {
+            return Err(ImportError::io("read", shown)(error));
+        }
+        go_on(unpacked, broken)
     }
 
     fn unpack(
@@ -161,6 +269,7 @@ impl Input {
         name: &str,
         bytes: &mut dyn BufRead,
         depth: usize,
+        broken: &mut Vec<Broken>,
         visit: &mut Visit<'_>,
     ) -> Result<bool, ImportError> {
         let mut bytes = Peeked::new(bytes).map_err(ImportError::io("read", name))?;
@@ -175,13 +284,13 @@ impl Input {
         if head.starts_with(&GZIP) {
             let unpacked = flate2::bufread::MultiGzDecoder::new(&mut bytes);
             let mut unpacked = BufReader::with_capacity(BUFFER_BYTES, unpacked);
-            return self.unpack(name, &mut unpacked, depth - 1, visit);
+            return self.unpack(name, &mut unpacked, depth - 1, broken, visit);
         }
         if head.starts_with(&ZSTD) {
             let unpacked = zstd::stream::read::Decoder::with_buffer(&mut bytes)
                 .map_err(ImportError::io("unpack", name))?;
             let mut unpacked = BufReader::with_capacity(BUFFER_BYTES, unpacked);
-            return self.unpack(name, &mut unpacked, depth - 1, visit);
+            return self.unpack(name, &mut unpacked, depth - 1, broken, visit);
         }
         if !is_tar(head) {
             return visit(name, &mut bytes);
@@ -199,12 +308,26 @@ impl Input {
                 continue;
             }
             let inner = format!("{name}:{inner}");
-            let mut entry = BufReader::with_capacity(BUFFER_BYTES, entry);
-            if !self.unpack(&inner, &mut entry, depth - 1, visit)? {
+            let whole = Whole {
+                left: entry.size(),
+                entry,
+            };
+            let mut whole = BufReader::with_capacity(BUFFER_BYTES, whole);
+            let unpacked = self.unpack(&inner, &mut whole, depth - 1, broken, visit);
+            // Those behind it may be sound. Where the archive itself is not, the next entry says so.
+            if !go_on(unpacked, broken)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+}
+
+/// Goes on behind a document that cannot be read.
+fn go_on(read: Result<bool, ImportError>, broken: &mut Vec<Broken>) -> Result<bool, ImportError> {
+    match read {
+        Err(error) => note(broken, error).map(|()| true),
+        read => read,
     }
 }
 
@@ -258,16 +381,50 @@ impl BufRead for Peeked<'_> {
     }
 }
 
+/// An entry of an archive that is there as a whole: one that the archive's end cuts off would look like a shorter one, with
+/// another value in its last line.
+struct Whole<R> {
+    entry: R,
+    /// Bytes that are to come.
+    left: u64,
+}
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.entry.read(buffer)?;
+        self.left = self.left.saturating_sub(count as u64);
+        if count == 0 && self.left > 0 && !buffer.is_empty() {
+            let why = "the archive ends within it";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+        }
+        Ok(count)
+    }
+}
+
 /// Counts what is read of a file.
 struct Counted {
     file: File,
     read: Arc<AtomicU64>,
+    /// Why the system gives no more of it: nothing behind that is read, or it would have a wrong number.
+    failed: Option<io::Error>,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
+        if let Some(failed) = &self.failed {
+            return Err(failed.kind().into());
+        }
+        match self.file.read(buffer) {
+            Ok(count) => {
+                self.read.fetch_add(count as u64, Ordering::Relaxed);
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.failed = Some(error);
+                Err(kind.into())
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use meetnet_decode::{Decoded, Decoders, EnvelopeRef, Group, TopicPattern};
 use meetnet_model::source::SourceDeclaration;
 
 use super::ImportError;
-use super::inputs::Input;
+use super::inputs::{Broken, Input};
 use super::kept::{Keeper, Kept, KeptTally, Topics};
 use super::pieces::Pieces;
 
@@ -42,6 +42,8 @@ pub(super) struct HasRead {
     pub(super) first_empty: Option<String>,
     /// What became of what was refused.
     pub(super) tally: KeptTally,
+    /// What could not be read.
+    pub(super) broken: Vec<Broken>,
 }
 
 /// Reads and decodes, ahead of the tables.
@@ -66,8 +68,9 @@ impl Reader<'_> {
         let mut group = self.decoders.group();
         let mut chunk = Building::default();
         let mut found = HasRead::default();
+        let mut broken = Vec::new();
         for input in inputs {
-            let is_wanted = input.documents(&self.read, &mut |name, bytes| {
+            let is_wanted = input.documents(&self.read, &mut broken, &mut |name, bytes| {
                 found.documents += 1;
                 let mut is_empty = true;
                 let mut pieces = Pieces::new(self.source, name, bytes);
@@ -120,6 +123,7 @@ impl Reader<'_> {
                 return Ok(found);
             }
         }
+        found.broken = broken;
         self.send(&mut chunk, &mut group);
         Ok(found)
     }

@@ -122,11 +122,12 @@ pub(crate) fn open(
 }
 
 impl LinkSender {
-    /// Queues one SUBSCRIBE with all `filters`.
+    /// Queues one SUBSCRIBE with all `filters`. `again`: what the broker retains is to come also where it has the subscription.
     pub(crate) fn subscribe(
         &self,
         filters: &[String],
         options: &MqttOptions,
+        again: bool,
     ) -> Result<(), LinkClosed> {
         let sent = match &self.client {
             Client::Five(client) => {
@@ -136,7 +137,7 @@ impl LinkSender {
                 };
                 let filters = filters.iter().map(|path| {
                     let mut filter = v5::SubscribeFilter::new(path.clone(), qos);
-                    if !options.retained.is_none() {
+                    if !options.retained.is_none() && !again {
                         // Not again at every resubscription.
                         filter.retain_forward_rule = v5::RetainForwardRule::OnNewSubscribe;
                     }

@@ -169,7 +169,8 @@ pub struct MqttOptions {
     pub keep_alive: Duration,
     /// How long the broker keeps the session while we are away (MQTT 5).
     pub session_expiry: Duration,
-    /// Which retained messages are taken; they are replayed at every subscription.
+    /// Which retained messages are taken. With MQTT 5 the broker sends them with a new subscription, and once where this has
+    /// changed; with MQTT 3.1.1 at the first subscription of each process.
     pub retained: Retained,
     /// Whether to watch `$SYS/broker/publish/messages/dropped`, where the broker has it.
     pub watch_broker_drops: bool,

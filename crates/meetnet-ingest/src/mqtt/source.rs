@@ -5,6 +5,7 @@
 //! Two tasks per connection: one polls the event loop and never waits for anything else, one acknowledges. If polling
 //! waited for the disk, keep-alive would stop and the broker would drop us exactly when the journal is behind.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use super::backoff::{Backoff, GOOD_AFTER};
 use super::flow::{Flow, Received};
 use super::link::{self, Link, LinkError, LinkSender, Protocol, Signal};
 use super::options::{MqttOptions, OptionsError, ProtocolChoice};
+use super::retained::AskedFor;
 use super::subscriptions::{Ask, BROKER_DROPS_TOPIC, Subscriptions};
 use super::symptoms::{BrokerDrops, InflightHint};
 use crate::dup_window::{DupWindows, Question, lock};
@@ -53,6 +55,9 @@ pub struct MqttSource {
     pub windows: DupWindows,
     /// Where its state is shown.
     pub statuses: Statuses,
+    /// Folder in which it is noted which retained messages were asked for. None: those that are switched on later come only
+    /// with a new session.
+    pub noted_in: Option<PathBuf>,
 }
 
 /// A running source.
@@ -107,6 +112,8 @@ pub fn spawn(
         Arc::clone(&status),
     );
     let subscriptions = Subscriptions::new(filters, source.options.watch_broker_drops);
+    let noted_in = source.noted_in.as_deref();
+    let retained = AskedFor::read(noted_in, &source.id, &source.options.retained);
     let leaving = Arc::<Mutex<Leaving>>::default();
     let shared = Arc::new(Shared {
         leaving: Arc::clone(&leaving),
@@ -116,6 +123,7 @@ pub fn spawn(
         status,
         flow: Mutex::new(flow),
         subscriptions: Mutex::new(subscriptions),
+        retained: Mutex::new(retained),
         wake: Notify::new(),
         shutdown,
     });
@@ -134,6 +142,7 @@ struct Shared {
     status: Arc<SourceState>,
     flow: Mutex<Flow>,
     subscriptions: Mutex<Subscriptions>,
+    retained: Mutex<AskedFor>,
     /// Wakes the acknowledgement task when something may be due without a sync.
     wake: Notify,
     shutdown: CancellationToken,
@@ -303,6 +312,10 @@ async fn poll(shared: &Shared, link: &mut Link) -> Result<(), LinkError> {
                     ));
                 }
                 if answer.complete {
+                    if let Some(note) = lock(&shared.retained).granted() {
+                        // Nobody waits for it.
+                        drop(tokio::task::spawn_blocking(move || note.write()));
+                    }
                     shared.status.set_subscribed();
                     info!(source = %shared.id, "mqtt subscribed");
                 }
@@ -412,7 +425,7 @@ fn leave(sender: &LinkSender, leaving: Leaving) -> Result<(), link::LinkClosed> 
     if let Some((filters, options)) = &leaving.next
         && !sender.repeats_retained(options)
     {
-        sender.subscribe(filters, options)?;
+        sender.subscribe(filters, options, false)?;
     }
     sender.leave(&leaving.filters)
 }
@@ -421,7 +434,10 @@ fn leave(sender: &LinkSender, leaving: Leaving) -> Result<(), link::LinkClosed> 
 fn ask(shared: &Shared, sender: &LinkSender) -> Result<(), link::LinkClosed> {
     match lock(&shared.subscriptions).ask(Instant::now()) {
         None => Ok(()),
-        Some(Ask::Filters(filters)) => sender.subscribe(&filters, &shared.options),
+        Some(Ask::Filters(filters)) => {
+            let again = lock(&shared.retained).is_due();
+            sender.subscribe(&filters, &shared.options, again)
+        }
         Some(Ask::Drops) => sender.subscribe_drops(BROKER_DROPS_TOPIC),
     }
 }

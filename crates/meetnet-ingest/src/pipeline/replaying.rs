@@ -76,7 +76,8 @@ impl ReplayWatch {
         self.0.is_stopped.store(true, Relaxed);
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
+    /// Returns true where [`stop`](Self::stop) has been called.
+    pub fn is_stopped(&self) -> bool {
         self.0.is_stopped.load(Relaxed)
     }
 

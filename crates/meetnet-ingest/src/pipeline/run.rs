@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, select};
 use meetnet_lake::journal::{FrameGroup, FrameKind, FrameRef, Journal, JournalReader, Recovery};
 use meetnet_lake::lake::{DeclaredTables, Lake};
-use meetnet_lake::repair::Repaired;
 use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{Sequence, SourceId};
@@ -70,7 +69,7 @@ pub struct Runner {
     pub(super) replaying: bool,
     tending: Vec<Tending>,
     /// Who waits for the repair.
-    repairing: Vec<Sender<Repaired>>,
+    repairing: Vec<Sender<meetnet_lake::repair::Repaired>>,
     /// Who waits for an erasure, by its frame.
     pub(super) erasing: BTreeMap<Sequence, erase::Waiting>,
     /// When the erase frame that comes next is tried again, after it failed.
@@ -285,6 +284,7 @@ impl Runner {
             Command::Standing(rows, lineage, reply) => {
                 let _ = reply.send(self.standing(&rows, &lineage)?);
             }
+            Command::Repairs(dataset, reply) => drop(reply.send(self.lake.repairs_of(&dataset))),
             Command::Reflag(flags, reply) => {
                 let _ = reply.send(self.reflag(&flags)?);
             }

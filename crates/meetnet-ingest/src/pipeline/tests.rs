@@ -25,6 +25,7 @@ use crate::outcomes::Outcome;
 mod ahead;
 mod answers;
 mod confirmed;
+mod full_disk;
 mod import;
 mod newest;
 mod places;

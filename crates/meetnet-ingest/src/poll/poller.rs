@@ -474,10 +474,13 @@ impl Poller {
         let error = failure.message.as_str();
         if failure.kind == FailureKind::Refused {
             self.status.refused.add(1);
+            self.status.not_reached();
             warn!(source = %self.id, asked = target, error, "a question is refused");
             return;
         }
-        if failure.kind != FailureKind::Journal {
+        if failure.kind == FailureKind::Journal {
+            self.status.not_reached();
+        } else {
             self.status.set_disconnected();
         }
         // Once per outage; the rest is in the status and its counters.
@@ -512,7 +515,7 @@ impl Poller {
 
     fn stopped(mut self) {
         self.interrupt_backfills();
+        // Whether the API answers is no news: who goes on with the source has not asked yet.
         self.hosts.withdraw(&self.id);
-        self.status.set_disconnected();
     }
 }

@@ -19,6 +19,7 @@ fn source(id: &str, client_id: &str, topic: &str) -> MqttSource {
         intake: MemorySink::new(true).1,
         windows: DupWindows::default(),
         statuses: Statuses::default(),
+        noted_in: None,
     }
 }
 

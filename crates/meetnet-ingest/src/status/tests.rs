@@ -82,3 +82,29 @@ fn a_source_is_silent_when_it_says_nothing_for_longer_than_declared() {
     statuses.expect(&id, SourceKind::Http, None);
     check(36, false);
 }
+
+#[test]
+fn of_a_polled_api_nothing_is_known_before_it_was_asked() {
+    let statuses = Statuses::default();
+    let has_metric = |name: &str, kind: SourceKind| {
+        let state = statuses.register(&SourceId::new(name), kind);
+        state.connected_metric.get().is_some()
+    };
+    assert!(has_metric("broker", SourceKind::Mqtt) && has_metric("push", SourceKind::Http));
+    for name in ["answers", "refuses", "fails"] {
+        assert!(!has_metric(name, SourceKind::Poll), "{name}");
+        let state = statuses.register(&SourceId::new(name), SourceKind::Poll);
+        match name {
+            "answers" => state.reached("https"),
+            "refuses" => state.not_reached(),
+            _ => state.set_disconnected(),
+        }
+        assert!(has_metric(name, SourceKind::Poll), "{name}");
+        let read = statuses.read_one(&SourceId::new(name)).unwrap();
+        assert_eq!(read.connected, name == "answers");
+        // One question of several that is refused does not mean that it does not answer.
+        state.not_reached();
+        let read = statuses.read_one(&SourceId::new(name)).unwrap();
+        assert_eq!(read.connected, name == "answers");
+    }
+}

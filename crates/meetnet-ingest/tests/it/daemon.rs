@@ -124,6 +124,8 @@ impl Daemon {
                 intake: Intake::from_journal(&journal),
                 windows,
                 statuses: statuses.clone(),
+                // Of all lives.
+                noted_in: folder.parent().map(|root| root.join("subscribed")),
             };
             spawn(source, shutdown.clone()).unwrap()
         });

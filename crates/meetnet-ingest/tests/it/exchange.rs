@@ -23,7 +23,7 @@ struct Parts {
     statuses: Statuses,
     /// Ends behind everything that writes to it.
     _journal: Journal,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Parts {
@@ -44,7 +44,7 @@ impl Parts {
             windows: DupWindows::default(),
             statuses: Statuses::default(),
             _journal: journal,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -58,6 +58,7 @@ impl Parts {
             intake: self.intake.clone(),
             windows: self.windows.clone(),
             statuses: self.statuses.clone(),
+            noted_in: Some(self.folder.path().join("subscribed")),
         };
         Sources {
             mqtt: (!topics.is_empty()).then_some(source).into_iter().collect(),

@@ -329,6 +329,49 @@ fn retained_messages_are_taken_of_the_topics_that_are_named() {
 }
 
 #[test]
+fn retained_messages_that_are_wanted_later_come_once() {
+    let Some(mut scene) = Scene::new(TUNED) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut station = Station::new(scene.broker.port, "a-sensor");
+        station.publish_retained("city/kept", "a level").await;
+        station.flush().await;
+    });
+    let mut daemon = scene.start(Sync::Always);
+    daemon.wait("ignored", |status| {
+        status.retained_ignored_total == 1 && status.acked_total == 1
+    });
+    assert!(daemon.payloads().is_empty());
+    daemon.stop();
+    // The broker has the subscription, and what came meanwhile.
+    scene.options.retained = Retained::All;
+    scene.publish(0..1);
+    let mut daemon = scene.restart(daemon, Sync::Always);
+    let status = daemon.wait("taken", |status| status.acked_total >= 2);
+    assert!(status.session_present);
+    let mut payloads = daemon.payloads();
+    payloads.sort();
+    assert_eq!(payloads, ["0", "a level"]);
+    daemon.stop();
+    // Not at every start.
+    let daemon = scene.restart(daemon, Sync::Always);
+    daemon.wait_subscribed();
+    scene.publish(1..2);
+    daemon.wait("live", |status| status.acked_total >= 1);
+    assert_eq!(daemon.payloads().last().map(String::as_str), Some("1"));
+    let levels = daemon
+        .payloads()
+        .into_iter()
+        .filter(|text| text == "a level");
+    assert_eq!(levels.count(), 1);
+}
+
+#[test]
 fn a_refused_connection_is_reported_and_tried_again() {
     let Some(mut scene) = Scene::new("allow_anonymous false") else {
         return;

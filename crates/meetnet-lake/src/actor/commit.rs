@@ -35,8 +35,15 @@ use crate::table::lookup::{FileRows, WantedKey};
 pub(crate) const RECORDED_THROUGH: &str = "meetnet/recorded-through";
 /// Application id of the time, µs, that a retention has dropped everything before: it stays dropped, whatever is declared later.
 pub(crate) const DROPPED_BEFORE: &str = "meetnet/dropped-before";
+/// Application id of how often a repair has taken files out of the table: what imports had brought by then may be gone.
+pub(super) const REPAIRS: &str = "meetnet/repairs";
 /// Prefix of the application id of an import.
 pub(crate) const IMPORT_APP: &str = "meetnet/import/";
+
+/// Returns how often a repair has taken files out of the table of a log.
+pub(super) fn repairs_in(log: &TableLog) -> u64 {
+    log.txn(REPAIRS).unwrap_or(0).max(0) as u64
+}
 
 /// Frozen rows and masks of one dataset, on their way into files.
 #[derive(Debug)]
@@ -214,6 +221,7 @@ impl DatasetActor {
             }
             self.committed_through = through;
             self.version = log.version();
+            self.repairs = repairs_in(&log);
         }
         self.log = Some(log);
         Ok(())

@@ -15,10 +15,10 @@ use meetnet_model::dataset::DatasetDeclaration;
 use serde_json::json;
 
 use super::DatasetActor;
-use super::commit::{Admitted, CommitFailure, DROPPED_BEFORE, settled};
+use super::commit::{Admitted, CommitFailure, DROPPED_BEFORE, REPAIRS, repairs_in, settled};
 use super::erase::ERASE;
 use crate::error::LakeError;
-use crate::lake::Compacted;
+use crate::lake::{Compacted, has_imports};
 use crate::repair;
 use crate::snapshot::LiveFile;
 use crate::table::actions::{Action, Txn};
@@ -125,6 +125,11 @@ impl DatasetActor {
         self.log.as_ref().map(repair::unmoved).unwrap_or_default()
     }
 
+    /// Whether files were imported into the table; not asked while a job has its log.
+    pub(crate) fn has_imports(&self) -> bool {
+        self.log.as_ref().is_some_and(has_imports)
+    }
+
     /// Keeps tombstones for at least this long, ms.
     pub(crate) fn keep_tombstones(&mut self, retention_ms: i64) {
         if let Some(log) = &mut self.log {
@@ -189,6 +194,7 @@ impl DatasetActor {
             self.forget_newest_times();
         }
         self.version = job.log.version();
+        self.repairs = repairs_in(&job.log);
         self.log = Some(job.log);
         Ok(Admitted::Done)
     }
@@ -250,6 +256,14 @@ impl ReplaceJob {
                 last_updated: Some(self.now_ms),
             })
         }));
+        // In the entry that takes the files out, too: no import goes on behind rows that are gone.
+        if self.operation == REPAIR {
+            actions.push(Action::Txn(Txn {
+                app_id: REPAIRS.to_owned(),
+                version: repairs_in(&self.log) as i64 + 1,
+                last_updated: Some(self.now_ms),
+            }));
+        }
         for file in &self.removed {
             let mut remove = remove_action(&self.declaration, file, self.now_ms);
             remove.data_change = data_change;

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use meetnet_model::ids::Sequence;
 
-use super::Clock;
 use super::checkpoint::UNFINISHED;
 use super::error::{IoContext, JournalError};
 use super::segment::{EXTENSION, Segment};
 use super::shared::locked;
+use super::{Clock, JournalOptions};
 use crate::files::{FileHandle, Files, GradualWriter, ListedFile};
 
 const COMPRESSED: &str = ".zst";
@@ -109,6 +109,18 @@ impl std::fmt::Debug for Archive {
 }
 
 impl Archive {
+    /// The archive of a journal.
+    pub(crate) fn new(options: &JournalOptions) -> Self {
+        Self {
+            files: Arc::clone(&options.files),
+            dir: options.archive_dir.clone(),
+            raw_retention: options.raw_retention,
+            bytes_max: options.archive_bytes_max,
+            clock: Arc::clone(&options.clock),
+            working: Arc::default(),
+        }
+    }
+
     /// Moves a trimmed segment in. The caller syncs both folders.
     pub(crate) fn admit(&self, segment: &Segment) -> Result<(), JournalError> {
         let path = self.dir.join(ArchiveName::of(segment).to_string());
@@ -124,6 +136,31 @@ impl Archive {
     ) -> Result<Option<ArchiveStep>, JournalError> {
         let _working = locked(&self.working);
         let entries = self.entries()?;
+        if let Some(dropped) = self.drop_one(&entries)? {
+            return Ok(Some(dropped));
+        }
+        match entries.iter().find(|(name, _)| !name.compressed) {
+            Some((name, _)) => Ok(self.compress(*name, go_on)?.map(ArchiveStep::Compressed)),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes everything that is too old or too much, and what is not complete. Returns whether a file was too old or too
+    /// much.
+    pub(crate) fn drop_due(&self) -> Result<bool, JournalError> {
+        let _working = locked(&self.working);
+        let mut has_dropped = false;
+        while self.drop_one(&self.entries()?)?.is_some() {
+            has_dropped = true;
+        }
+        Ok(has_dropped)
+    }
+
+    /// Removes the oldest file where it is too old, or where there is too much; under the lock.
+    fn drop_one(
+        &self,
+        entries: &[(ArchiveName, u64)],
+    ) -> Result<Option<ArchiveStep>, JournalError> {
         let bytes: u64 = entries.iter().map(|(_, bytes)| bytes).sum();
         metrics::gauge!("meetnet_journal_archive_bytes").set(bytes as f64);
         let retention_us = i64::try_from(self.raw_retention.as_micros()).unwrap_or(i64::MAX);
@@ -145,10 +182,7 @@ impl Archive {
                 "removed the oldest raw messages before their time: the archive is full");
             return Ok(Some(ArchiveStep::DroppedOldest(path)));
         }
-        match entries.iter().find(|(name, _)| !name.compressed) {
-            Some((name, _)) => Ok(self.compress(*name, go_on)?.map(ArchiveStep::Compressed)),
-            None => Ok(None),
-        }
+        Ok(None)
     }
 
     /// Returns the files and their bytes, oldest first, and removes what is not complete; under the lock.
@@ -189,7 +223,13 @@ impl Archive {
         .to_string();
         let unfinished = self.dir.join(format!("{target}{UNFINISHED}"));
         let target = self.dir.join(target);
-        if !self.write_compressed(&raw, &unfinished, go_on)? {
+        let written = self
+            .write_compressed(&raw, &unfinished, go_on)
+            .inspect_err(|_| {
+                // On a full disk others need the space, and the next attempt may be an hour away.
+                let _ = self.files.remove(&unfinished);
+            })?;
+        if !written {
             self.files
                 .remove(&unfinished)
                 .context("remove unfinished", &unfinished)?;

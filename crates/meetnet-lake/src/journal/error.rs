@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use meetnet_model::ids::Sequence;
 use uuid::Uuid;
 
+use crate::files::is_no_space;
+
 /// The journal cannot be opened, read or trimmed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -110,6 +112,13 @@ pub enum JournalError {
         /// The last refusal.
         source: io::Error,
     },
+}
+
+impl JournalError {
+    /// Returns true where there is no space for it: another attempt may find some.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_no_space(source))
+    }
 }
 
 /// An envelope was not taken; nothing of it is in the journal.

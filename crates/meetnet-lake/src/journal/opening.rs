@@ -14,6 +14,7 @@ use super::error::{IoContext, JournalError};
 use super::frame::{self, FrameKind, NewEnvelope, Stamp};
 use super::options::JournalOptions;
 use super::recovery::{self, Recovery, Scan};
+use super::room::Room;
 use super::scan::{Scanned, Scanner};
 use super::segment::{self, Header, Identity, InForce, Segment, SegmentName};
 use super::stored;
@@ -222,20 +223,56 @@ pub(crate) struct Started {
 ///
 /// It starts with the tail of the last one: those bytes may have been read back from memory that a failed sync never
 /// brought to the disk, and only writing them again makes them durable for certain.
+///
+/// Where there is no room for it, `room` makes some, and it is written once more: the last one has its tail until the fresh
+/// one is complete.
 pub(crate) fn start_segment(
-    files: &dyn Files,
-    dir: &Path,
+    room: &mut Room<'_>,
     identity: &Identity,
     number: u64,
     scan: &mut Scan,
     declarations: &[u8],
     now: i64,
 ) -> Result<Started, JournalError> {
+    let options = room.options;
+    let (files, dir) = (options.files.as_ref(), options.dir.as_path());
     let next = scan.report.last_sequence.next();
     let first = scan.tail.as_ref().map_or(next, |tail| tail.first);
     let name = SegmentName { number, first };
+    let started = room.write(|| {
+        write_segment(files, dir, identity, name, scan, declarations, now).inspect_err(|_| {
+            // A full disk needs the space.
+            let _ = files.remove(&unfinished(dir, name));
+        })
+    })?;
+    // The declarations that it may begin with are the end of the journal now.
+    let segment = &started.segment;
+    if segment.last > scan.report.last_sequence {
+        scan.report.last_sequence = segment.last;
+        scan.report.last_recorded_at = segment.last_recorded_at;
+    }
+    free_taken_over(files, dir, scan, segment.follows)?;
+    Ok(started)
+}
+
+/// Returns where a segment lies until it is complete.
+fn unfinished(dir: &Path, name: SegmentName) -> PathBuf {
+    dir.join(format!("{name}{UNFINISHED}"))
+}
+
+/// Writes the fresh segment; complete and synced on return, and its name too.
+fn write_segment(
+    files: &dyn Files,
+    dir: &Path,
+    identity: &Identity,
+    name: SegmentName,
+    scan: &Scan,
+    declarations: &[u8],
+    now: i64,
+) -> Result<Started, JournalError> {
+    let next = scan.report.last_sequence.next();
     let path = dir.join(name.to_string());
-    let unfinished = dir.join(format!("{name}{UNFINISHED}"));
+    let unfinished = unfinished(dir, name);
     let before = &scan.before_tail;
     let recorded_after = if scan.tail.is_some() {
         before.recorded_at
@@ -245,9 +282,9 @@ pub(crate) fn start_segment(
     let handle = files.create(&unfinished).context("create", &unfinished)?;
     let header = Header {
         identity: *identity,
-        number,
+        number: name.number,
         follows: before.sequence,
-        first,
+        first: name.first,
         recorded_after,
     };
     let mut buffer = Vec::new();
@@ -321,8 +358,6 @@ pub(crate) fn start_segment(
         };
         frame::encode(&mut buffer, identity.key(), &stamp, &envelope);
         segment.extend(next, recorded_at);
-        scan.report.last_sequence = next;
-        scan.report.last_recorded_at = recorded_at;
     }
     write(&mut buffer)?;
     handle.sync_data().context("sync", &unfinished)?;
@@ -332,7 +367,6 @@ pub(crate) fn start_segment(
     files.sync_dir(dir).context("sync", dir)?;
     segment.readable_bytes = stored;
     segment.stored_bytes = stored;
-    free_taken_over(files, dir, scan, segment.follows)?;
     Ok(Started { segment, in_force })
 }
 

@@ -14,19 +14,12 @@ use std::time::Duration;
 
 use super::reserve;
 use super::shared::{Phase, Shared, locked};
+use crate::files::is_no_space;
 
 /// How often a full disk is asked for room while nothing waits to be written.
 const SPACE_PERIOD: Duration = Duration::from_secs(5);
 /// How often a reserve is tried that found no room although writes do.
 const RESERVE_PERIOD_US: i64 = 60_000_000;
-
-/// Returns true where an error says that there is no space.
-pub(crate) fn is_no_space(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
-}
 
 impl Shared {
     /// Returns true from the first write that found no space until there is room again.
@@ -36,7 +29,8 @@ impl Shared {
 
     /// Takes note of an error of a write; raises the alarm where it begins a time without space.
     pub(crate) fn note_write_error(&self, error: &io::Error) {
-        if is_no_space(error) {
+        // What a spare takes is nobody's loss: the next attempt has that room, and would end the alarm at once.
+        if is_no_space(error) && !self.spare.gives_room() {
             self.begin_disk_full();
         }
     }
@@ -74,6 +68,20 @@ impl Shared {
         self.reserve_missing
             .store(restored.is_err(), Ordering::Release);
         restored
+    }
+
+    /// Fills the reserve file when the journal is opened. Where it finds no room: `was_short` says that the opening itself
+    /// found none, so it is a full disk from the start.
+    pub(crate) fn begin_with_reserve(&self, was_short: bool) {
+        metrics::gauge!("meetnet_journal_disk_full").set(0.0);
+        match self.restore_reserve() {
+            Ok(()) => {}
+            Err(_) if was_short => self.begin_disk_full(),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "no room for the journal's reserve file: make some");
+            }
+        }
     }
 
     /// Ends the time without space where everything taken has been written and the reserve finds room.

@@ -49,6 +49,9 @@ pub(crate) struct Spare {
     is_ready: AtomicBool,
     /// The newest segment was written over one.
     is_in_use: AtomicBool,
+    is_being_made: AtomicBool,
+    /// The one that is being made is to go.
+    is_given_up: AtomicBool,
     thread: Mutex<Option<Sender<()>>>,
 }
 
@@ -73,6 +76,13 @@ impl Spare {
         drop(locked(&self.thread).take());
     }
 
+    /// Gives up one that is being made. Returns whether a write that found no space may find some by the spare: the room of
+    /// that one, or a segment over the one that there is.
+    pub(crate) fn gives_room(&self) -> bool {
+        self.is_given_up.store(true, Ordering::Release);
+        self.is_being_made.load(Ordering::Acquire) || self.is_ready.load(Ordering::Acquire)
+    }
+
     /// Whether the segment that is begun now is written over the spare.
     pub(crate) fn is_ready(&self) -> bool {
         let is_ready = self.is_ready.load(Ordering::Acquire);
@@ -83,15 +93,15 @@ impl Spare {
 
 impl Journal {
     /// Without background threads: makes the file of zeros that the next segment is written over, where there is none, and
-    /// lets that segment begin with the next group where the newest one grows. Returns whether it has made one. With
-    /// threads, one of them does it when a segment fills.
+    /// lets that segment begin with the next group where the newest one grows. `go_on` is asked before each step. Returns
+    /// whether it has made one. With threads, one of them does it when a segment fills.
     ///
     /// # Errors
     /// Where a file operation fails, want of space among them; nothing of it is left then.
-    pub fn prepare_segment(&self) -> Result<bool, JournalError> {
+    pub fn prepare_segment(&self, go_on: &dyn Fn() -> bool) -> Result<bool, JournalError> {
         let shared = &self.inner.shared;
         shared
-            .prepare_segment(&|| true)
+            .prepare_segment(go_on)
             .context("prepare a segment in", &shared.options.dir)
     }
 }
@@ -121,7 +131,13 @@ impl Shared {
             return Ok(false);
         }
         let files = options.files.as_ref();
-        if !fill(files, &options.dir, options.segment_bytes_max, go_on)? {
+        let spare = &self.spare;
+        spare.is_given_up.store(false, Ordering::Release);
+        spare.is_being_made.store(true, Ordering::Release);
+        let go_on = || go_on() && !spare.is_given_up.load(Ordering::Acquire);
+        let filled = fill(files, &options.dir, options.segment_bytes_max, &go_on);
+        spare.is_being_made.store(false, Ordering::Release);
+        if !filled? {
             return Ok(false);
         }
         self.spare.is_ready.store(true, Ordering::Release);

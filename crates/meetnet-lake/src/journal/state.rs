@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use meetnet_model::ids::Sequence;
 
+use super::Journal;
 use super::checkpoint::{Sealed, UNFINISHED};
 use super::error::{IoContext, JournalError};
 use super::shared::locked;
-use super::{Journal, is_disk_full};
 use crate::files::{self, FileHandle, Files};
 
 /// How the names end.
@@ -36,7 +36,7 @@ impl Journal {
         let options = &self.inner.shared.options;
         let write = || write(options.files.as_ref(), &options.dir, through, state);
         match write() {
-            Err(error) if is_disk_full(&error) => {
+            Err(error) if error.is_disk_full() => {
                 self.release_reserve()?;
                 write()
             }

@@ -19,9 +19,8 @@ use super::error::{AppendError, FullLimit};
 use super::frame::{self, FRAME_BYTES_MAX, FrameKind, NewEnvelope, Original, Stamp};
 use super::segment::{self, Header, InForce, Segment, SegmentName};
 use super::shared::{Appended, Phase, Shared, locked};
-use super::space::is_no_space;
 use super::spare;
-use crate::files::FileHandle;
+use crate::files::{FileHandle, is_no_space};
 
 const BACK_OFF_MIN: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);

@@ -7,11 +7,28 @@ use meetnet_model::rows::DatasetRows;
 use super::{Lake, Outcome, is_committing, unknown};
 use crate::actor::{Applied, Flag, IMPORT_APP, Lineage, NewFlags, Reflagged};
 use crate::error::LakeError;
+use crate::table::log::TableLog;
 
 /// Stands for the id of an import where stored rows get new flags.
 const REFLAG: &str = "flags";
 
+/// Whether files were imported into the table of a log.
+pub(crate) fn has_imports(log: &TableLog) -> bool {
+    let mut ids = log
+        .txns(IMPORT_APP)
+        .filter_map(|(id, _)| id.strip_prefix(IMPORT_APP));
+    // Those that only take turns are made of rows of other datasets.
+    ids.any(|id| id != REFLAG && !id.contains('/'))
+}
+
 impl Lake {
+    /// How often a repair has taken files out of a dataset. What an import had consumed before the last one says nothing of
+    /// what is there: it is to have another id for the dataset from then on.
+    pub fn repairs_of(&self, dataset: &DatasetId) -> u64 {
+        let table = self.tables.get(dataset);
+        table.map_or(0, |table| table.actor.repairs())
+    }
+
     /// How far an import has come in a dataset: rows consumed; None where it never began. Ids that differ behind their last
     /// `/` only take turns: where another of them has come as far since, it is None.
     pub fn import_position(&self, dataset: &DatasetId, import_id: &str) -> Option<u64> {

@@ -106,6 +106,7 @@ impl Lake {
             inspected
                 .broken
                 .retain(|broken| table.actor.holds(std::slice::from_ref(&broken.file)));
+            inspected.has_imports = table.actor.has_imports();
             let files = inspected.files();
             if !files.is_empty()
                 && let Some(job) = table.actor.replace(files, Vec::new(), REPAIR, now_ms)

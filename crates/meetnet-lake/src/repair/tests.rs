@@ -98,6 +98,11 @@ fn a_broken_file_goes_to_quarantine_and_the_rest_answers() {
     let content = folders.content();
     assert_eq!(repair_all(&folders), Repaired::default());
     assert_eq!(folders.content(), content);
+
+    // Who had brought rows past the journal has to know that not all of them are there.
+    assert!(!repaired.files[0].has_imports);
+    let city = City::open(&folders.0, |_| {});
+    assert_eq!(city.lake.repairs_of(&heat()), 1);
 }
 
 #[test]
@@ -264,10 +269,12 @@ fn a_running_lake_takes_broken_files_out_while_it_goes_on() {
     city.take(8, START + 3 * MINUTE, 8.0);
     assert_eq!(city.snapshot().masks.len(), 2);
     flip(&city.folders, &before[2], 40);
+    assert_eq!(city.lake.repairs_of(&heat()), 0);
     city.lake.request_repair(Depth::Full);
     city.tick_while("the repair ends", Lake::is_tending);
     let repaired = city.lake.take_repaired().unwrap();
     assert_eq!(city.lake.take_repaired(), None);
+    assert_eq!(city.lake.repairs_of(&heat()), 1);
     assert_eq!(repaired.files.len(), 1);
     assert_eq!(
         (&*repaired.files[0].path, &*repaired.left),

@@ -1,10 +1,14 @@
 //! The journal on a disk that refuses: failed writes and syncs, no space, no right to write.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use meetnet_lake::files::Files;
 use meetnet_lake::journal::{
-    AppendError, Checkpoint, Journal, JournalError, JournalOptions, NewEnvelope,
+    AppendError, ArchiveStep, Checkpoint, FolderLock, Journal, JournalError, JournalOptions,
+    NewEnvelope,
 };
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
@@ -212,6 +216,142 @@ fn a_full_disk_still_has_room_for_the_checkpoint() {
     assert_eq!(journal.durable().0, Sequence(22));
 }
 
+/// A journal with a reserve, a message that is not committed, and segments in its archive.
+fn with_an_archive() -> (FaultyFiles, JournalOptions) {
+    let files = FaultyFiles::new();
+    let options = JournalOptions {
+        reserve_bytes: 2000,
+        segment_bytes_max: 400,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(options.clone(), b"declared").expect("opens");
+    for _ in 0..20 {
+        append(&journal, &[&[7; 100]]);
+        journal.write_group().expect("written");
+    }
+    let checkpoint = Checkpoint {
+        trimmed_through: Sequence(20),
+        ..Checkpoint::default()
+    };
+    let trimmed = journal.checkpoint_and_trim(&checkpoint).expect("trimmed");
+    assert!(trimmed.segments > 4);
+    journal.shutdown().expect("all written");
+    (files, options)
+}
+
+/// What is not committed of [`with_an_archive`].
+fn last_message() -> Vec<(u64, Vec<u8>)> {
+    vec![(21, vec![7; 100])]
+}
+
+#[test]
+fn a_start_on_a_full_disk_uses_the_reserve_and_takes_nothing_until_there_is_room() {
+    for crash in [Crash::Kill, Crash::PowerLoss { seed: 3 }] {
+        let (files, options) = with_an_archive();
+        let files = files.restart(crash);
+        let options = JournalOptions {
+            files: Arc::new(files.clone()),
+            ..options
+        };
+        files.set_bytes_max(Some(files.bytes_used()));
+        // Other declarations than before, so that frames are written as well.
+        let (journal, _) = Journal::open(options, b"changed").expect("opens");
+        assert!(journal.is_disk_full());
+        assert_eq!(journal.append_tick(), Err(AppendError::DiskFull));
+        assert_eq!(read(&journal, 20), last_message(), "{crash:?}");
+        journal.write_group().expect("looked for room");
+        assert!(journal.is_disk_full());
+        let reserve = Path::new(DIR).join("reserve");
+        assert_eq!(files.content(&reserve), None);
+        files.set_bytes_max(None);
+        journal.write_group().expect("looked for room");
+        assert!(!journal.is_disk_full());
+        assert_eq!(files.content(&reserve).map(|zeros| zeros.len()), Some(2000));
+        append(&journal, &[b"new"]);
+        journal.write_group().expect("written");
+        let expect = [last_message(), vec![(23, b"new".to_vec())]].concat();
+        assert_eq!(read(&journal, 20), expect, "{crash:?}");
+    }
+}
+
+#[test]
+fn a_start_on_a_full_disk_drops_what_is_too_much_in_the_archive_and_keeps_the_reserve() {
+    let (files, options) = with_an_archive();
+    let used = files.bytes_used();
+    files.set_bytes_max(Some(used));
+    let smaller = JournalOptions {
+        archive_bytes_max: 500,
+        ..options
+    };
+    let (journal, _) = Journal::open(smaller, b"changed").expect("opens");
+    assert!(!journal.is_disk_full() && files.bytes_used() + 500 < used);
+    let reserve = files.content(&Path::new(DIR).join("reserve"));
+    assert_eq!(reserve.map(|zeros| zeros.len()), Some(2000));
+    append(&journal, &[b"new"]);
+    assert!(journal.write_group().expect("written"));
+    assert_eq!(read(&journal, 21), [(23, b"new".to_vec())]);
+}
+
+#[test]
+fn a_start_without_a_reserve_fails_on_a_full_disk_or_waits_for_room() {
+    let (files, options) = with_an_archive();
+    files
+        .remove(&Path::new(DIR).join("reserve"))
+        .expect("removed");
+    files.set_bytes_max(Some(files.bytes_used()));
+    let before = files.paths();
+    let error = Journal::open(options.clone(), b"changed").expect_err("no room");
+    assert!(error.is_disk_full(), "{error}");
+    assert_eq!(files.paths(), before, "nothing half-written takes space");
+    // As long as it is wanted; room comes meanwhile.
+    let lock = FolderLock::take(&options).expect("free");
+    let asked = AtomicU64::new(0);
+    let waits = || {
+        if asked.fetch_add(1, Ordering::Relaxed) == 2 {
+            files.set_bytes_max(None);
+        }
+        true
+    };
+    let (journal, _) =
+        Journal::open_locked(options.clone(), lock, b"changed", &waits).expect("opens");
+    assert!(asked.load(Ordering::Relaxed) > 2 && !journal.is_disk_full());
+    assert_eq!(read(&journal, 20), last_message());
+    journal.shutdown().expect("nothing waits");
+    // Or no longer.
+    files
+        .remove(&Path::new(DIR).join("reserve"))
+        .expect("removed");
+    files.set_bytes_max(Some(files.bytes_used()));
+    let lock = FolderLock::take(&options).expect("free");
+    let left = AtomicU64::new(3);
+    let waits = || left.fetch_sub(1, Ordering::Relaxed) > 1;
+    let error = Journal::open_locked(options, lock, b"again", &waits).expect_err("no room");
+    assert!(error.is_disk_full(), "{error}");
+}
+
+#[test]
+fn a_start_on_a_full_disk_loses_nothing_to_a_crash_at_any_step() {
+    for step in 0..16 {
+        for crash in [Crash::Kill, Crash::PowerLoss { seed: step }] {
+            let (files, options) = with_an_archive();
+            files.set_bytes_max(Some(files.bytes_used()));
+            files.fail_at(files.operations() + step, Fault::PowerLoss);
+            // Off at some step of it, or behind it.
+            drop(Journal::open(options.clone(), b"changed"));
+            let files = files.restart(crash);
+            files.set_bytes_max(None);
+            let options = JournalOptions {
+                files: Arc::new(files.clone()),
+                ..options
+            };
+            let (journal, recovery) = Journal::open(options, b"changed").expect("opens");
+            assert!(recovery.skipped.is_empty(), "step {step}, {crash:?}");
+            let read = read(&journal, 20);
+            assert_eq!(read, last_message(), "step {step}, {crash:?}");
+        }
+    }
+}
+
 #[test]
 fn a_state_that_finds_no_room_leaves_it_to_the_checkpoint() {
     let files = FaultyFiles::new();
@@ -271,8 +411,8 @@ fn over_a_spare() -> (FaultyFiles, Journal) {
     let (journal, _) = Journal::open(small, b"declared").expect("opens");
     append(&journal, &[b"first"]);
     journal.write_group().expect("written");
-    assert!(journal.prepare_segment().expect("made"));
-    assert!(!journal.prepare_segment().expect("there is one"));
+    assert!(journal.prepare_segment(&|| true).expect("made"));
+    assert!(!journal.prepare_segment(&|| true).expect("there is one"));
     for payload in [b"second".as_slice(), b"third"] {
         append(&journal, &[payload]);
         journal.write_group().expect("written");
@@ -290,7 +430,7 @@ fn zeros_behind_the_last_frame_are_no_damage_and_go_at_the_next_start() {
         let (files, journal) = over_a_spare();
         assert_eq!(read(&journal, 0), envelopes(&[0, 1, 2]));
         // One that is not used.
-        assert!(journal.prepare_segment().expect("made"));
+        assert!(journal.prepare_segment(&|| true).expect("made"));
         let files = files.restart(crash);
         let (journal, recovery) = open(&files);
         assert_eq!(
@@ -349,7 +489,7 @@ fn a_segment_over_a_spare_is_cut_when_it_is_sealed_and_when_the_journal_ends() {
         journal.write_group().expect("written");
     }
     assert!(bytes(&over) < SPARE_BYTES);
-    assert!(journal.prepare_segment().expect("made"));
+    assert!(journal.prepare_segment(&|| true).expect("made"));
     append(&journal, &[b"begins another"]);
     journal.write_group().expect("written");
     let newest = segments(&files).pop().expect("a segment");
@@ -366,10 +506,50 @@ fn where_there_is_no_room_for_a_spare_segments_grow_as_before() {
     let (journal, _) = open(&files);
     files.set_bytes_max(Some(files.bytes_used() + 1000));
     let used = files.bytes_used();
-    journal.prepare_segment().expect_err("64 MiB");
+    journal.prepare_segment(&|| true).expect_err("64 MiB");
     assert_eq!(files.bytes_used(), used, "half of one is removed");
     append(&journal, &[b"first"]);
     assert!(journal.write_group().expect("written"));
     assert!(!journal.is_disk_full());
     assert_eq!(read(&journal, 0), envelopes(&[0]));
+}
+
+#[test]
+fn a_spare_that_takes_the_last_room_gives_it_back_and_raises_no_alarm() {
+    let files = FaultyFiles::new();
+    let large = JournalOptions {
+        reserve_bytes: 2000,
+        segment_bytes_max: 4 << 20,
+        ..options(&files)
+    };
+    let (journal, _) = Journal::open(large, b"declared").expect("opens");
+    append(&journal, &[b"first"]);
+    // Room for the first step of a spare, and little else.
+    files.set_bytes_max(Some(files.bytes_used() + (1 << 20) + 20));
+    let steps = AtomicU64::new(0);
+    let go_on = || {
+        if steps.fetch_add(1, Ordering::Relaxed) == 1 {
+            journal.write_group().expect_err("no room");
+            assert!(!journal.is_disk_full());
+        }
+        true
+    };
+    assert!(!journal.prepare_segment(&go_on).expect("given up"));
+    assert_eq!(steps.load(Ordering::Relaxed), 2);
+    assert!(journal.write_group().expect("the room of the spare"));
+    assert!(!journal.is_disk_full());
+    assert_eq!(read(&journal, 0), envelopes(&[0]));
+}
+
+#[test]
+fn a_compression_that_finds_no_room_leaves_nothing_of_itself() {
+    let (files, options) = with_an_archive();
+    let (journal, _) = Journal::open(options, b"declared").expect("opens");
+    files.set_bytes_max(Some(files.bytes_used()));
+    let before = files.paths();
+    journal.tend_archive().expect_err("no room");
+    assert_eq!(files.paths(), before);
+    files.set_bytes_max(None);
+    let step = journal.tend_archive().expect("there is room");
+    assert!(matches!(step, Some(ArchiveStep::Compressed(_))), "{step:?}");
 }

@@ -151,7 +151,7 @@ impl Schedule {
                 7 => position = self.check_live(&mut reader, position),
                 8 => self.trim(&journal, position),
                 9 => {
-                    if journal.prepare_segment().is_err() {
+                    if journal.prepare_segment(&|| true).is_err() {
                         self.failures += 1;
                     }
                 }
@@ -185,7 +185,7 @@ impl Schedule {
             }
             let options = JournalOptions {
                 segment_bytes_max: 700,
-                reserve_bytes: 0,
+                reserve_bytes: if self.rng.random_bool(0.5) { 3000 } else { 0 },
                 clock: self.clock.function(),
                 monotonic_clock: self.clock.monotonic_function(),
                 files: Arc::new(self.files.clone()),

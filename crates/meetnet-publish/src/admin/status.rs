@@ -32,7 +32,8 @@ pub struct SourceRow {
     pub id: SourceId,
     /// How its messages arrive.
     pub kind: SourceKind,
-    /// Whether it can deliver now; None where nothing is to be connected (a push endpoint, files).
+    /// Whether it can deliver now; None where nothing is to be connected (a push endpoint, files), or an API has not been asked
+    /// since the start.
     pub connected: Option<bool>,
     /// It has said nothing for longer than it may.
     pub silent: bool,

@@ -470,3 +470,26 @@ fn the_scrub_says_how_far_it_is_and_what_is_damaged() {
     let at = format_rfc3339(whole_seconds(NOW));
     check(ended, &at, Some("2 files are damaged"));
 }
+
+#[test]
+fn a_source_is_said_to_be_as_it_is() {
+    let row = |kind: SourceKind, connected: Option<bool>, silent: bool| SourceRow {
+        kind,
+        connected,
+        silent,
+        ..status().sources.remove(0)
+    };
+    let check = |kind: SourceKind, connected: Option<bool>, silent: bool, expect: &str| {
+        let text = source_text(&row(kind, connected, silent), NOW);
+        assert_eq!(text.state, expect, "{kind:?}, {connected:?}, {silent}");
+    };
+    check(SourceKind::Poll, None, false, "not asked yet");
+    check(SourceKind::Poll, None, true, "silent");
+    check(SourceKind::Poll, Some(false), false, "not answering");
+    check(SourceKind::Poll, Some(false), true, "not answering");
+    check(SourceKind::Poll, Some(true), false, "answering");
+    check(SourceKind::Mqtt, Some(false), true, "not connected");
+    check(SourceKind::Mqtt, Some(true), false, "connected");
+    check(SourceKind::Http, None, false, "listening");
+    check(SourceKind::Files, None, true, "by import");
+}

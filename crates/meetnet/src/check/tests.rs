@@ -55,6 +55,7 @@ fn quarantined() -> QuarantinedFile {
             files: vec!["one.journal".to_owned()],
             begins_later: true,
         }],
+        has_imports: true,
     }
 }
 
@@ -109,6 +110,7 @@ fn the_text_says_what_is_wrong_and_what_to_do() {
             "2 raw messages of source garden",
             "but not back to its beginning",
             "sequences 5 to 6, in one.journal\n",
+            "  files were imported into heat: those that its rows came from bring them back",
             "\n    meetnet rejects replay --all-messages --sequence 5..6 --source garden --config FILE\n",
         ],
         None,

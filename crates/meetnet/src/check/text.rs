@@ -109,6 +109,13 @@ fn repair(file: &QuarantinedFile, out: &mut String) -> std::fmt::Result {
     for raw in &file.raw {
         writeln!(out, "  {}", describe_raw(raw))?;
     }
+    if file.has_imports {
+        let dataset = &file.dataset;
+        writeln!(
+            out,
+            "  files were imported into {dataset}: those that its rows came from bring them back, with the same `meetnet import`"
+        )?;
+    }
     writeln!(out)
 }
 

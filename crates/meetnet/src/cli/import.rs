@@ -56,14 +56,13 @@ pub(super) fn run(options: ImportOptions, environment: &Environment) -> Result<(
             paths.push(absolute.map_err(Failure::Usage)?);
         } else if spooled.is_none() {
             let known = Config::load(&config.config, environment).map_err(Failure::usage)?;
-            let spool = spool(known.query.spill_dir.as_deref()).map_err(Failure::Work)?;
-            paths.push(spool.path().to_path_buf());
-            spooled = Some(spool);
+            spooled = Some(spool(known.query.spill_dir.as_deref()).map_err(Failure::Work)?);
         }
     }
     let importing = Importing {
         format,
         paths,
+        stdin: spooled.as_ref().map(|spool| spool.path().to_path_buf()),
         source: source.map(SourceId::new),
         topic,
         correct,

@@ -167,6 +167,7 @@ mod tests {
         let importing = Importing {
             format: "csv".to_owned(),
             paths: Vec::new(),
+            stdin: None,
             source: None,
             topic: None,
             correct: false,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use meetnet_decode::with_pseudonyms;
-use meetnet_ingest::import::{Import, ImportError, Keep, Progress as Done, Summary, find, run};
+use meetnet_ingest::import::{
+    Broken, Found, Import, ImportError, Input, Keep, Progress as Done, Summary, find, run,
+};
 use meetnet_lake::Applied;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{DatasetId, SourceId};
@@ -29,6 +31,8 @@ const PUBLISHED: [(&str, WireFormat, &str); 2] = [
     ),
 ];
 
+/// Files that could not be read of which each is named.
+const BROKEN_SHOWN_MAX: usize = 100;
 /// Characters of the bar.
 const BAR_CHARS: u64 = 24;
 
@@ -40,6 +44,9 @@ pub(crate) struct Importing {
     pub(crate) format: String,
     /// Files, folders and patterns: absolute, for the daemon has a folder of its own to be in.
     pub(crate) paths: Vec<PathBuf>,
+    /// Where what came on stdin has been put.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stdin: Option<PathBuf>,
     /// The configured source whose rows they are; None: the only one of this format.
     pub(crate) source: Option<SourceId>,
     /// The topic or path that the messages would have come by.
@@ -59,18 +66,25 @@ pub(super) fn import(
     // As the journal has them: devices are known by their pseudonyms.
     let declarations = with_pseudonyms(&context.config().declarations, &context.key);
     let source = source_of(importing, &declarations)?;
-    let inputs = find(&importing.paths).map_err(failure)?;
+    let Found { mut inputs, broken } = find(&importing.paths).map_err(failure)?;
+    if let Some(path) = &importing.stdin {
+        inputs.push(Input::of_stdin(path.clone()).map_err(failure)?);
+    }
     if importing.dry_run {
         let bytes: u64 = inputs.iter().map(|input| input.bytes()).sum();
-        return Ok(Outcome::of(format!(
-            "{} files with {} would be imported as source `{}`, licence {}",
-            inputs.len(),
+        let mut lines = vec![format!(
+            "{} with {} would be imported as source `{}`, licence {}",
+            counted(inputs.len() as u64, "file"),
             meetnet_model::quantity::SizeText(bytes).rounded(),
             source.id,
             source.licence
-        )));
+        )];
+        lines.extend(describe_broken(&broken));
+        let mut outcome = Outcome::of(lines.join("\n"));
+        outcome.in_vain = not_all(&broken);
+        return Ok(outcome);
     }
-    progress(format!("reading {} files", inputs.len()));
+    progress(format!("reading {}", counted(inputs.len() as u64, "file")));
     let keep = match rejects::kept_pieces(context, &source.id)? {
         Some(known) => Keep {
             known,
@@ -92,14 +106,41 @@ pub(super) fn import(
         keep,
     };
     let mut tell = |done: &Done| progress(bar(done));
-    let summary = run(import, &context.journal, &context.pipeline, &mut tell).map_err(failure)?;
+    let mut summary =
+        run(import, &context.journal, &context.pipeline, &mut tell).map_err(failure)?;
+    summary.broken = [broken, std::mem::take(&mut summary.broken)].concat();
     if summary.kept > 0 {
         // Who reads the summary finds them.
         context.pipeline.commit_all().map_err(Failure::work)?;
     }
     let mut outcome = Outcome::of(describe(&summary));
-    outcome.in_vain = in_vain(&summary).map(str::to_owned);
+    outcome.in_vain = not_all(&summary.broken).or_else(|| in_vain(&summary).map(str::to_owned));
     Ok(outcome)
+}
+
+/// Says that not all was read; None where it was.
+fn not_all(broken: &[Broken]) -> Option<String> {
+    let count = broken.len() as u64;
+    (count > 0).then(|| {
+        format!(
+            "{} could not be read, or not to the end, as said above; what could be is imported: mend or leave out the rest, \
+             and import again",
+            counted(count, "file")
+        )
+    })
+}
+
+/// Names what could not be read.
+fn describe_broken(broken: &[Broken]) -> Vec<String> {
+    let named = broken.iter().take(BROKEN_SHOWN_MAX);
+    let mut lines: Vec<String> = named
+        .map(|Broken { path, problem }| format!("not read to the end: {path}: {problem}"))
+        .collect();
+    let more = broken.len().saturating_sub(BROKEN_SHOWN_MAX);
+    if more > 0 {
+        lines.push(format!("and {} more", grouped(more as u64)));
+    }
+    lines
 }
 
 /// Says why nothing of the files is a row, now or from an earlier run; None where something is.
@@ -229,10 +270,13 @@ fn describe(summary: &Summary) -> String {
             ),
         });
     }
+    lines.extend(describe_broken(&summary.broken));
     if summary.resumed > 0 {
         lines.push(format!(
-            "{} rows were there from an earlier run of this import",
-            grouped(summary.resumed)
+            "{} came by an earlier run of this import and {} not looked at again: rows that `retention` has dropped since \
+             stay away",
+            counted(summary.resumed, "row"),
+            if summary.resumed == 1 { "is" } else { "are" }
         ));
     }
     let rejects: u64 = summary.rejects.values().sum();
@@ -325,6 +369,7 @@ mod tests {
             let importing = Importing {
                 format: format.to_owned(),
                 paths: Vec::new(),
+                stdin: None,
                 source: None,
                 topic: None,
                 correct: false,
@@ -389,6 +434,27 @@ mod tests {
             ..of(3, 2)
         });
         let line = "nothing is in 2 documents, of which the first is a.csv";
+        assert!(lines.contains(line), "{lines}");
+        // What could not be read is named, whatever came of the rest.
+        let cut = Broken {
+            path: "/a/m.csv.gz".to_owned(),
+            problem: "failed to read it: it ends early".to_owned(),
+        };
+        let lines = describe(&Summary {
+            broken: vec![cut.clone()],
+            ..of(1, 0)
+        });
+        let line = "not read to the end: /a/m.csv.gz: failed to read it: it ends early";
+        assert!(lines.contains(line), "{lines}");
+        assert_eq!(not_all(&[]), None);
+        let why = not_all(&[cut]).unwrap();
+        assert!(why.starts_with("1 file could not be read"), "{why}");
+        // They may have been dropped since.
+        let lines = describe(&Summary {
+            resumed: 3,
+            ..of(1, 0)
+        });
+        let line = "3 rows came by an earlier run of this import and are not looked at again: rows that `retention`";
         assert!(lines.contains(line), "{lines}");
     }
 

@@ -244,10 +244,7 @@ pub(super) fn operations(
             .read()
             .into_iter()
             .map(|status| SourceRow {
-                connected: match status.kind {
-                    SourceKind::Mqtt | SourceKind::Poll => Some(status.connected),
-                    SourceKind::Http | SourceKind::Files => None,
-                },
+                connected: connected(&status),
                 kind: status.kind,
                 silent: status.silent,
                 messages_total: status.messages_total,
@@ -293,6 +290,18 @@ pub(super) fn operations(
                 .collect(),
         }
     })
+}
+
+/// Whether a source can deliver now; None where nothing is to be connected, or an API has not been asked yet.
+fn connected(status: &SourceStatus) -> Option<bool> {
+    match status.kind {
+        SourceKind::Mqtt => Some(status.connected),
+        SourceKind::Poll => {
+            let is_known = status.connected || status.poll_failures_total > 0;
+            is_known.then_some(status.connected)
+        }
+        SourceKind::Http | SourceKind::Files => None,
+    }
 }
 
 #[cfg(test)]

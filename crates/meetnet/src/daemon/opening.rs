@@ -200,7 +200,7 @@ impl Opening {
         waiting: Waiting,
     ) -> Self {
         let watch = replay.clone();
-        let open = move || found.open(&config, &watch);
+        let open = move || found.open(&config, &watch, true);
         Self {
             thread: Some(tokio::task::spawn_blocking(open)),
             replay,

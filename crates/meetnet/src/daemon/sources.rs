@@ -21,6 +21,8 @@ use crate::config::{Config, MqttTransport, Secrets, Transport};
 
 /// Folder of the cursors of polled sources, in the journal's.
 pub(super) const CURSORS_DIR: &str = "polled";
+/// Folder of what brokers were asked for, in the journal's.
+const SUBSCRIBED_DIR: &str = "subscribed";
 
 /// What the sources of every configuration work with; cheap to clone.
 #[derive(Clone)]
@@ -141,6 +143,7 @@ pub(super) fn all(
                 intake: parts.intake.clone(),
                 windows: parts.dup_windows.clone(),
                 statuses: statuses.clone(),
+                noted_in: Some(config.journal.dir.join(SUBSCRIBED_DIR)),
             }),
             Transport::Poll(poll) => sources.polls.push(PollSource {
                 id,

@@ -86,12 +86,18 @@ impl Found {
         blocking(move || look_blocking(&config, privacy, storage)).await?
     }
 
-    /// Opens journal and lake and replays what is not committed yet; blocking, for as long as it takes.
+    /// Opens journal and lake and replays what is not committed yet; blocking, for as long as it takes. `waits`: on a full
+    /// disk without a reserve, until somebody has made room.
     ///
     /// # Errors
     /// See [`Daemon::open`](super::Daemon::open); [`PipelineError::Interrupted`] where `replay` has been stopped.
-    pub(super) fn open(self, config: &Config, replay: &ReplayWatch) -> Result<Opened, Failure> {
-        open_blocking(self, config, replay)
+    pub(super) fn open(
+        self,
+        config: &Config,
+        replay: &ReplayWatch,
+        waits: bool,
+    ) -> Result<Opened, Failure> {
+        open_blocking(self, config, replay, waits)
     }
 }
 
@@ -103,7 +109,8 @@ impl Opened {
     pub(crate) async fn open(config: &Config, secrets: &Secrets) -> Result<Self, Failure> {
         let found = Found::look(config, secrets).await?;
         let config = config.clone();
-        blocking(move || found.open(&config, &ReplayWatch::default())).await?
+        // Whoever gave a command is to hear of a full disk.
+        blocking(move || found.open(&config, &ReplayWatch::default(), false)).await?
     }
 
     /// Commits everything, trims, and frees the folder: for who never had sources.
@@ -243,7 +250,12 @@ fn has_written(config: &Config, storage: &Arc<dyn LakeStorage>) -> anyhow::Resul
     Ok(!committed.tables.is_empty())
 }
 
-fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<Opened, Failure> {
+fn open_blocking(
+    found: Found,
+    config: &Config,
+    replay: &ReplayWatch,
+    waits: bool,
+) -> Result<Opened, Failure> {
     let Found {
         storage,
         shared,
@@ -253,8 +265,15 @@ fn open_blocking(found: Found, config: &Config, replay: &ReplayWatch) -> Result<
     } = found;
     let declarations = Arc::clone(tables.declarations());
     let options = journal::options(&config.journal);
-    let opened = Journal::open_locked(options, lock, &declarations.to_bytes());
-    let (journal, recovery) = opened.map_err(journal_failure)?;
+    let waits = || waits && !replay.is_stopped();
+    let opened = Journal::open_locked(options, lock, &declarations.to_bytes(), &waits);
+    let (journal, recovery) = match opened {
+        // It was waited for room, and nothing has been opened.
+        Err(error) if error.is_disk_full() && replay.is_stopped() => {
+            return Err(Failure::work(PipelineError::Interrupted));
+        }
+        opened => opened.map_err(journal_failure)?,
+    };
     journal::report(&recovery);
     let kept = config.lake.retention.clone();
     let retention = Retention::open(&config.journal.dir, kept, config.lake.retention_grace);

@@ -19,3 +19,20 @@ fn a_place_that_cannot_be_used_is_named_with_what_to_do() {
     check(io::ErrorKind::StorageFull, "make room");
     check(io::ErrorKind::NotFound, "failed to create");
 }
+
+#[test]
+fn a_full_disk_has_not_the_exit_code_of_a_wrong_configuration() {
+    let check = |kind: io::ErrorKind, expect: u8| {
+        let error = Err::<(), _>(io::Error::from(kind)).context("failed to write /data/journal");
+        let error = error.expect_err("an error");
+        let code = format!("{:?}", ExitCode::from(expect));
+        let place = Failure::place(error);
+        assert_eq!(format!("{:?}", place.exit_code()), code, "{kind}");
+        let usage = Failure::usage(io::Error::from(kind));
+        assert_eq!(format!("{:?}", usage.exit_code()), code, "{kind}");
+    };
+    check(io::ErrorKind::StorageFull, 1);
+    check(io::ErrorKind::QuotaExceeded, 1);
+    check(io::ErrorKind::PermissionDenied, 2);
+    check(io::ErrorKind::NotFound, 2);
+}

@@ -300,7 +300,7 @@ const GAUGES: &[(&str, &str)] = &[
     ),
     (
         "meetnet_source_connected",
-        "Whether the broker of a source has us, or its API answers",
+        "Whether the broker of a source has us, or its API answers; not there before it was asked",
     ),
     (
         "meetnet_source_lag_seconds",

@@ -63,10 +63,7 @@ fn a_source_of_files_has_neither_broker_nor_listener() {
         assert!(why.contains("nothing was imported"), "{why}");
     }
     let said = import(&roof);
-    assert!(
-        said.contains("2 rows were there from an earlier run"),
-        "{said}"
-    );
+    assert!(said.contains("2 rows came by an earlier run"), "{said}");
     let sql = "SELECT sensor_id, count(*) AS n FROM heat GROUP BY sensor_id ORDER BY sensor_id";
     assert_eq!(
         answer(&["sql", "--url", &portal, sql]),
@@ -99,7 +96,7 @@ fn files_become_rows_once() {
     // Without a daemon.
     let said = import(&[&file, "--dry-run"]);
     assert!(
-        said.contains("1 files with") && said.contains("source `desk`"),
+        said.contains("1 file with") && said.contains("source `desk`"),
         "{said}"
     );
     let said = import(&[&file]);
@@ -110,10 +107,7 @@ fn files_become_rows_once() {
     );
     assert!(said.contains("1 rejects: 1 malformed"), "{said}");
     let said = import(&[&file]);
-    assert!(
-        said.contains("50 rows were there from an earlier run"),
-        "{said}"
-    );
+    assert!(said.contains("50 rows came by an earlier run"), "{said}");
     // In a daemon, from stdin.
     let mut daemon = Running::start(&["run", "--config", &config]);
     let rest = daemon.wait_for(" http=");
@@ -162,4 +156,32 @@ fn files_become_rows_once() {
     );
     let (status, said) = daemon.interrupt();
     assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
+fn what_is_refused_of_stdin_is_kept_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = dir.path().join("meetnet.toml");
+    std::fs::write(&config, desk::config("", desk::TIME)).expect("a file");
+    let config = config.display().to_string();
+    let import = || {
+        let mut child = meetnet(&["import", "json", "-", "--config", &config])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        let sent = lines(2) + "rubbish\n";
+        stdin.write_all(sent.as_bytes()).expect("taken");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        text(&output.stdout)
+    };
+    let said = import();
+    let kept = "kept 1 refused message, 0 known from before";
+    assert!(said.contains(kept) && said.contains("stdin: "), "{said}");
+    let said = import();
+    let known = "kept 0 refused messages, 1 known from before";
+    assert!(said.contains(known), "{said}");
+    assert!(said.contains("2 rows came by an earlier run"), "{said}");
 }

@@ -113,3 +113,31 @@ fn a_broker_source_that_is_taken_out_is_no_detail_any_more() {
     assert_eq!(brokers, std::slice::from_ref(&kept));
     assert!(readiness.report().sources.keys().eq([&kept]));
 }
+
+#[test]
+fn an_api_that_was_not_asked_yet_is_neither_answering_nor_not() {
+    let statuses = Statuses::default();
+    let check = |kind: SourceKind, change: fn(&mut SourceStatus), expect: Option<bool>| {
+        statuses.expect(&SourceId::new("source"), kind, None);
+        let mut status = statuses.read().remove(0);
+        change(&mut status);
+        assert_eq!(connected(&status), expect, "{kind:?}");
+        statuses.forget(&SourceId::new("source"));
+    };
+    check(SourceKind::Poll, |_| {}, None);
+    // The first question is on its way.
+    check(SourceKind::Poll, |status| status.polls_total = 1, None);
+    check(
+        SourceKind::Poll,
+        |status| status.poll_failures_total = 1,
+        Some(false),
+    );
+    check(
+        SourceKind::Poll,
+        |status| status.connected = true,
+        Some(true),
+    );
+    check(SourceKind::Mqtt, |_| {}, Some(false));
+    check(SourceKind::Http, |status| status.connected = true, None);
+    check(SourceKind::Files, |_| {}, None);
+}
