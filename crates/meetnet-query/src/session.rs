@@ -18,6 +18,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 
 use crate::arithmetic::{self, CheckedWholeNumbers};
 use crate::as_of::AsOfPlanner;
+use crate::calls_apart::CallsApart;
 use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
@@ -68,6 +69,7 @@ impl Sessions {
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
+            .with_analyzer_rule(Arc::new(CallsApart))
             .with_analyzer_rule(Arc::new(GroupingColumns))
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
