@@ -37,6 +37,13 @@ fn body(ts: i64, sent: Sent) -> String {
     }
 }
 
+/// Appends a message, and waits until it is durable: what is compared, copied and searched is what is.
+fn append(daemon: &Daemon, body: &str) -> Sequence {
+    let sequence = daemon.append("timed", body);
+    daemon.journal.wait_durable(sequence).unwrap();
+    sequence
+}
+
 fn start_mended(folder: &Path) -> Daemon {
     start_as(folder, &mended(), |_| {}, |_| {})
 }
@@ -117,7 +124,7 @@ fn a_replay_does_not_overrule_what_was_said_after_its_message() {
             let ts = now_ms();
             let mut rejected = Vec::new();
             for value in sent {
-                let sequence = daemon.append("timed", &body(ts, *value));
+                let sequence = append(&daemon, &body(ts, *value));
                 if matches!(value, Rejected(_)) {
                     rejected.push(sequence);
                 }
@@ -198,9 +205,9 @@ fn of_a_message_that_confirms_something_nothing_else_is_told_again() {
         let folder = tempfile::tempdir().unwrap();
         let daemon = start(folder.path());
         let ts = now_ms();
-        daemon.append("timed", &format!("{{\"ts\":{ts},\"t\":5,\"h\":40}}"));
-        let rejected = daemon.append("timed", &body(ts, Rejected(7)));
-        daemon.append("timed", &format!("{{\"ts\":{ts},{confirming}}}"));
+        append(&daemon, &format!("{{\"ts\":{ts},\"t\":5,\"h\":40}}"));
+        let rejected = append(&daemon, &body(ts, Rejected(7)));
+        append(&daemon, &format!("{{\"ts\":{ts},{confirming}}}"));
         let before = rows(&daemon.wait(daemon.journal.durable().0), "rejects");
         assert_eq!(before, (rejects, 0), "{confirming}");
         let folder = crashed(folder.path());
@@ -232,12 +239,12 @@ fn what_was_said_again_before_its_own_message_confirms_nothing() {
     let daemon = start(folder.path());
     let ts = now_ms();
     let other = ts - 1_000;
-    daemon.append("timed", &body(ts, Read(5)));
-    daemon.append("timed", &body(other, Read(5)));
-    let first = daemon.append("timed", &body(ts, Rejected(7)));
+    append(&daemon, &body(ts, Read(5)));
+    append(&daemon, &body(other, Read(5)));
+    let first = append(&daemon, &body(ts, Rejected(7)));
     // Behind the first message that is replayed, and before the one that is of the same time.
-    daemon.append("timed", &body(other, Read(5)));
-    let second = daemon.append("timed", &body(other, Rejected(8)));
+    append(&daemon, &body(other, Read(5)));
+    let second = append(&daemon, &body(other, Rejected(8)));
     daemon.wait(second);
     let folder = crashed(folder.path());
     drop(daemon);
@@ -254,10 +261,10 @@ fn what_is_said_again_while_the_replay_runs_counts() {
         let folder = tempfile::tempdir().unwrap();
         let daemon = start(folder.path());
         let ts = now_ms();
-        daemon.append("timed", &body(ts, Read(5)));
-        let rejected = daemon.append("timed", &body(ts, Rejected(7)));
+        append(&daemon, &body(ts, Read(5)));
+        let rejected = append(&daemon, &body(ts, Rejected(7)));
         // Something is to be searched.
-        daemon.append("timed", "{\"ts\":");
+        append(&daemon, "{\"ts\":");
         daemon.wait(daemon.journal.durable().0);
         let folder = crashed(folder.path());
         drop(daemon);
@@ -273,8 +280,7 @@ fn what_is_said_again_while_the_replay_runs_counts() {
                     true => body(ts, Read(5)),
                     false => "{\"ts\":".to_owned(),
                 };
-                let sequence = daemon.append("timed", &body);
-                daemon.journal.wait_durable(sequence).unwrap();
+                append(&daemon, &body);
             }
         };
         let decided = run(&daemon, folder.path(), &[rejected], &mut tell);
@@ -295,9 +301,9 @@ fn a_replay_that_is_killed_on_its_way_is_asked_for_again() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
     let ts = now_ms();
-    daemon.append("timed", &body(ts, Read(5)));
-    let rejected = daemon.append("timed", &body(ts, Rejected(7)));
-    daemon.append("timed", &body(ts, Read(5)));
+    append(&daemon, &body(ts, Read(5)));
+    let rejected = append(&daemon, &body(ts, Rejected(7)));
+    append(&daemon, &body(ts, Read(5)));
     daemon.wait(daemon.journal.durable().0);
     let folder = crashed(folder.path());
     drop(daemon);
