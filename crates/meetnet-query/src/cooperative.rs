@@ -16,6 +16,7 @@ use datafusion::physical_plan::coop::CooperativeExec;
 
 use crate::each_batch::EachBatchExec;
 use crate::held_rows::HeldRowsExec;
+use crate::in_turn::in_turn;
 use crate::{stopping, wide_rows};
 
 /// Operators beside joins that read out for long what they have gathered, or make much of little.
@@ -50,6 +51,7 @@ impl PhysicalOptimizerRule for Cooperative {
                 let split: Arc<dyn ExecutionPlan> = Arc::new(EachBatchExec::split(node));
                 return Ok(Transformed::yes(split));
             }
+            let node = in_turn(node, config.execution.target_partitions)?.data;
             let node = stopping::stopping(node, config)?.data;
             let checked = wide_rows::checked(node)?;
             if !is_long {

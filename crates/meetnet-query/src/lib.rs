@@ -31,6 +31,7 @@ mod grouping_sets;
 mod guard;
 mod held_rows;
 mod hints;
+mod in_turn;
 mod interval_arithmetic;
 mod intervals;
 mod keys;

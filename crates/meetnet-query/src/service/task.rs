@@ -35,6 +35,7 @@ use crate::reach::Reach;
 use crate::room::QueryRoom;
 use crate::serial::reads_little;
 use crate::stop::StopFlag;
+use crate::table::fetched::ScanRoom;
 use crate::table::order::WantedOrder;
 use crate::table::reader::NoticedFiles;
 use crate::table::schema::UNIT_KEY;
@@ -234,6 +235,10 @@ impl Task {
         };
         let context = shared.sessions.task_context(&session, &self.room);
         let context = context.map_err(classify)?;
+        noticed.charge_to(ScanRoom::new(
+            context.memory_pool(),
+            self.room.memory_bytes_max,
+        ));
         let stream = execute_stream(physical, context).map_err(classify)?;
         let shown = |batch: Result<RecordBatch, DataFusionError>| {
             batch.and_then(|batch| names.shown(batch)).map_err(classify)
