@@ -27,6 +27,7 @@ mod each_batch;
 pub mod encode;
 mod error;
 mod functions;
+mod gathered;
 mod grouping_sets;
 mod guard;
 mod held_rows;

@@ -23,6 +23,7 @@ use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::distinct_rows::DistinctRows;
 use crate::functions::{self, CallShare};
+use crate::gathered;
 use crate::grouping_sets::GroupingColumns;
 use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
@@ -83,6 +84,7 @@ impl Sessions {
         functions::restrict(&mut state)?;
         arithmetic::register(&mut state)?;
         sliding::register(&mut state)?;
+        gathered::register(&mut state)?;
         intervals::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
