@@ -17,6 +17,7 @@ mod answer;
 mod arithmetic;
 mod as_of;
 mod audit;
+mod balanced;
 mod casts;
 mod catalog;
 mod client;

@@ -18,6 +18,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 
 use crate::arithmetic::{self, CheckedWholeNumbers};
 use crate::as_of::AsOfPlanner;
+use crate::balanced::BalancedConditions;
 use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
@@ -78,6 +79,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
             .with_physical_optimizer_rule(Arc::new(TimesFirst))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
+            .with_physical_optimizer_rule(Arc::new(BalancedConditions))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();
         meetnet_functions::register(&mut state)?;

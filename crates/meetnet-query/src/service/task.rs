@@ -25,6 +25,7 @@ use super::{Shared, classified};
 use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::{GIVEN_UP, Noted};
+use crate::balanced::balanced;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
@@ -196,7 +197,7 @@ impl Task {
         }
 
         let optimized = self.clock.run(async { session.optimize(&plan) }).await?;
-        let plan = optimized.map_err(classify)?;
+        let plan = optimized.and_then(balanced).map_err(classify)?;
         if reads_little(&plan, shared.options.serial_rows_max) {
             let options = session.config_mut().options_mut();
             options.execution.target_partitions = 1;
