@@ -29,6 +29,7 @@ pub mod encode;
 mod error;
 mod functions;
 mod gathered;
+mod giving_way;
 mod grouping_sets;
 mod guard;
 mod held_rows;
