@@ -1,4 +1,4 @@
-//! `array_agg` and `string_agg` in an order, or of distinct values, which know how much they have gathered.
+//! `array_agg` and `string_agg` in an order, or of distinct values, and `nth_value`, which know how much they have gathered.
 //!
 //! DataFusion asks an aggregate for its size behind each batch, for each group in it, and these walk through all that they have
 //! gathered so far to tell: of a million values in a hundred groups that is a hundred times the work of gathering them, most of
@@ -16,8 +16,10 @@ use crate::functions::sizes::array_bytes;
 #[cfg(test)]
 mod tests;
 
-/// Functions that keep all values one by one.
-const FUNCTIONS: [&str; 2] = ["array_agg", "string_agg"];
+/// One that keeps values one by one, in an order or not.
+const NTH_VALUE: &str = "nth_value";
+/// Functions that keep values one by one.
+const FUNCTIONS: [&str; 3] = ["array_agg", "string_agg", NTH_VALUE];
 
 /// Puts them in the place of those of a session.
 ///
@@ -40,7 +42,7 @@ impl Overrides for Gathering {
         inner: &dyn AggregateUDFImpl,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
-        let walks = args.is_distinct || !args.order_bys.is_empty();
+        let walks = args.is_distinct || !args.order_bys.is_empty() || inner.name() == NTH_VALUE;
         let accumulator = inner.accumulator(args)?;
         if walks {
             return Ok(Box::new(Gathered::new(accumulator)));

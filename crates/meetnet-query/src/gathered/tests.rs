@@ -94,6 +94,10 @@ async fn what_is_gathered_is_what_it_was() {
             "0-1",
         ),
         (
+            "SELECT nth_value(value, 2 ORDER BY value DESC) FROM generate_series(1, 5)",
+            "4",
+        ),
+        (
             "SELECT max(texts) FROM (SELECT value % 2 AS g, string_agg(CAST(value AS TEXT), '' ORDER BY value) AS texts \
              FROM generate_series(1, 9) GROUP BY 1)",
             "2468",
