@@ -9,7 +9,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
 
 /// Bytes that a text or a short list takes in most cases.
-const TEXT_BYTES: usize = 32;
+const TEXT_BYTES: usize = 16;
 
 /// Bytes of an argument over a batch; a constant counts for each row.
 pub(super) fn size_of(value: &ColumnarValue, rows: usize) -> u64 {

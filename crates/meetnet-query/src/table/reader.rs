@@ -149,7 +149,7 @@ impl WatchedReaderFactory {
         let statistics = file.statistics.as_deref();
         let rows = statistics.and_then(|statistics| statistics.num_rows.get_value().copied());
         let rows = rows.unwrap_or(BATCH_ROWS).min(BATCH_ROWS);
-        let batch = self.noticed.charge(rows.saturating_mul(row_bytes))?;
+        let batch_bytes = rows.saturating_mul(row_bytes);
         let inner =
             self.cached
                 .create_reader(partition_index, file, metadata_size_hint, metrics)?;
@@ -159,7 +159,8 @@ impl WatchedReaderFactory {
             store: Arc::clone(&self.store),
             noticed: Arc::clone(&self.noticed),
             has_pages,
-            _batch: batch,
+            batch_bytes,
+            batch: None,
         }))
     }
 }
@@ -199,8 +200,10 @@ struct WatchedReader {
     store: Arc<dyn ObjectStore>,
     noticed: Arc<NoticedFiles>,
     has_pages: bool,
-    /// Counts the batch that is decoded as long as the file is open.
-    _batch: Option<Charged>,
+    /// What a batch that is decoded takes, about.
+    batch_bytes: usize,
+    /// Counts one, from the first fetch until the file is closed: a file is opened while the one before is still read.
+    batch: Option<Charged>,
 }
 
 /// Asks the store after a failure: the errors on the way do not keep their kind.
@@ -245,13 +248,17 @@ impl AsyncFileReader for WatchedReader {
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
         let joined = joined(&ranges);
-        let inner = &mut self.inner;
+        let (inner, batch, batch_bytes) = (&mut self.inner, &mut self.batch, self.batch_bytes);
         let noticed = Arc::clone(&self.noticed);
         let read = async move {
+            let refused = |error: DataFusionError| ParquetError::External(Box::new(error));
+            if batch.is_none() {
+                *batch = noticed.charge(batch_bytes).map_err(refused)?;
+            }
             let bytes: u64 = joined.iter().map(|range| range.end - range.start).sum();
             // No file has more bytes than memory has addresses.
-            let charged = noticed.charge(usize::try_from(bytes).unwrap_or(usize::MAX / 2));
-            let charged = charged.map_err(|error| ParquetError::External(Box::new(error)))?;
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX / 2);
+            let charged = noticed.charge(bytes).map_err(refused)?;
             let read = inner.get_byte_ranges(joined.clone()).await?;
             let read = match charged {
                 Some(charged) => counted(read, charged),

@@ -43,7 +43,7 @@ const TIMES_SHARE_MAX: f64 = 0.5;
 const ROW_GROUP_ROWS: f64 = 262_144.0;
 /// Bytes of files that a scan may hold for the sake of its order. One that keeps it reads all its groups of files at once; beyond
 /// that, a sort that spills takes less memory.
-const ORDERED_BYTES_MAX: u64 = 64 << 20;
+const ORDERED_BYTES_MAX: u64 = 96 << 20;
 /// Comparisons that are asked while files are decoded.
 const COMPARISONS_MAX: usize = 32;
 
