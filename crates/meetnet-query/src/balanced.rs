@@ -186,7 +186,7 @@ fn physical_sides_of(
 
 /// Returns true where many terms are more than twice as deep as they must be.
 fn is_chain<'a, E>(expr: &'a E, sides: impl Fn(&'a E) -> Option<[&'a E; 2]>) -> bool {
-    let (mut terms, mut deepest) = (0_usize, 0);
+    let (mut terms, mut deepest) = (0_usize, 0_u32);
     let mut left = vec![(expr, 0_u32)];
     while let Some((expr, depth)) = left.pop() {
         match sides(expr) {

@@ -11,9 +11,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{
     AcrossPartitions, ConstExpr, EquivalenceProperties, Partitioning, PhysicalExpr,
@@ -49,7 +50,8 @@ pub(crate) fn in_turn(
     }
     let inputs = union.inputs().iter().map(alone);
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
-    let in_turn: Arc<dyn ExecutionPlan> = Arc::new(UnionInTurnExec::new(inputs, threads.max(1)));
+    let in_turn: Arc<dyn ExecutionPlan> =
+        Arc::new(UnionInTurnExec::new(inputs, threads.max(1), union.schema()));
     Ok(Transformed::yes(in_turn))
 }
 
@@ -68,15 +70,21 @@ fn is_in_order(union: &UnionExec) -> bool {
 }
 
 /// Returns an input whose partitions may be read one after another. One that hands rows from each of its threads to each of the
-/// others gathers them where one is not read.
+/// others gathers them where one is not read, and each partition of a hash join waits until all have what they filter its scans
+/// by.
 fn alone(input: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let input = Arc::clone(input);
     if input.output_partitioning().partition_count() <= 1
-        || !input.exists(|node| Ok(node.name() == "RepartitionExec"))?
+        || !input.exists(|node| Ok(needs_all_partitions(node.name())))?
     {
         return Ok(input);
     }
     Ok(Arc::new(CoalescePartitionsExec::new(input)))
+}
+
+/// Returns true for a node whose partitions go on only while all are read.
+fn needs_all_partitions(name: &str) -> bool {
+    name == "RepartitionExec" || name.contains("Join")
 }
 
 /// Gives the rows of its inputs, those of each partition one input after another.
@@ -88,10 +96,10 @@ pub(crate) struct UnionInTurnExec {
 }
 
 impl UnionInTurnExec {
-    /// Spreads `inputs`, of which there is at least one, over so many partitions. All have the same schema.
-    fn new(inputs: Vec<Arc<dyn ExecutionPlan>>, partitions: usize) -> Self {
+    /// Spreads `inputs`, which have the columns of `schema`, over so many partitions.
+    fn new(inputs: Vec<Arc<dyn ExecutionPlan>>, partitions: usize, schema: SchemaRef) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(inputs[0].schema()),
+            EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -146,7 +154,11 @@ impl ExecutionPlan for UnionInTurnExec {
         if children.is_empty() {
             return Ok(self);
         }
-        Ok(Arc::new(Self::new(children, self.partitions)))
+        Ok(Arc::new(Self::new(
+            children,
+            self.partitions,
+            self.schema(),
+        )))
     }
 
     fn with_new_children(
@@ -183,7 +195,7 @@ impl ExecutionPlan for UnionInTurnExec {
                     }
                     drop(open.take());
                     let Some((input, partition)) = parts.next() else {
-                        return Ok(None);
+                        return Ok::<_, DataFusionError>(None);
                     };
                     open = Some(input.execute(partition, Arc::clone(&context))?);
                 }

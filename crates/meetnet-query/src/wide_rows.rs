@@ -177,7 +177,7 @@ pub(crate) fn batch_rows(plan: &Arc<dyn ExecutionPlan>, rows: usize) -> Result<u
     } else {
         rows
     };
-    let mut widest = 1;
+    let mut widest = 1_usize;
     plan.apply(|node| {
         widest = widest.max(usual_row_bytes(&node.schema()));
         Ok(TreeNodeRecursion::Continue)

@@ -34,8 +34,9 @@ fn tree(expr: Expr) -> Transformed<Expr> {
 
 #[test]
 fn chains_become_trees_of_the_same_terms_in_their_order() {
-    for join in [Expr::or, Expr::and] {
-        for terms in [17, 100, 250, 700] {
+    let joins: [fn(Expr, Expr) -> Expr; 2] = [Expr::or, Expr::and];
+    for join in joins {
+        for terms in [17_i64, 100, 250, 700] {
             let chain = chain(terms, join);
             let (mut before, mut after) = (Vec::new(), Vec::new());
             numbers(&chain, &mut before);
@@ -81,8 +82,10 @@ fn conditions_of_filters_become_trees() {
             let less = expressions::BinaryExpr::new(column, Operator::Lt, expressions::lit(term));
             Arc::new(less) as Arc<dyn PhysicalExpr>
         });
-        let chain = terms
-            .reduce(|left, right| Arc::new(expressions::BinaryExpr::new(left, operator, right)));
+        let chain = terms.reduce(|left, right| {
+            let both = expressions::BinaryExpr::new(left, operator, right);
+            Arc::new(both) as Arc<dyn PhysicalExpr>
+        });
         let input = Arc::new(EmptyExec::new(Arc::clone(&schema)));
         let filter = FilterExecBuilder::new(chain.expect("a chain"), input).with_fetch(Some(7));
         let plan: Arc<dyn ExecutionPlan> = Arc::new(filter.build().expect("a filter"));

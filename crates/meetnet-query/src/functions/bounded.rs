@@ -346,7 +346,7 @@ fn estimate(growth: Growth, args: &[ColumnarValue], rows: usize) -> u64 {
             let cells = args.get(1).map(|steps| disk_cells(steps, rows));
             let cells = cells.unwrap_or_default().into_iter();
             cells
-                .fold(0, u64::saturating_add)
+                .fold(0_u64, u64::saturating_add)
                 .saturating_mul(CELL_BYTES)
         }
     }

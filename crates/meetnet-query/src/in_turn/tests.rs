@@ -42,6 +42,11 @@ async fn every_row_of_every_input_comes_once() {
             "SELECT count(*) AS n, sum(car) AS car FROM counts GROUP BY place",
             "12220|250600.0",
         ),
+        // A hash join whose partitions wait for each other before they read what they join with.
+        (
+            "SELECT 1 AS n, a.car FROM counts a JOIN counts b USING (segment_id, time)",
+            "12220|250600.0",
+        ),
         (
             "SELECT 1 AS n, a.car FROM counts a JOIN (SELECT DISTINCT segment_id, time FROM counts) b \
              USING (segment_id, time)",
