@@ -106,7 +106,7 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) async fn run(mut self) {
-        let noticed = Arc::new(NoticedFiles::default());
+        let noticed = Arc::new(NoticedFiles::within(self.room.memory_bytes_max));
         let mut result = self.attempt(&noticed).await;
         let mut unusable = noticed.take_unusable().filter(|_| result.is_err());
         if let Some((path, damage)) = &unusable

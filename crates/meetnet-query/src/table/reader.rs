@@ -51,9 +51,19 @@ pub(crate) struct NoticedFiles {
     opened: Mutex<VecDeque<Path>>,
     /// Counts what is held of them; None before the query runs.
     room: Mutex<Option<Arc<ScanRoom>>>,
+    /// What the query may have; None where it is only planned.
+    memory_bytes_max: Option<usize>,
 }
 
 impl NoticedFiles {
+    /// Begins with none, for a query that may have so many bytes.
+    pub(crate) fn within(memory_bytes_max: usize) -> Self {
+        Self {
+            memory_bytes_max: Some(memory_bytes_max),
+            ..Self::default()
+        }
+    }
+
     /// Returns a file that was not there, or was not opened because it is damaged, once.
     pub(crate) fn take_unusable(&self) -> Option<(Path, Damage)> {
         let mut unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,6 +130,11 @@ impl WatchedReaderFactory {
             folder,
             noticed,
         })
+    }
+
+    /// Returns how many bytes the query may have.
+    pub(super) fn memory_bytes_max(&self) -> usize {
+        self.noticed.memory_bytes_max.unwrap_or(usize::MAX)
     }
 
     /// Returns what is known to be wrong with a file, whose path starts at the lake.

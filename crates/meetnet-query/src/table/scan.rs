@@ -41,9 +41,9 @@ use crate::functions::sizes::usual_bytes;
 const TIMES_SHARE_MAX: f64 = 0.5;
 /// Rows that are fetched of a file at once: those of a group of rows of the lake's files.
 const ROW_GROUP_ROWS: f64 = 262_144.0;
-/// Bytes of files that a scan may hold for the sake of its order. One that keeps it reads all its groups of files at once; beyond
-/// that, a sort that spills takes less memory.
-const ORDERED_BYTES_MAX: u64 = 96 << 20;
+/// The part of its query's memory that a scan may hold of files for the sake of its order. One that keeps it reads all its groups
+/// of files at once, and there are batches of each; beyond that, a sort that spills takes less memory.
+const ORDERED_SHARE: f64 = 0.375;
 /// Comparisons that are asked while files are decoded.
 const COMPARISONS_MAX: usize = 32;
 
@@ -319,7 +319,7 @@ impl MeetnetTable {
             groups.retain(|group| !group.is_empty());
             if !groups.is_empty()
                 && groups.len() <= self.ordered_groups_max
-                && self.bytes_at_once(projection, &groups) <= ORDERED_BYTES_MAX
+                && self.bytes_at_once(projection, &groups) <= self.ordered_bytes_max()
             {
                 ordering = Some(key);
             }
@@ -346,7 +346,7 @@ impl MeetnetTable {
 
     /// Returns about how many bytes of files are held where all `groups` are read at once: of each, some columns of a group of
     /// rows.
-    fn bytes_at_once(&self, projection: &[usize], groups: &[FileGroup]) -> u64 {
+    fn bytes_at_once(&self, projection: &[usize], groups: &[FileGroup]) -> f64 {
         let all: Vec<usize> = (0..self.prepared.schema.fields().len()).collect();
         let share = self.row_bytes(projection) as f64 / self.row_bytes(&all).max(1) as f64;
         let of_file = |file: &PartitionedFile| {
@@ -357,7 +357,12 @@ impl MeetnetTable {
         };
         let largest = |group: &FileGroup| group.files().iter().map(of_file).fold(0.0, f64::max);
         let bytes: f64 = groups.iter().map(largest).sum();
-        (bytes * share) as u64
+        bytes * share
+    }
+
+    /// Returns how many bytes of files a scan may hold for the sake of its order.
+    fn ordered_bytes_max(&self) -> f64 {
+        self.readers.memory_bytes_max() as f64 * ORDERED_SHARE
     }
 
     /// Returns true where filters leave the smaller part of `files` by its times: the rows of a series lie in their order, so
