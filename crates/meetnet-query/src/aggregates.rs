@@ -192,7 +192,13 @@ impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
-        self.inner().reverse_expr()
+        match self.inner().reverse_expr() {
+            ReversedUDAF::Reversed(inner) => {
+                let reversed = Self::new(inner, self.overrides);
+                ReversedUDAF::Reversed(Arc::new(AggregateUDF::new_from_impl(reversed)))
+            }
+            same => same,
+        }
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {

@@ -3,7 +3,8 @@
 //!
 //! DataFusion's joins can produce batches for minutes without returning to the scheduler, so that neither a timeout
 //! nor a dropped client stops them (datafusion issue 19358). So do operators that read out what they have gathered: sorts,
-//! aggregates, windows. Wrapped in `CooperativeExec` they yield per batch.
+//! aggregates, windows. Wrapped in `CooperativeExec` they yield per batch that they give, and they give way between those that
+//! they take, too, where their work on each is long: see [`crate::giving_way`].
 
 use std::sync::Arc;
 
@@ -11,11 +12,12 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 use crate::each_batch::EachBatchExec;
 use crate::held_rows::HeldRowsExec;
+use crate::in_turn::in_turn;
 use crate::{stopping, wide_rows};
 
 /// Operators beside joins that read out for long what they have gathered, or make much of little.
@@ -32,6 +34,21 @@ const LONG: [&str; 7] = [
 /// Sources whose batches have as many rows as was decided when they were planned: `generate_series` and `time_grid`. A
 /// statement with a large literal has batches of fewer rows, which is known once it has been planned.
 const UNSPLIT: [&str; 2] = ["LazyMemoryExec", "StreamingTableExec"];
+
+/// Lets a node give way between the batches that it takes, also where it works for long on each.
+fn between_batches(node: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let children = node.children().into_iter();
+    let children = children.map(|child| -> Arc<dyn ExecutionPlan> {
+        let child = Arc::clone(child);
+        // What looks at batches lets give way, too.
+        if child.downcast_ref::<EachBatchExec>().is_some() {
+            return child;
+        }
+        Arc::new(EachBatchExec::giving_way(child))
+    });
+    let children = children.collect();
+    replace_children_if_necessary(node, children)
+}
 
 /// Wraps every join and what else takes long in `CooperativeExec`.
 #[derive(Debug)]
@@ -50,15 +67,17 @@ impl PhysicalOptimizerRule for Cooperative {
                 let split: Arc<dyn ExecutionPlan> = Arc::new(EachBatchExec::split(node));
                 return Ok(Transformed::yes(split));
             }
+            let node = in_turn(node, config.execution.target_partitions)?.data;
             let node = stopping::stopping(node, config)?.data;
             let checked = wide_rows::checked(node)?;
             if !is_long {
                 return Ok(checked);
             }
+            let node = between_batches(checked.data)?;
             let node: Arc<dyn ExecutionPlan> = if is_window {
-                Arc::new(HeldRowsExec::new(checked.data))
+                Arc::new(HeldRowsExec::new(node))
             } else {
-                checked.data
+                node
             };
             let wrapped: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(node));
             Ok(Transformed::yes(wrapped))

@@ -1,5 +1,6 @@
 //! A step of a plan that looks at every batch on its way from one node to the next, and ends the query where it must not go
-//! on. The rows stay as they are; batches of more rows than the session says are split, since some nodes make their own.
+//! on. The rows stay as they are; batches of more rows than the session says are split, since some nodes make their own. Who
+//! works for long on these batches gives way between them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
+use crate::giving_way::{AT_A_TIME, GivingWay};
+
 /// What looks at a batch; an error ends the query.
 pub(crate) type Look = dyn Fn(&RecordBatch) -> Result<()> + Send + Sync;
 /// What begins to look at the batches of one partition.
@@ -30,6 +33,7 @@ pub(crate) struct EachBatchExec {
     name: &'static str,
     input: Arc<dyn ExecutionPlan>,
     begin: Arc<Begin>,
+    splits: bool,
 }
 
 impl EachBatchExec {
@@ -55,6 +59,15 @@ impl EachBatchExec {
             name,
             input,
             begin: Arc::new(begin),
+            splits: true,
+        }
+    }
+
+    /// Leaves the batches as they are, and only lets who works on them give way.
+    pub(crate) fn giving_way(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self {
+            splits: false,
+            ..Self::new("GivesWayExec", input, |_| Ok(()))
         }
     }
 
@@ -116,6 +129,7 @@ impl ExecutionPlan for EachBatchExec {
                 name: self.name,
                 input,
                 begin: Arc::clone(&self.begin),
+                splits: self.splits,
             })),
             None => Ok(self),
         }
@@ -140,10 +154,14 @@ impl ExecutionPlan for EachBatchExec {
         let look = (self.begin)(&context);
         let input = self.input.execute(partition, context)?;
         let schema = input.schema();
-        // Nobody asks for the number of splits.
-        let metrics = SplitMetrics::new(&ExecutionPlanMetricsSet::new(), partition);
-        let input = BatchSplitStream::new(input, rows_max, metrics);
-        let input = input.map(move |batch| {
+        let input: SendableRecordBatchStream = if self.splits {
+            // Nobody asks for the number of splits.
+            let metrics = SplitMetrics::new(&ExecutionPlanMetricsSet::new(), partition);
+            Box::pin(BatchSplitStream::new(input, rows_max, metrics))
+        } else {
+            input
+        };
+        let input = GivingWay::new(input, AT_A_TIME).map(move |batch| {
             let batch = batch?;
             look(&batch)?;
             Ok(batch)

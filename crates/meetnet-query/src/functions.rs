@@ -67,7 +67,7 @@ const REMOVED: [&str; 7] = [
     "file_row_index",
 ];
 
-const BOUNDED: [(&str, Growth, Work); 32] = [
+const BOUNDED: [(&str, Growth, Work); 33] = [
     ("repeat", Growth::TimesNumber, Work::Small),
     ("array_repeat", Growth::Elements, Work::Small),
     ("encode", Growth::Doubled, Work::Small),
@@ -100,6 +100,7 @@ const BOUNDED: [(&str, Growth, Work); 32] = [
     ("levenshtein", Growth::Small, Work::Product),
     ("array_has_all", Growth::Small, Work::Product),
     ("array_has_any", Growth::Small, Work::Product),
+    ("h3_disk", Growth::Disk, Work::Disk),
 ];
 
 /// The function that the operators of patterns become.

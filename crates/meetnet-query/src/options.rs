@@ -41,7 +41,7 @@ pub struct QueryOptions {
     pub literal_bytes_max: usize,
     /// Nesting of expressions and subqueries in a statement.
     pub nesting_max: usize,
-    /// Memory of one query in bytes, as far as DataFusion's operators account for it.
+    /// Memory of one query in bytes, as far as DataFusion's operators account for it, with what its scans hold of files.
     pub memory_bytes_max: usize,
     /// Memory of all queries together in bytes, of the same account.
     pub memory_total_bytes_max: usize,

@@ -18,12 +18,14 @@ use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 
 use crate::arithmetic::{self, CheckedWholeNumbers};
 use crate::as_of::AsOfPlanner;
+use crate::balanced::BalancedConditions;
 use crate::calls_apart::CallsApart;
 use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::distinct_rows::DistinctRows;
 use crate::functions::{self, CallShare};
+use crate::gathered;
 use crate::grouping_sets::GroupingColumns;
 use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
@@ -79,12 +81,14 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
             .with_physical_optimizer_rule(Arc::new(TimesFirst))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
+            .with_physical_optimizer_rule(Arc::new(BalancedConditions))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
         arithmetic::register(&mut state)?;
         sliding::register(&mut state)?;
+        gathered::register(&mut state)?;
         intervals::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;

@@ -8,6 +8,7 @@
 //! A filter, never a merge: the lake has already decided which row is current, and since when. Statistics, sort order
 //! and pruning of the files survive the union, so that a count reads nothing and a time range opens only its files.
 
+pub(crate) mod fetched;
 pub(crate) mod hot;
 pub(crate) mod masked;
 pub(crate) mod order;

@@ -1,6 +1,6 @@
 //! Rows that are too wide for what is made of them: `unnest` repeats the other columns for each element of a list, a join
 //! repeats a row for each that it meets, a scalar subquery its one value for every row, and a thousand calls of functions make
-//! a thousand values of each.
+//! a thousand values of each. A thousand columns of numbers are 64 MiB in a batch of 8,192 rows, so that such batches have fewer.
 //!
 //! An aggregate may have gathered a list of many megabytes, which is within the memory of its query. Repeated for a batch of
 //! rows it is gigabytes, and nobody asks the memory pool. So rows are looked at before, and what the batches of such a node
@@ -10,17 +10,18 @@ use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions,
 };
 
 use crate::each_batch::EachBatchExec;
-use crate::functions::sizes::{array_bytes, length_at, longest_value, wide_bytes};
+use crate::functions::sizes::{array_bytes, length_at, longest_value, usual_bytes, wide_bytes};
 use crate::postgres::layers::WKT_COLUMN;
 
 mod batch_room;
@@ -39,6 +40,10 @@ const REPEATED_BYTES_MAX: u64 = 64 << 10;
 const BATCH_BYTES_FREE: u64 = 1 << 10;
 /// Rows of a batch where a join has lists or geometries: in one of 8,192 a list of 20 KiB beside each row would be 160 MiB.
 const WIDE_ROWS_MAX: usize = 1_024;
+/// Bytes of a batch of any step of a plan, if texts are short. Several are there at a time in each thread, and nobody counts them.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a row up to which a batch of the rows that it has otherwise is no larger.
+const USUAL_ROW_BYTES: usize = 1 << 10;
 
 /// Calls in a step of a plan up to which its rows are not looked at.
 const CALLS_FREE: usize = 16;
@@ -74,7 +79,11 @@ pub(crate) fn checked(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dy
         (Use::Unnested(lists), 0)
     } else {
         let calls = calls(node.as_ref())?;
-        if calls <= CALLS_FREE || node.children().is_empty() {
+        // What filters give are batches of as many rows as was decided when they were planned: they are split before a
+        // projection makes them wide.
+        let is_wide = node.downcast_ref::<ProjectionExec>().is_some()
+            && usual_row_bytes(&node.schema()) > USUAL_ROW_BYTES;
+        if (calls <= CALLS_FREE && !is_wide) || node.children().is_empty() {
             return Ok(Transformed::no(node));
         }
         (Use::Computed(calls), 0)
@@ -163,11 +172,23 @@ pub(crate) fn batch_rows(plan: &Arc<dyn ExecutionPlan>, rows: usize) -> Result<u
         };
         Ok(node.name().contains("Join") && node.children().iter().any(is_wide))
     })?;
-    Ok(if joins_wide_rows {
+    let rows = if joins_wide_rows {
         rows.min(WIDE_ROWS_MAX)
     } else {
         rows
-    })
+    };
+    let mut widest = 1_usize;
+    plan.apply(|node| {
+        widest = widest.max(usual_row_bytes(&node.schema()));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(rows.min((BATCH_BYTES_MAX / widest).max(1)))
+}
+
+/// Returns about how many bytes a row of some columns has.
+fn usual_row_bytes(schema: &Schema) -> usize {
+    let fields = schema.fields().iter();
+    fields.map(|field| usual_bytes(field.data_type())).sum()
 }
 
 /// Returns how many bytes `unnest` makes of a batch at a time: of a row that has more elements than a batch has rows, else of

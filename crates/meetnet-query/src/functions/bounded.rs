@@ -3,9 +3,9 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::compute::concat;
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::{cast, concat};
+use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
@@ -29,6 +29,11 @@ const FORMATTED_BYTES: u64 = 12;
 const ELEMENT_BYTES: u64 = 16;
 /// Steps for each letter that something is looked up for.
 const LETTER_STEPS: u64 = 16;
+/// Steps and bytes for each H3 cell that is walked to.
+const CELL_STEPS: u64 = 100;
+const CELL_BYTES: u64 = 8;
+/// Steps of an `h3_disk`; of more, the function itself says that they are too many.
+const DISK_STEPS_MAX: i64 = 50;
 
 /// How the output of a function grows with its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +60,8 @@ pub(super) enum Growth {
     Format,
     /// Bytes of all arguments, the first perhaps between any two.
     Sum,
+    /// The H3 cells that are as many steps away as the second argument says.
+    Disk,
 }
 
 /// How much work a row is.
@@ -70,6 +77,8 @@ pub(super) enum Work {
     Pattern,
     /// As for a pattern, and at each step every group is kept.
     Groups,
+    /// To walk to the H3 cells that are as many steps away as the second argument says.
+    Disk,
 }
 
 pub(super) fn is_constant(args: &[ColumnarValue]) -> bool {
@@ -128,6 +137,13 @@ impl Bounded {
         let lengths = |row| (length_at(first, row), length_at(second, row));
         let of_row: Box<dyn Fn(usize) -> u64 + '_> = match self.work {
             Work::Small => return Ok(None),
+            Work::Disk => {
+                let cells = disk_cells(second, rows);
+                Box::new(move |row| {
+                    let cells = cells.get(row).copied().unwrap_or(0);
+                    cells.saturating_mul(CELL_STEPS)
+                })
+            }
             Work::Product => Box::new(|row| {
                 let (first, second) = lengths(row);
                 first.saturating_mul(second)
@@ -326,7 +342,31 @@ fn estimate(growth: Growth, args: &[ColumnarValue], rows: usize) -> u64 {
             let all: u64 = (0..args.len()).map(size).fold(0, u64::saturating_add);
             all.saturating_add(size(0).saturating_mul(args.len() as u64))
         }
+        Growth::Disk => {
+            let cells = args.get(1).map(|steps| disk_cells(steps, rows));
+            let cells = cells.unwrap_or_default().into_iter();
+            cells
+                .fold(0_u64, u64::saturating_add)
+                .saturating_mul(CELL_BYTES)
+        }
     }
+}
+
+/// Returns how many H3 cells a disk of so many steps has, for each row.
+fn disk_cells(steps: &ColumnarValue, rows: usize) -> Vec<u64> {
+    let cells = |steps: i64| {
+        // Neither bound changes the sign of a number.
+        let steps = steps.clamp(0, DISK_STEPS_MAX) as u64;
+        1 + 3 * steps * (steps + 1)
+    };
+    let steps = steps.clone().into_array(rows).ok();
+    let steps = steps.and_then(|steps| cast(&steps, &DataType::Int64).ok());
+    // What is no number the function itself refuses.
+    let Some(steps) = steps else {
+        return Vec::new();
+    };
+    let steps = steps.as_primitive::<Int64Type>().iter();
+    steps.map(|steps| steps.map_or(0, cells)).collect()
 }
 
 /// Returns what a value takes as the element of a list, beside its own bytes.

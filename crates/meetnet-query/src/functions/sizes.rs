@@ -8,6 +8,9 @@ use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
 
+/// Bytes that a text or a short list takes in most cases.
+const TEXT_BYTES: usize = 16;
+
 /// Bytes of an argument over a batch; a constant counts for each row.
 pub(super) fn size_of(value: &ColumnarValue, rows: usize) -> u64 {
     match value {
@@ -40,6 +43,14 @@ pub(crate) fn wide_bytes(batch: &RecordBatch) -> u64 {
     let columns = batch.columns().iter();
     let wide = columns.filter(|column| column.data_type().primitive_width().is_none());
     wide.map(|column| array_bytes(column.as_ref())).sum()
+}
+
+/// Bytes that a value of a type takes in most cases, before there is one.
+pub(crate) fn usual_bytes(data_type: &DataType) -> usize {
+    data_type.primitive_width().unwrap_or(match data_type {
+        DataType::Boolean | DataType::Null => 1,
+        _ => TEXT_BYTES,
+    })
 }
 
 /// Bytes of the values an array shows; a slice of a large buffer counts for its part.

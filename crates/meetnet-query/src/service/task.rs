@@ -25,6 +25,7 @@ use super::{Shared, classified};
 use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::{GIVEN_UP, Noted};
+use crate::balanced::balanced;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
@@ -35,6 +36,7 @@ use crate::reach::Reach;
 use crate::room::QueryRoom;
 use crate::serial::reads_little;
 use crate::stop::StopFlag;
+use crate::table::fetched::ScanRoom;
 use crate::table::order::WantedOrder;
 use crate::table::reader::NoticedFiles;
 use crate::table::schema::UNIT_KEY;
@@ -104,7 +106,7 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) async fn run(mut self) {
-        let noticed = Arc::new(NoticedFiles::default());
+        let noticed = Arc::new(NoticedFiles::within(self.room.memory_bytes_max));
         let mut result = self.attempt(&noticed).await;
         let mut unusable = noticed.take_unusable().filter(|_| result.is_err());
         if let Some((path, damage)) = &unusable
@@ -195,7 +197,7 @@ impl Task {
         }
 
         let optimized = self.clock.run(async { session.optimize(&plan) }).await?;
-        let plan = optimized.map_err(classify)?;
+        let plan = optimized.and_then(balanced).map_err(classify)?;
         if reads_little(&plan, shared.options.serial_rows_max) {
             let options = session.config_mut().options_mut();
             options.execution.target_partitions = 1;
@@ -234,6 +236,10 @@ impl Task {
         };
         let context = shared.sessions.task_context(&session, &self.room);
         let context = context.map_err(classify)?;
+        noticed.charge_to(ScanRoom::new(
+            context.memory_pool(),
+            self.room.memory_bytes_max,
+        ));
         let stream = execute_stream(physical, context).map_err(classify)?;
         let shown = |batch: Result<RecordBatch, DataFusionError>| {
             batch.and_then(|batch| names.shown(batch)).map_err(classify)

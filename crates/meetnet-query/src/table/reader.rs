@@ -29,6 +29,8 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
+use super::fetched::{Charged, ScanRoom, counted};
+
 /// Bytes between two parts of a file up to which these are read as one: to copy so many takes as long as to ask the system once
 /// more. A short range of times is some kilobytes here and there, of each column.
 const GAP_BYTES_MAX: u64 = 8 << 10;
@@ -37,17 +39,31 @@ const JOINED_BYTES_MAX: u64 = 128 << 10;
 
 /// Files that are examined after a query could not read one: as many as may have been open at once, and a few more.
 const OPENED_MAX: usize = 16;
+/// Rows of a batch that is decoded, at the most.
+const BATCH_ROWS: usize = 8_192;
 
-/// What was noticed of the files that one query reads. Paths start at the lake.
+/// What was noticed of the files that one query reads, and what they are charged to. Paths start at the lake.
 #[derive(Debug, Default)]
 pub(crate) struct NoticedFiles {
     /// One that was not there, or must not be opened.
     unusable: Mutex<Option<(Path, Damage)>>,
     /// Those opened last, the newest last.
     opened: Mutex<VecDeque<Path>>,
+    /// Counts what is held of them; None before the query runs.
+    room: Mutex<Option<Arc<ScanRoom>>>,
+    /// What the query may have; None where it is only planned.
+    memory_bytes_max: Option<usize>,
 }
 
 impl NoticedFiles {
+    /// Begins with none, for a query that may have so many bytes.
+    pub(crate) fn within(memory_bytes_max: usize) -> Self {
+        Self {
+            memory_bytes_max: Some(memory_bytes_max),
+            ..Self::default()
+        }
+    }
+
     /// Returns a file that was not there, or was not opened because it is damaged, once.
     pub(crate) fn take_unusable(&self) -> Option<(Path, Damage)> {
         let mut unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,6 +74,20 @@ impl NoticedFiles {
     pub(crate) fn opened(&self) -> Vec<Path> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.iter().rev().cloned().collect()
+    }
+
+    /// Has everything that is read from now on counted.
+    pub(crate) fn charge_to(&self, counts: ScanRoom) {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        *room = Some(Arc::new(counts));
+    }
+
+    /// Charges for bytes that are about to be held; None where nobody counts.
+    fn charge(&self, bytes: usize) -> Result<Option<Charged>> {
+        let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = room.clone();
+        drop(room);
+        counts.map(|room| room.charge(bytes)).transpose()
     }
 
     fn note_unusable(&self, location: Path, damage: Damage) {
@@ -102,6 +132,11 @@ impl WatchedReaderFactory {
         })
     }
 
+    /// Returns how many bytes the query may have.
+    pub(super) fn memory_bytes_max(&self) -> usize {
+        self.noticed.memory_bytes_max.unwrap_or(usize::MAX)
+    }
+
     /// Returns what is known to be wrong with a file, whose path starts at the lake.
     fn damage_of(&self, location: &Path) -> Option<Damage> {
         let whole: &str = location.as_ref();
@@ -109,7 +144,7 @@ impl WatchedReaderFactory {
         self.folder.damage_of(path.strip_prefix('/')?)
     }
 
-    /// `has_pages`: with the footer comes the index of the pages.
+    /// `has_pages`: with the footer comes the index of the pages. `row_bytes`: of a row that has been decoded.
     fn reader(
         &self,
         partition_index: usize,
@@ -117,6 +152,7 @@ impl WatchedReaderFactory {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
         has_pages: bool,
+        row_bytes: usize,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let location = file.object_meta.location.clone();
         if let Some(damage) = self.damage_of(&location) {
@@ -125,6 +161,10 @@ impl WatchedReaderFactory {
             return Err(error);
         }
         self.noticed.note_opened(location.clone());
+        let statistics = file.statistics.as_deref();
+        let rows = statistics.and_then(|statistics| statistics.num_rows.get_value().copied());
+        let rows = rows.unwrap_or(BATCH_ROWS).min(BATCH_ROWS);
+        let batch_bytes = rows.saturating_mul(row_bytes);
         let inner =
             self.cached
                 .create_reader(partition_index, file, metadata_size_hint, metrics)?;
@@ -134,27 +174,23 @@ impl WatchedReaderFactory {
             store: Arc::clone(&self.store),
             noticed: Arc::clone(&self.noticed),
             has_pages,
+            batch_bytes,
+            batch: None,
         }))
     }
 }
 
-impl ParquetFileReaderFactory for WatchedReaderFactory {
-    fn create_reader(
-        &self,
-        partition_index: usize,
-        file: PartitionedFile,
-        metadata_size_hint: Option<usize>,
-        metrics: &ExecutionPlanMetricsSet,
-    ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        self.reader(partition_index, file, metadata_size_hint, metrics, false)
-    }
+/// Makes the readers of one scan.
+#[derive(Debug)]
+pub(crate) struct ScanReaderFactory {
+    pub(crate) readers: Arc<WatchedReaderFactory>,
+    /// It skips pages by their index.
+    pub(crate) skips_pages: bool,
+    /// What a row of it takes once it has been decoded, about.
+    pub(crate) row_bytes: usize,
 }
 
-/// Makes the same readers for scans that skip pages by their index.
-#[derive(Debug)]
-pub(crate) struct PageReaderFactory(pub(crate) Arc<WatchedReaderFactory>);
-
-impl ParquetFileReaderFactory for PageReaderFactory {
+impl ParquetFileReaderFactory for ScanReaderFactory {
     fn create_reader(
         &self,
         partition_index: usize,
@@ -162,8 +198,14 @@ impl ParquetFileReaderFactory for PageReaderFactory {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        self.0
-            .reader(partition_index, file, metadata_size_hint, metrics, true)
+        self.readers.reader(
+            partition_index,
+            file,
+            metadata_size_hint,
+            metrics,
+            self.skips_pages,
+            self.row_bytes,
+        )
     }
 }
 
@@ -173,6 +215,10 @@ struct WatchedReader {
     store: Arc<dyn ObjectStore>,
     noticed: Arc<NoticedFiles>,
     has_pages: bool,
+    /// What a batch that is decoded takes, about.
+    batch_bytes: usize,
+    /// Counts one, from the first fetch until the file is closed: a file is opened while the one before is still read.
+    batch: Option<Charged>,
 }
 
 /// Asks the store after a failure: the errors on the way do not keep their kind.
@@ -217,9 +263,22 @@ impl AsyncFileReader for WatchedReader {
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
         let joined = joined(&ranges);
-        let inner = &mut self.inner;
+        let (inner, batch, batch_bytes) = (&mut self.inner, &mut self.batch, self.batch_bytes);
+        let noticed = Arc::clone(&self.noticed);
         let read = async move {
+            let refused = |error: DataFusionError| ParquetError::External(Box::new(error));
+            if batch.is_none() {
+                *batch = noticed.charge(batch_bytes).map_err(refused)?;
+            }
+            let bytes: u64 = joined.iter().map(|range| range.end - range.start).sum();
+            // No file has more bytes than memory has addresses.
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX / 2);
+            let charged = noticed.charge(bytes).map_err(refused)?;
             let read = inner.get_byte_ranges(joined.clone()).await?;
+            let read = match charged {
+                Some(charged) => counted(read, charged),
+                None => read,
+            };
             let parts = ranges.iter().map(|range| part(range, &joined, &read));
             let parts: Option<Vec<Bytes>> = parts.collect();
             parts.ok_or_else(|| ParquetError::EOF("a part of the file was not read".to_owned()))

@@ -30,14 +30,20 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use super::MeetnetTable;
 use super::masked::{MaskedColumns, MaskedFile, MaskedRowsExec, masked_rows};
 use super::prepared::PreparedFile;
-use super::reader::PageReaderFactory;
+use super::reader::ScanReaderFactory;
 use super::statistics::{FileBounds, Shown, time_statistics};
 use super::time_range::TimeRange;
 use super::view::{FileRows, View};
+use crate::functions::sizes::usual_bytes;
 
 /// Up to this share of the rows of its files, a range of times is asked while they are decoded: a page holds more rows of a
 /// series than the range does, and of the others nothing else need be decoded. Where most rows are left, that saves little.
 const TIMES_SHARE_MAX: f64 = 0.5;
+/// Rows that are fetched of a file at once: those of a group of rows of the lake's files.
+const ROW_GROUP_ROWS: f64 = 262_144.0;
+/// The part of its query's memory that a scan may hold of files for the sake of its order. One that keeps it reads all its groups
+/// of files at once, and there are batches of each; beyond that, a sort that spills takes less memory.
+const ORDERED_SHARE: f64 = 0.375;
 /// Comparisons that are asked while files are decoded.
 const COMPARISONS_MAX: usize = 32;
 
@@ -311,7 +317,10 @@ impl MeetnetTable {
             )
             .unwrap_or_default();
             groups.retain(|group| !group.is_empty());
-            if !groups.is_empty() && groups.len() <= self.ordered_groups_max {
+            if !groups.is_empty()
+                && groups.len() <= self.ordered_groups_max
+                && self.bytes_at_once(projection, &groups) <= self.ordered_bytes_max()
+            {
                 ordering = Some(key);
             }
         }
@@ -326,6 +335,34 @@ impl MeetnetTable {
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// Returns about how many bytes a row of some columns takes in memory.
+    fn row_bytes(&self, projection: &[usize]) -> usize {
+        let fields = self.prepared.schema.fields();
+        let read = projection.iter().map(|index| &fields[*index]);
+        read.map(|field| usual_bytes(field.data_type())).sum()
+    }
+
+    /// Returns about how many bytes of files are held where all `groups` are read at once: of each, some columns of a group of
+    /// rows.
+    fn bytes_at_once(&self, projection: &[usize], groups: &[FileGroup]) -> f64 {
+        let all: Vec<usize> = (0..self.prepared.schema.fields().len()).collect();
+        let share = self.row_bytes(projection) as f64 / self.row_bytes(&all).max(1) as f64;
+        let of_file = |file: &PartitionedFile| {
+            let statistics = file.statistics.as_deref();
+            let rows = statistics.and_then(|statistics| statistics.num_rows.get_value().copied());
+            let groups = rows.unwrap_or(0) as f64 / ROW_GROUP_ROWS;
+            file.object_meta.size as f64 / groups.max(1.0)
+        };
+        let largest = |group: &FileGroup| group.files().iter().map(of_file).fold(0.0, f64::max);
+        let bytes: f64 = groups.iter().map(largest).sum();
+        bytes * share
+    }
+
+    /// Returns how many bytes of files a scan may hold for the sake of its order.
+    fn ordered_bytes_max(&self) -> f64 {
+        self.readers.memory_bytes_max() as f64 * ORDERED_SHARE
     }
 
     /// Returns true where filters leave the smaller part of `files` by its times: the rows of a series lie in their order, so
@@ -363,11 +400,11 @@ impl MeetnetTable {
         skips_pages: bool,
         is_selective: bool,
     ) -> Result<FileScanConfigBuilder> {
-        let readers: Arc<dyn ParquetFileReaderFactory> = if skips_pages {
-            Arc::new(PageReaderFactory(Arc::clone(&self.readers)))
-        } else {
-            Arc::clone(&self.readers) as _
-        };
+        let readers: Arc<dyn ParquetFileReaderFactory> = Arc::new(ScanReaderFactory {
+            readers: Arc::clone(&self.readers),
+            skips_pages,
+            row_bytes: self.row_bytes(projection),
+        });
         let source = ParquetSource::new(self.prepared.scan_schema.clone())
             .with_pushdown_filters(is_selective)
             // Files have none, and to look for them opens each a second time.

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::QueryErrorKind;
@@ -80,4 +81,38 @@ async fn batches_of_wide_rows_are_memory_of_their_query() {
         let answer = answer.expect("few rows").collect().await;
         assert!(answer.is_ok(), "{answer:?}");
     }
+}
+
+/// A batch of rows of 900 numbers has 8 MiB, and one of rows of ten has all its rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_of_many_columns_have_fewer_rows() {
+    let lake = fixture::lake();
+    let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
+    let service = service.expect("a service");
+    let check = async |columns: usize, of_column: &str, filter: &str, expect: Range<usize>| {
+        let names =
+            (0..columns).map(|at| format!("{} AS c{at}", of_column.replace("AT", &at.to_string())));
+        let names: Vec<String> = names.collect();
+        let sql = format!(
+            "SELECT {} FROM generate_series(1, 30000) {filter}",
+            names.join(", ")
+        );
+        let mut answer = service
+            .query(QueryRequest::public(sql))
+            .await
+            .expect("an answer");
+        let batches = answer.collect().await.expect("rows");
+        let rows = batches.iter().map(|batch| batch.num_rows()).max();
+        let rows = rows.expect("a batch");
+        assert!(
+            expect.contains(&rows),
+            "{columns} of {of_column} {filter}: {rows}"
+        );
+    };
+    check(900, "value + AT", "", 1_000..1_166).await;
+    check(900, "value + AT", "WHERE value % 3 <> 0", 1_000..1_166).await;
+    check(900, "AT", "WHERE value % 3 <> 0", 1_000..1_166).await;
+    check(900, "value", "", 1_000..1_166).await;
+    check(10, "value + AT", "", 8_000..8_193).await;
+    check(10, "value + AT", "WHERE value % 3 <> 0", 4_000..8_193).await;
 }
