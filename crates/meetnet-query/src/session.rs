@@ -30,8 +30,10 @@ use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
+use crate::repeated_keys::RepeatedKeys;
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
+use crate::shifts;
 use crate::sliding;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
@@ -69,12 +71,14 @@ impl Sessions {
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
             .with_analyzer_rule(Arc::new(GroupingColumns))
+            .with_analyzer_rule(Arc::new(RepeatedKeys))
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
+            .with_optimizer_rule(Arc::new(RepeatedKeys))
             .with_physical_optimizer_rule(Arc::new(TimesFirst))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(Cooperative))
@@ -83,6 +87,7 @@ impl Sessions {
         functions::restrict(&mut state)?;
         arithmetic::register(&mut state)?;
         sliding::register(&mut state)?;
+        shifts::register(&mut state)?;
         intervals::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
