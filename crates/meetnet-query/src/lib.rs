@@ -62,6 +62,7 @@ mod stopping;
 mod summary;
 mod table;
 mod times_first;
+mod typed_keys;
 mod unread;
 mod wall_clock;
 mod wide_rows;

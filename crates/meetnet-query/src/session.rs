@@ -38,6 +38,7 @@ use crate::sliding;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
 use crate::times_first::TimesFirst;
+use crate::typed_keys::TypedKeys;
 use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
@@ -78,6 +79,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
+            .with_analyzer_rule(Arc::new(TypedKeys))
             .with_optimizer_rule(Arc::new(RepeatedKeys))
             .with_physical_optimizer_rule(Arc::new(TimesFirst))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
