@@ -24,6 +24,7 @@ mod connections;
 mod cooperative;
 mod distinct_rows;
 mod each_batch;
+mod empty_subqueries;
 pub mod encode;
 mod error;
 mod functions;

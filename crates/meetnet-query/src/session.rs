@@ -22,6 +22,7 @@ use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::distinct_rows::DistinctRows;
+use crate::empty_subqueries::EmptySubqueries;
 use crate::functions::{self, CallShare};
 use crate::grouping_sets::GroupingColumns;
 use crate::interval_arithmetic;
@@ -73,6 +74,7 @@ impl Sessions {
             .with_default_features()
             .with_analyzer_rule(Arc::new(GroupingColumns))
             .with_analyzer_rule(Arc::new(RepeatedKeys))
+            .with_analyzer_rule(Arc::new(EmptySubqueries::new()))
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
