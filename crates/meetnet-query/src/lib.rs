@@ -39,6 +39,7 @@ mod latest;
 mod licences;
 mod literals;
 mod memory;
+mod micros;
 mod options;
 mod page;
 mod parameters;

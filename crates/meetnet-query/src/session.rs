@@ -29,6 +29,7 @@ use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
+use crate::micros::{self, Microseconds};
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::repeated_keys::RepeatedKeys;
@@ -72,6 +73,7 @@ impl Sessions {
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
+            .with_type_planner(Arc::new(Microseconds))
             .with_analyzer_rule(Arc::new(GroupingColumns))
             .with_analyzer_rule(Arc::new(RepeatedKeys))
             .with_analyzer_rule(Arc::new(EmptySubqueries::new()))
@@ -89,6 +91,7 @@ impl Sessions {
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
+        micros::register(&mut state)?;
         arithmetic::register(&mut state)?;
         sliding::register(&mut state)?;
         shifts::register(&mut state)?;
