@@ -318,7 +318,10 @@ async fn intervals_are_texts_in_parquet() {
     let texts: Vec<Option<&str>> = shown.iter().map(|row| row[0].as_deref()).collect();
     let lists: Vec<Option<&str>> = shown.iter().map(|row| row[1].as_deref()).collect();
     assert_eq!(texts, [Some("1 mons 2 days"), None]);
-    assert_eq!(lists, [Some(r#"["1 mons 2 days",null]"#), Some("[null,null]")]);
+    assert_eq!(
+        lists,
+        [Some(r#"["1 mons 2 days",null]"#), Some("[null,null]")]
+    );
     assert_eq!(shown[1][3].as_deref(), Some("2"));
 }
 
