@@ -64,7 +64,7 @@ pub(crate) trait Overrides: Copy + Debug + Eq + Hash + Send + Sync + 'static {
 
     fn create_sliding_accumulator(
         self,
-        inner: &dyn AggregateUDFImpl,
+        inner: &Arc<AggregateUDF>,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
         inner.create_sliding_accumulator(args)
@@ -166,8 +166,7 @@ impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.overrides
-            .create_sliding_accumulator(self.inner(), args)
+        self.overrides.create_sliding_accumulator(&self.inner, args)
     }
 
     fn with_beneficial_ordering(

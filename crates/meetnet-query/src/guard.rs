@@ -50,7 +50,7 @@ const TYPE_PARTS_MAX: usize = 256;
 /// Rows of a frame (`ROWS BETWEEN n PRECEDING …`), which are held.
 const FRAME_ROWS_MAX: u64 = 1_000_000;
 /// Rows of a frame over which a function may gather all values anew for every row.
-const GATHERED_ROWS_MAX: u64 = 1_000;
+pub(crate) const GATHERED_ROWS_MAX: u64 = 1_000;
 /// Formats that a text is tried to be read in as a time: each row is tried with all of them.
 const TIME_FORMATS_MAX: usize = 20;
 /// Centroids of an approximate percentile: room for all of them is made for each group.

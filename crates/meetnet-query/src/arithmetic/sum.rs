@@ -19,7 +19,9 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator,
+};
 use datafusion::physical_expr::NullState;
 
 use crate::aggregates::Overrides;
@@ -69,7 +71,7 @@ impl Overrides for WholeSum {
 
     fn create_sliding_accumulator(
         self,
-        inner: &dyn AggregateUDFImpl,
+        inner: &Arc<AggregateUDF>,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
         whole_or(args, |args| inner.create_sliding_accumulator(args))
