@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `TIMESTAMP '9999-12-31'`, `CAST(x AS TIMESTAMP)` | of microseconds |
 //! | `time < '9999-12-31'`, `time > now()`, `time < DATE '3000-01-01'` | compared as microseconds |
+//! | `CAST(1767225600 AS TIMESTAMP)` | a whole number is one of seconds, as DataFusion has it of nanoseconds |
 //! | `coalesce(superseded_at, '2100-01-01')` | a text beside times is one |
 //!
 //! DataFusion 55.2 makes nanoseconds of all of these, which end in 2262: what is valid until the year 9999 could neither be
@@ -23,11 +24,12 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ExprSchemable, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, cast,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, cast, try_cast,
 };
 use datafusion::sql::sqlparser::ast;
 
 use crate::functions::literal_text;
+use crate::rewrite;
 
 /// Compares times so, and reads texts beside times.
 ///
@@ -73,8 +75,9 @@ impl FunctionRewrite for ComparedTimes {
         schema: &DFSchema,
         _: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        Ok(match compared(&expr, schema) {
-            Some(compared) => Transformed::yes(compared),
+        let other = compared(&expr, schema).or_else(|| of_seconds(&expr, schema));
+        Ok(match other {
+            Some(other) => Transformed::yes(other),
             None => Transformed::no(expr),
         })
     }
@@ -110,6 +113,23 @@ fn compared(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// Returns the cast of a whole number, which is one of seconds, to microseconds; None for every other expression.
+fn of_seconds(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let (number, to, is_try) = rewrite::cast_of(expr)?;
+    let DataType::Timestamp(TimeUnit::Microsecond, zone) = to else {
+        return None;
+    };
+    if !number.get_type(schema).ok()?.is_integer() {
+        return None;
+    }
+    let seconds = cast(number.clone(), DataType::Int64);
+    let seconds = cast(seconds, DataType::Timestamp(TimeUnit::Second, zone.clone()));
+    Some(match is_try {
+        true => try_cast(seconds, to.clone()),
+        false => cast(seconds, to.clone()),
+    })
 }
 
 fn is_comparison(op: Operator) -> bool {
@@ -276,6 +296,35 @@ mod tests {
             (col("day").eq(text()), None),
         ] {
             assert_eq!(compared(&written, &schema), expect, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_one_of_seconds() {
+        let fields = vec![
+            Field::new("n", DataType::Int32, false),
+            Field::new("x", DataType::Float64, false),
+        ];
+        let schema = DFSchema::try_from(Schema::new(fields)).unwrap();
+        let clock = || time(TimeUnit::Microsecond, None);
+        let seconds = cast(
+            cast(col("n"), DataType::Int64),
+            time(TimeUnit::Second, None),
+        );
+        for (written, expect) in [
+            (
+                cast(col("n"), clock()),
+                Some(cast(seconds.clone(), clock())),
+            ),
+            (
+                try_cast(col("n"), clock()),
+                Some(try_cast(seconds.clone(), clock())),
+            ),
+            (cast(seconds, clock()), None),
+            (cast(col("x"), clock()), None),
+            (cast(col("n"), DataType::Int64), None),
+        ] {
+            assert_eq!(of_seconds(&written, &schema), expect, "{written}");
         }
     }
 
