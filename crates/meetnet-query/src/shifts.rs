@@ -16,15 +16,13 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::{FunctionRegistry, SessionState};
-use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
 use datafusion::logical_expr::function::{
     ExpressionArgs, PartitionEvaluatorArgs, WindowFunctionSimplification, WindowUDFFieldArgs,
 };
-use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::window_state::WindowAggState;
 use datafusion::logical_expr::{
-    Documentation, Expr, LimitEffect, PartitionEvaluator, ReversedUDWF, Signature,
-    WindowFunctionDefinition, WindowUDF, WindowUDFImpl,
+    Documentation, LimitEffect, PartitionEvaluator, ReversedUDWF, Signature, WindowUDF,
+    WindowUDFImpl,
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
@@ -38,26 +36,19 @@ const FUNCTIONS: [&str; 2] = ["lag", "lead"];
 /// Where the session has not one of them.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for name in FUNCTIONS {
-        let shift = Shift {
-            inner: state.udwf(name)?,
-            ignores_nulls: false,
-        };
+        let shift = Shift(state.udwf(name)?);
         state.register_udwf(Arc::new(WindowUDF::new_from_impl(shift)))?;
     }
     Ok(())
 }
 
 /// `lag` or `lead`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Shift {
-    inner: Arc<WindowUDF>,
-    /// Whether it is known to pass over NULLs; where not, it may.
-    ignores_nulls: bool,
-}
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Shift(Arc<WindowUDF>);
 
 impl Shift {
     fn inner(&self) -> &dyn WindowUDFImpl {
-        self.inner.inner().as_ref()
+        self.0.inner().as_ref()
     }
 }
 
@@ -92,24 +83,8 @@ impl WindowUDFImpl for Shift {
         }
     }
 
-    /// How many rows are read for a LIMIT is asked without a word about NULLs: a call that passes over them is another function.
     fn simplify(&self) -> Option<WindowFunctionSimplification> {
-        if self.ignores_nulls {
-            return None;
-        }
-        let shift = Self {
-            ignores_nulls: true,
-            ..self.clone()
-        };
-        let other = Arc::new(WindowUDF::new_from_impl(shift));
-        Some(Box::new(
-            move |mut call: WindowFunction, _: &SimplifyContext| {
-                if call.params.null_treatment == Some(NullTreatment::IgnoreNulls) {
-                    call.fun = WindowFunctionDefinition::WindowUDF(Arc::clone(&other));
-                }
-                Ok(Expr::WindowFunction(Box::new(call)))
-            },
-        ))
+        self.inner().simplify()
     }
 
     fn field(&self, args: WindowUDFFieldArgs) -> Result<FieldRef> {
@@ -127,11 +102,7 @@ impl WindowUDFImpl for Shift {
     fn reverse_expr(&self) -> ReversedUDWF {
         match self.inner().reverse_expr() {
             ReversedUDWF::Reversed(inner) => {
-                let shift = Self {
-                    inner,
-                    ignores_nulls: self.ignores_nulls,
-                };
-                ReversedUDWF::Reversed(Arc::new(WindowUDF::new_from_impl(shift)))
+                ReversedUDWF::Reversed(Arc::new(WindowUDF::new_from_impl(Self(inner))))
             }
             other => other,
         }
@@ -141,11 +112,9 @@ impl WindowUDFImpl for Shift {
         self.inner().documentation()
     }
 
-    /// Neither does it say whether rows are taken from the end, where `lag` looks ahead.
+    /// Nobody says whether rows are taken from the end, where `lag` looks ahead. What passes over NULLs ahead is not asked: it is
+    /// computed over all rows.
     fn limit_effect(&self, args: &[Arc<dyn PhysicalExpr>]) -> LimitEffect {
-        if self.ignores_nulls {
-            return LimitEffect::Unknown;
-        }
         let Some(offset) = args.get(1) else {
             return LimitEffect::Relative(1);
         };
