@@ -10,11 +10,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{Column, DFSchema, Result, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility,
+    ScalarUDF, ScalarUDFImpl, Signature, Subquery, Union, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -29,7 +29,8 @@ pub(crate) struct EmptySubqueries {
 impl EmptySubqueries {
     pub(crate) fn new() -> Self {
         let nullable = Nullable {
-            signature: Signature::any(1, Volatility::Immutable),
+            // Of a constant it would be computed while a statement is planned, and be never NULL again.
+            signature: Signature::any(1, Volatility::Volatile),
         };
         Self {
             nullable: Arc::new(ScalarUDF::new_from_impl(nullable)),
@@ -72,12 +73,37 @@ impl AnalyzerRule for EmptySubqueries {
         // What is made of such a value may be NULL as well, all the way up.
         nullable
             .data
-            .transform_up_with_subqueries(|plan| plan.recompute_schema().map(Transformed::yes))
+            .transform_up_with_subqueries(|plan| with_nulls_of_inputs(plan).map(Transformed::yes))
             .data()
     }
 
     fn name(&self) -> &str {
         "empty_subqueries"
+    }
+}
+
+/// Returns a plan whose columns can be NULL where those of its inputs can be.
+fn with_nulls_of_inputs(plan: LogicalPlan) -> Result<LogicalPlan> {
+    match plan {
+        // DataFusion keeps the schema of a UNION that has as many columns as before.
+        LogicalPlan::Union(Union { inputs, schema }) => {
+            let columns = schema.iter().enumerate().map(|(at, (qualifier, field))| {
+                let is_nullable = |input: &Arc<LogicalPlan>| {
+                    let field = input.schema().fields().get(at);
+                    field.is_some_and(|field| field.is_nullable())
+                };
+                let is_nullable = field.is_nullable() || inputs.iter().any(is_nullable);
+                let field = Field::clone(field).with_nullable(is_nullable);
+                (qualifier.cloned(), Arc::new(field))
+            });
+            let columns: Vec<(Option<TableReference>, FieldRef)> = columns.collect();
+            let schema = DFSchema::new_with_metadata(columns, schema.metadata().clone())?;
+            Ok(LogicalPlan::Union(Union {
+                inputs,
+                schema: Arc::new(schema),
+            }))
+        }
+        plan => plan.recompute_schema(),
     }
 }
 

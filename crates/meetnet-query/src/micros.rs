@@ -156,7 +156,9 @@ fn in_micros(operands: &[&Expr], schema: &DFSchema) -> Option<Vec<Expr>> {
         _ => None,
     });
     let first = zones.next()?;
-    let zone = first.as_ref().or_else(|| zones.find_map(Option::as_ref));
+    let zone = first
+        .as_ref()
+        .or_else(|| zones.find_map(|zone| zone.as_ref()));
     let is_of_nanos =
         |data_type: &DataType| matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, _));
     if types.iter().all(is_of_nanos) {
@@ -176,7 +178,7 @@ fn in_micros(operands: &[&Expr], schema: &DFSchema) -> Option<Vec<Expr>> {
         let to = DataType::Timestamp(TimeUnit::Microsecond, to);
         cast((*operand).clone(), to)
     });
-    let operands = operands.collect();
+    let operands: Vec<Expr> = operands.collect();
     has_changed.then_some(operands)
 }
 

@@ -125,6 +125,10 @@ fn keys<K>(
 
 /// Gives the parts of a key types. The key itself needs none: nothing is computed of it.
 fn key(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    // The name of a key that a rule before has written anew.
+    if matches!(expr, Expr::Alias(_)) {
+        return expr.map_children(|named| key(named, schema));
+    }
     expr.map_children(|part| {
         part.transform_up(|part| {
             let data_type = match is_untyped(&part, schema) {
@@ -263,6 +267,7 @@ mod tests {
         for (written, expect) in [
             (col("x"), "x"),
             (col("x") % lit(3_i64), "x % Int64(3)"),
+            ((col("x") % lit(3_i64)).alias("k"), "x % Int64(3) AS k"),
             (abs(col("x")), "abs(x)"),
             (abs(col("x") + lit(1_i64)), "abs(x + Int64(1))"),
             (abs(col("x") % lit(3_i64)), "abs(typed(x % Int64(3)))"),

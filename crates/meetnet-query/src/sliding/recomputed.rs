@@ -136,7 +136,7 @@ impl Recomputed {
         let joined = (0..columns).map(|at| {
             let pieces = self.rows.iter().filter_map(|columns| columns.get(at));
             let pieces: Vec<&dyn Array> = pieces.map(|column| column.as_ref()).collect();
-            Ok(concat(&pieces)?)
+            concat(&pieces).map_err(DataFusionError::from)
         });
         let joined = joined.collect::<Result<Vec<ArrayRef>>>()?;
         self.rows.clear();
