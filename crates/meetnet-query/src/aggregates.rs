@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{
@@ -64,10 +64,15 @@ pub(crate) trait Overrides: Copy + Debug + Eq + Hash + Send + Sync + 'static {
 
     fn create_sliding_accumulator(
         self,
-        inner: &dyn AggregateUDFImpl,
+        inner: &Arc<AggregateUDF>,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
         inner.create_sliding_accumulator(args)
+    }
+
+    /// Returns the type of the result, which is `data_type` as `inner` has it.
+    fn result_type(self, data_type: DataType) -> DataType {
+        data_type
     }
 }
 
@@ -124,11 +129,17 @@ impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner().return_type(arg_types)
+        let data_type = self.inner().return_type(arg_types)?;
+        Ok(self.overrides.result_type(data_type))
     }
 
     fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
-        self.inner().return_field(arg_fields)
+        let field = self.inner().return_field(arg_fields)?;
+        let data_type = self.overrides.result_type(field.data_type().clone());
+        if data_type == *field.data_type() {
+            return Ok(field);
+        }
+        Ok(Arc::new(Field::clone(&field).with_data_type(data_type)))
     }
 
     fn is_nullable(&self) -> bool {
@@ -155,8 +166,7 @@ impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.overrides
-            .create_sliding_accumulator(self.inner(), args)
+        self.overrides.create_sliding_accumulator(&self.inner, args)
     }
 
     fn with_beneficial_ordering(

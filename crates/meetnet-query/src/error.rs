@@ -145,6 +145,12 @@ impl QueryError {
         Self::new(QueryErrorKind::BadRequest, message).with_fault(fault)
     }
 
+    /// Makes the error of a subquery that nobody can compute.
+    pub(crate) fn of_subquery() -> Self {
+        let message = unsupported("logical expression ScalarSubquery");
+        Self::of_statement(StatementFault::Unsupported, message)
+    }
+
     fn with_fault(mut self, fault: StatementFault) -> Self {
         self.fault = Some(fault);
         self

@@ -50,7 +50,7 @@ const TYPE_PARTS_MAX: usize = 256;
 /// Rows of a frame (`ROWS BETWEEN n PRECEDING …`), which are held.
 const FRAME_ROWS_MAX: u64 = 1_000_000;
 /// Rows of a frame over which a function may gather all values anew for every row.
-const GATHERED_ROWS_MAX: u64 = 1_000;
+pub(crate) const GATHERED_ROWS_MAX: u64 = 1_000;
 /// Formats that a text is tried to be read in as a time: each row is tried with all of them.
 const TIME_FORMATS_MAX: usize = 20;
 /// Centroids of an approximate percentile: room for all of them is made for each group.
@@ -69,6 +69,12 @@ const GATHERING: [&str; 8] = [
 
 /// Window functions that mean nothing without an order.
 const ORDERED: [&str; 2] = ["locf", "interpolate"];
+
+/// What is said of a comparison with a subquery where only its value is asked for: DataFusion plans it as EXISTS, under another name.
+const COMPARED_SETS: &str = "a comparison with ANY or ALL of a subquery as a value, in SELECT, CASE, ON, GROUP BY or ORDER BY; in \
+    WHERE and HAVING it can stand. Elsewhere compare with the value that decides: x > (SELECT min(y) FROM …) for x > ANY, and \
+    x > (SELECT max(y) FROM …) for x > ALL; for = ANY and <> ALL write LEFT JOIN (SELECT DISTINCT y, true AS found FROM …) AS s ON \
+    s.y = x, and s.found IS NOT NULL or s.found IS NULL";
 
 /// Checks the text before anything parses it, and the values that go into it.
 pub(crate) fn check_request(
@@ -275,9 +281,13 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), DataFusionError> {
         .verify_plan(plan)?;
     plan.apply_with_subqueries(|node| {
         check_columns(node.schema().fields())?;
+        let is_condition = matches!(node, LogicalPlan::Filter(_));
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 check_expression(expr)?;
+                if !is_condition && matches!(expr, Expr::SetComparison(_)) {
+                    return Err(DataFusionError::NotImplemented(COMPARED_SETS.to_owned()));
+                }
                 Ok(TreeNodeRecursion::Continue)
             })
         })

@@ -431,6 +431,11 @@ impl dialect::Dialect for CountingDialect {
         Some(parsed)
     }
 
+    /// `lag(x IGNORE NULLS)`, which no dialect means anything else by.
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
     /// Asked for each SELECT: one without columns begins no expression.
     fn supports_empty_projections(&self) -> bool {
         self.step() && self.of.supports_empty_projections()
@@ -516,7 +521,6 @@ impl dialect::Dialect for CountingDialect {
         supports_user_host_grantee
         supports_values_as_table_factor
         supports_window_clause_named_window_reference
-        supports_window_function_null_treatment_arg
         supports_with_fill
         supports_xml_expressions
     }

@@ -24,6 +24,7 @@ use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::cooperative::Cooperative;
 use crate::distinct_rows::DistinctRows;
+use crate::empty_subqueries::EmptySubqueries;
 use crate::functions::{self, CallShare};
 use crate::gathered;
 use crate::grouping_sets::GroupingColumns;
@@ -31,14 +32,18 @@ use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
+use crate::micros::{self, Microseconds};
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
+use crate::repeated_keys::RepeatedKeys;
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
+use crate::shifts;
 use crate::sliding;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
 use crate::times_first::TimesFirst;
+use crate::typed_keys::TypedKeys;
 use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
@@ -71,14 +76,19 @@ impl Sessions {
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
+            .with_type_planner(Arc::new(Microseconds))
             .with_analyzer_rule(Arc::new(CallsApart))
             .with_analyzer_rule(Arc::new(GroupingColumns))
+            .with_analyzer_rule(Arc::new(RepeatedKeys))
+            .with_analyzer_rule(Arc::new(EmptySubqueries::new()))
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
+            .with_analyzer_rule(Arc::new(TypedKeys))
+            .with_optimizer_rule(Arc::new(RepeatedKeys))
             .with_physical_optimizer_rule(Arc::new(TimesFirst))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
             .with_physical_optimizer_rule(Arc::new(BalancedConditions))
@@ -86,9 +96,11 @@ impl Sessions {
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
+        micros::register(&mut state)?;
         arithmetic::register(&mut state)?;
         sliding::register(&mut state)?;
         gathered::register(&mut state)?;
+        shifts::register(&mut state)?;
         intervals::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;

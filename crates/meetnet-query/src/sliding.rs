@@ -9,9 +9,12 @@
 //! after it NaN. A queue of two stacks needs no subtraction: values enter at the back, and whenever the front is empty all of
 //! them become summaries there. Each value is moved once, so that a row costs the same however long its frame is.
 //!
+//! What cannot be taken back out of at all is computed anew for each row, of so many rows: [`recomputed`].
+//!
 //! Everything else is what it was: other types, whole groups, and frames that begin with their partition and only grow.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, Float64Type};
@@ -19,10 +22,13 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::function::AccumulatorArgs;
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl};
+use datafusion::logical_expr::{Accumulator, AggregateUDF};
+
+use recomputed::Recomputing;
 
 use crate::aggregates::{Overrides, override_function};
 
+mod recomputed;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +61,9 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for name in FUNCTIONS {
         override_function(state, name, Sliding)?;
     }
+    for name in recomputed::FUNCTIONS {
+        override_function(state, name, Recomputing)?;
+    }
     Ok(())
 }
 
@@ -65,7 +74,7 @@ struct Sliding;
 impl Overrides for Sliding {
     fn create_sliding_accumulator(
         self,
-        inner: &dyn AggregateUDFImpl,
+        inner: &Arc<AggregateUDF>,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
         let mut inputs = args.expr_fields.iter().map(|field| field.data_type());

@@ -1,8 +1,13 @@
 //! One Parquet file, zstd. Row groups leave as they are complete; the footer says `through` and `stable_time`.
+//!
+//! Intervals are texts in it, as in CSV and JSON: the writer of parquet 59.3 has none of months, days and nanoseconds, and
+//! Parquet's own type has milliseconds and is read by few.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -16,12 +21,69 @@ use crate::error::QueryError;
 const ROW_GROUP_ROWS: usize = 131_072;
 const WRITING: &str = "writing Parquet";
 
-pub(super) struct ParquetFile(Streamed<ArrowWriter<Finished>>);
+pub(super) struct ParquetFile {
+    file: Streamed<ArrowWriter<Finished>>,
+    /// What is written, where that is not what is answered.
+    written: Option<SchemaRef>,
+}
 
 impl Default for ParquetFile {
     fn default() -> Self {
-        Self(Streamed::new(WRITING))
+        Self {
+            file: Streamed::new(WRITING),
+            written: None,
+        }
     }
+}
+
+/// Returns the type that values are written as; None where that is their own.
+fn written_type(of: &DataType) -> Option<DataType> {
+    Some(match of {
+        DataType::Interval(_) => DataType::Utf8,
+        DataType::List(field) => DataType::List(written_field(field)?),
+        DataType::LargeList(field) => DataType::LargeList(written_field(field)?),
+        DataType::Struct(fields) if fields.iter().any(|field| written_field(field).is_some()) => {
+            let fields = fields.iter();
+            let written =
+                fields.map(|field| written_field(field).unwrap_or_else(|| Arc::clone(field)));
+            DataType::Struct(written.collect())
+        }
+        _ => return None,
+    })
+}
+
+fn written_field(of: &FieldRef) -> Option<FieldRef> {
+    let data_type = written_type(of.data_type())?;
+    Some(Arc::new(Field::clone(of).with_data_type(data_type)))
+}
+
+/// Returns the schema that an answer is written with; None where that is its own.
+fn written_schema(of: &SchemaRef) -> Option<SchemaRef> {
+    let is_other = of
+        .fields()
+        .iter()
+        .any(|field| written_field(field).is_some());
+    is_other.then(|| {
+        let fields = of.fields().iter();
+        let written = fields.map(|field| written_field(field).unwrap_or_else(|| Arc::clone(field)));
+        let written: Vec<FieldRef> = written.collect();
+        Arc::new(Schema::new_with_metadata(written, of.metadata().clone()))
+    })
+}
+
+/// Returns rows as they are written.
+fn written_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, QueryError> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(
+        |(column, field)| match column.data_type() == field.data_type() {
+            true => Ok(Arc::clone(column)),
+            false => cast(column, field.data_type()),
+        },
+    );
+    columns
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns))
+        .map_err(|error| failed(WRITING, error))
 }
 
 impl Encoder for ParquetFile {
@@ -32,13 +94,17 @@ impl Encoder for ParquetFile {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_created_by("meetnet".to_owned())
             .build();
-        let schema = Arc::clone(header.schema);
-        self.0
+        self.written = written_schema(header.schema);
+        let schema = Arc::clone(self.written.as_ref().unwrap_or(header.schema));
+        self.file
             .begin(|to| ArrowWriter::try_new(to, schema, Some(properties)), out)
     }
 
     fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), QueryError> {
-        self.0.batch(batch, out)
+        match &self.written {
+            Some(schema) => self.file.batch(&written_batch(batch, schema)?, out),
+            None => self.file.batch(batch, out),
+        }
     }
 
     fn end(&mut self, footer: &Footer<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
@@ -62,6 +128,6 @@ impl Encoder for ParquetFile {
                 writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
             }
         };
-        self.0.end(state_facts, out)
+        self.file.end(state_facts, out)
     }
 }

@@ -298,6 +298,33 @@ fn rows(batches: &[RecordBatch]) -> usize {
     batches.iter().map(RecordBatch::num_rows).sum()
 }
 
+/// Parquet's writer has none of these.
+#[tokio::test]
+async fn intervals_are_texts_in_parquet() {
+    let sql = "SELECT i, [i, NULL] AS list, struct(i, 1) AS part, 2 AS n \
+        FROM (VALUES (INTERVAL '1 month 2 days'), (NULL)) AS t(i)";
+    let parquet = bytes(sql, Format::Parquet, None).await;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(parquet)).expect("a file");
+    let batches: Vec<RecordBatch> = builder
+        .build()
+        .expect("a reader")
+        .collect::<Result<_, _>>()
+        .expect("rows");
+    let shown: Vec<Vec<Option<String>>> = batches
+        .iter()
+        .flat_map(|batch| fixture::shown(batch).expect("cells"))
+        .collect();
+    let texts: Vec<Option<&str>> = shown.iter().map(|row| row[0].as_deref()).collect();
+    let lists: Vec<Option<&str>> = shown.iter().map(|row| row[1].as_deref()).collect();
+    assert_eq!(texts, [Some("1 mons 2 days"), None]);
+    assert_eq!(
+        lists,
+        [Some(r#"["1 mons 2 days",null]"#), Some("[null,null]")]
+    );
+    assert_eq!(shown[1][3].as_deref(), Some("2"));
+}
+
 #[tokio::test]
 async fn arrow_and_parquet_read_back() {
     let sql = "SELECT a.* FROM counts a, generate_series(1, 300)";

@@ -88,6 +88,16 @@ fn near_names_are_suggested() {
 }
 
 #[test]
+fn a_plan_is_no_message() {
+    let text = "Plan: [\"BoundedWindowAggExec: wdw=[…]\", \"  SortExec: expr=[…]\"] does not satisfy order requirements: \
+                [abs(x@2 % 3) NA]. Child-0 order: [[abs(x@2 % 3) ASC NULLS LAST]]";
+    let error = QueryError::from_datafusion(DataFusionError::Plan(text.to_owned()), &[]);
+    assert_eq!(error.kind, QueryErrorKind::BadRequest);
+    let begin = "not supported: what this orders or parts rows by; compute it in a subquery first";
+    assert!(error.message.starts_with(begin), "{}", error.message);
+}
+
+#[test]
 fn a_query_without_memory_is_not_told_of_others() {
     let text = "Additional allocation failed for ExternalSorterMerge[1] with top memory consumers (across reservations) \
                 as:\n  other#1(can spill: false) consumed 9.0 MB.";

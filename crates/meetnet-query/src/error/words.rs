@@ -128,6 +128,7 @@ fn known(text: &str) -> Option<String> {
         .or_else(|| same_names(text))
         .or_else(|| types(text))
         .or_else(|| position(text))
+        .or_else(|| order(text))
         .or_else(|| subquery(text))
 }
 
@@ -373,6 +374,15 @@ fn position(text: &str) -> Option<String> {
     Some(format!(
         "there is no column {position} to order by; the answer has {columns}"
     ))
+}
+
+/// Rows that come in another order than a step of a plan needs, as far as the planner can tell; it names the whole plan.
+fn order(text: &str) -> Option<String> {
+    text.contains(" does not satisfy order requirements: ").then(|| {
+        "not supported: what this orders or parts rows by; compute it in a subquery first, FROM (SELECT *, abs(x % 3) AS k FROM …) AS t, \
+         and write ORDER BY k or PARTITION BY k"
+            .to_owned()
+    })
 }
 
 /// A subquery that stands where it cannot, or answers more than what is asked of it.

@@ -232,6 +232,14 @@ fn statements_of_postgresql_s_clients_read_as_in_its_dialect() {
 }
 
 #[test]
+fn nulls_are_ignored_within_the_brackets_in_every_dialect() {
+    let sql = "SELECT lag(x IGNORE NULLS) OVER (ORDER BY t) FROM a";
+    let [generic, postgres] = [Dialect::Generic, Dialect::Postgres]
+        .map(|dialect| parse(sql, dialect).expect(sql).to_string());
+    assert_eq!(generic, postgres);
+}
+
+#[test]
 fn what_the_parser_reads_again_and_again_is_refused_in_this_dialect_too() {
     for sql in [
         nested("floor(", "1 2", ")"),

@@ -11,6 +11,7 @@
 //! | `format('%s of %s', a, b)` | `concat('', a, ' of ', b, '')`; only of `%s` and `%I` |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
+//! | `generate_series(TIMESTAMP '2026-01-01', …)` | `generate_series(TIMESTAMP(9) '2026-01-01', …)`, which takes no others |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
@@ -100,6 +101,19 @@ impl VisitorMut for Respelling {
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        let series = match table {
+            TableFactor::Table {
+                name,
+                args: Some(args),
+                ..
+            } if is_series(name) => Some(&mut args.args),
+            TableFactor::Function { name, args, .. } if is_series(name) => Some(args),
+            _ => None,
+        };
+        if let Some(args) = series {
+            // The visitor never breaks.
+            let _ = args.visit(&mut Nanoseconds);
+        }
         if let TableFactor::UNNEST {
             alias: Some(alias),
             array_exprs,
@@ -124,6 +138,36 @@ impl VisitorMut for Respelling {
             && let Some(other) = respelled(function)
         {
             *expr = other;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Returns true for the name of a table function whose times have nanoseconds.
+fn is_series(name: &ObjectName) -> bool {
+    match name.0.as_slice() {
+        [part] => part.as_ident().is_some_and(|name| {
+            let name = name.value.to_lowercase();
+            ["generate_series", "range"].contains(&name.as_str())
+        }),
+        _ => false,
+    }
+}
+
+/// Makes times without a precision such of nanoseconds.
+struct Nanoseconds;
+
+impl VisitorMut for Nanoseconds {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let data_type = match expr {
+            Expr::TypedString(typed) => &mut typed.data_type,
+            Expr::Cast { data_type, .. } => data_type,
+            _ => return ControlFlow::Continue(()),
+        };
+        if let ast::DataType::Timestamp(precision @ None, _) = data_type {
+            *precision = Some(9);
         }
         ControlFlow::Continue(())
     }

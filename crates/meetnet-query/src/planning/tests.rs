@@ -165,3 +165,22 @@ async fn no_two_columns_of_an_answer_have_one_name() {
         }
     }
 }
+
+/// Beside a count of different values it is planned as a sum of sums.
+#[tokio::test]
+async fn a_sum_of_decimals_has_the_type_that_was_described() {
+    let lake = fixture::lake();
+    let service =
+        QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot)).expect("a service");
+    let sql = "SELECT sum(car::decimal(12, 2)) AS cars, count(DISTINCT segment_id) AS segments FROM counts";
+    let request = QueryRequest::public(sql);
+    let described = service.describe(request.clone(), Vec::new()).await;
+    let described = described.expect("a description");
+    let answer = service.query(request).await.expect("an answer");
+    let types = |schema: &Schema| -> Vec<DataType> {
+        let fields = schema.fields().iter();
+        fields.map(|field| field.data_type().clone()).collect()
+    };
+    assert_eq!(types(&answer.schema), types(&described.schema));
+    assert_eq!(types(&answer.schema)[0], DataType::Decimal128(38, 2));
+}

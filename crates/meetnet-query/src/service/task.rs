@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use datafusion::common::SchemaError;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{InListExpr, Literal};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
@@ -197,14 +198,21 @@ impl Task {
         }
 
         let optimized = self.clock.run(async { session.optimize(&plan) }).await?;
-        let plan = optimized.and_then(balanced).map_err(classify)?;
+        let is_correlated = is_correlated(&plan);
+        // The names of the statement were found before: these are of the optimizer, which has taken a subquery apart.
+        let of_planned = |error: DataFusionError| match is_correlated && lacks_column(&error) {
+            true => QueryError::of_subquery().with_source(error),
+            false => classify(error),
+        };
+        let plan = optimized.map_err(of_planned)?;
+        let plan = balanced(plan).map_err(classify)?;
         if reads_little(&plan, shared.options.serial_rows_max) {
             let options = session.config_mut().options_mut();
             options.execution.target_partitions = 1;
         }
         let planner = Arc::clone(session.query_planner());
         let physical = planner.create_physical_plan(&plan, &session);
-        let physical = self.clock.run(physical).await?.map_err(classify)?;
+        let physical = self.clock.run(physical).await?.map_err(of_planned)?;
         let planned_rows = session.config().batch_size();
         let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
         let rows = batch_rows(&physical, rows).map_err(classify)?;
@@ -479,4 +487,28 @@ fn with_limit(plan: LogicalPlan, row_limit: usize) -> Result<LogicalPlan, DataFu
     LogicalPlanBuilder::from(plan)
         .limit(0, Some(row_limit + 1))?
         .build()
+}
+
+/// Returns true for a plan with a subquery that names columns of the query around it.
+fn is_correlated(plan: &LogicalPlan) -> bool {
+    let is_of_outer = |expr: &Expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..)));
+    let mut is_correlated = false;
+    // Nothing in it ends with an error.
+    let _ = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            is_correlated = is_correlated || expr.exists(is_of_outer)?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    is_correlated
+}
+
+/// Returns true for the error of a column that is not there.
+fn lacks_column(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => {
+            matches!(**error, SchemaError::FieldNotFound { .. })
+        }
+        _ => false,
+    }
 }

@@ -14,6 +14,7 @@ use super::{FUNCTIONS, register};
 
 fn session() -> SessionState {
     let mut state = SessionStateBuilder::new().with_default_features().build();
+    meetnet_functions::register(&mut state).expect("functions");
     register(&mut state).expect("functions");
     state
 }

@@ -1,0 +1,287 @@
+//! Keys that rows are ordered or parted by, of whose parts each says what type it has.
+//!
+//! `ORDER BY abs(typed(x % 10))` for `ORDER BY abs(x % 10)`
+//!
+//! DataFusion 55.2 knows of `x % 10`, of CASE and of most functions neither an order nor a range, and writes that down as a range
+//! of no type. What is computed of it compares that with a range of its own type, which is an error, and the whole key is then
+//! taken for one without an order, even where rows have just been sorted by it: the last check before a plan runs refuses it.
+//! So such parts are handed on by a function that says of what type its values are, and nothing else.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::{ScalarFunction, Sort};
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    ColumnarValue, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::rewrite;
+
+/// Gives the parts of such keys types. It goes behind the rules that write expressions anew.
+#[derive(Debug)]
+pub(crate) struct TypedKeys;
+
+impl AnalyzerRule for TypedKeys {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(of_plan).data()
+    }
+
+    fn name(&self) -> &str {
+        "typed_keys"
+    }
+}
+
+fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    match plan {
+        LogicalPlan::Sort(_) => rewrite::of_plan(plan, &|_: &Expr| true, &key),
+        LogicalPlan::Window(_) | LogicalPlan::Aggregate(_) => {
+            rewrite::of_plan(plan, &has_keys, &|expr: Expr, schema: &DFSchema| {
+                expr.transform_up(|part| call(part, schema))
+            })
+        }
+        LogicalPlan::Distinct(Distinct::On(mut on)) => {
+            let schema = Arc::clone(on.input.schema());
+            let chosen = keys(&mut on.on_expr, &schema, |expr| expr)?;
+            // What is chosen by comes first in the order, and stays the same.
+            let sorted = match &mut on.sort_expr {
+                Some(sort) => keys(sort, &schema, of_sort)?,
+                None => false,
+            };
+            let plan = LogicalPlan::Distinct(Distinct::On(on));
+            Ok(match chosen || sorted {
+                true => Transformed::yes(plan),
+                false => Transformed::no(plan),
+            })
+        }
+        plan => Ok(Transformed::no(plan)),
+    }
+}
+
+fn has_keys(expr: &Expr) -> bool {
+    match expr {
+        Expr::WindowFunction(call) => {
+            !call.params.partition_by.is_empty() || !call.params.order_by.is_empty()
+        }
+        Expr::AggregateFunction(call) => !call.params.order_by.is_empty(),
+        _ => false,
+    }
+}
+
+fn of_sort(key: &mut Sort) -> &mut Expr {
+    &mut key.expr
+}
+
+/// Gives the keys of a call types; but for those that have to be its argument, which it sorts by itself.
+fn call(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::WindowFunction(mut call) => {
+            let parted = keys(&mut call.params.partition_by, schema, |expr| expr)?;
+            let sorted = keys(&mut call.params.order_by, schema, of_sort)?;
+            let expr = Expr::WindowFunction(call);
+            Ok(match parted || sorted {
+                true => Transformed::yes(expr),
+                false => Transformed::no(expr),
+            })
+        }
+        Expr::AggregateFunction(mut call)
+            if !call.params.distinct && !call.func.supports_within_group_clause() =>
+        {
+            let sorted = keys(&mut call.params.order_by, schema, of_sort)?;
+            let expr = Expr::AggregateFunction(call);
+            Ok(match sorted {
+                true => Transformed::yes(expr),
+                false => Transformed::no(expr),
+            })
+        }
+        expr => Ok(Transformed::no(expr)),
+    }
+}
+
+/// Gives keys types in their place; returns whether that changed any.
+fn keys<K>(
+    all: &mut [K],
+    schema: &DFSchema,
+    expr_of: impl Fn(&mut K) -> &mut Expr,
+) -> Result<bool> {
+    let mut has_changed = false;
+    for each in all {
+        let expr = expr_of(each);
+        let typed = key(expr.clone(), schema)?;
+        if typed.transformed {
+            *expr = typed.data;
+            has_changed = true;
+        }
+    }
+    Ok(has_changed)
+}
+
+/// Gives the parts of a key types. The key itself needs none: nothing is computed of it.
+fn key(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    // The name of a key that a rule before has written anew.
+    if matches!(expr, Expr::Alias(_)) {
+        return expr.map_children(|named| key(named, schema));
+    }
+    expr.map_children(|part| {
+        part.transform_up(|part| {
+            let data_type = match is_untyped(&part, schema) {
+                true => part.get_type(schema).ok(),
+                false => None,
+            };
+            Ok(match data_type {
+                Some(data_type) => Transformed::yes(typed(part, data_type)),
+                None => Transformed::no(part),
+            })
+        })
+    })
+}
+
+fn typed(expr: Expr, data_type: DataType) -> Expr {
+    let function = ScalarUDF::new_from_impl(Typed {
+        data_type,
+        signature: Signature::any(1, Volatility::Immutable),
+    });
+    function.call(vec![expr])
+}
+
+/// Returns true for what DataFusion gives no range of its type.
+fn is_untyped(expr: &Expr, schema: &DFSchema) -> bool {
+    match expr {
+        Expr::BinaryExpr(binary) => !matches!(
+            binary.op,
+            Operator::Plus
+                | Operator::Minus
+                | Operator::Gt
+                | Operator::GtEq
+                | Operator::Lt
+                | Operator::LtEq
+                | Operator::And
+                | Operator::Or
+        ),
+        Expr::ScalarFunction(call) => !has_bounds(call, schema).unwrap_or(false),
+        Expr::Like(_)
+        | Expr::SimilarTo(_)
+        | Expr::Not(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsNull(_)
+        | Expr::IsTrue(_)
+        | Expr::IsFalse(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsNotUnknown(_)
+        | Expr::Case(_)
+        | Expr::TryCast(_)
+        | Expr::InList(_) => true,
+        _ => false,
+    }
+}
+
+/// Returns true for a function that gives a range of any of its type.
+fn has_bounds(call: &ScalarFunction, schema: &DFSchema) -> Result<bool> {
+    let of_arg = |arg: &Expr| Interval::make_unbounded(&arg.get_type(schema)?);
+    let bounds: Vec<Interval> = call.args.iter().map(of_arg).collect::<Result<_>>()?;
+    let bounds: Vec<&Interval> = bounds.iter().collect();
+    Ok(call.func.evaluate_bounds(&bounds)?.data_type() != DataType::Null)
+}
+
+/// Hands on what it is given. No statement can call it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Typed {
+    data_type: DataType,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Typed {
+    fn name(&self) -> &str {
+        "typed"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.data_type.clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
+        let mut field = Field::new(self.name(), self.data_type.clone(), is_nullable);
+        if let [of] = args.arg_fields {
+            field.set_metadata(of.metadata().clone());
+        }
+        Ok(Arc::new(field))
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        args.args
+            .into_iter()
+            .next()
+            .ok_or_else(|| DataFusionError::Plan("`typed` takes one argument".to_owned()))
+    }
+
+    /// Any value of the type.
+    fn evaluate_bounds(&self, _: &[&Interval]) -> Result<Interval> {
+        Interval::make_unbounded(&self.data_type)
+    }
+
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        let first = inputs.first();
+        Ok(first.map_or(SortProperties::Unordered, |input| input.sort_properties))
+    }
+
+    fn preserves_lex_ordering(&self, inputs: &[ExprProperties]) -> Result<bool> {
+        Ok(inputs
+            .first()
+            .is_some_and(|input| input.preserves_lex_ordering))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::Schema;
+    use datafusion::functions::expr_fn::{abs, upper};
+    use datafusion::prelude::{col, lit};
+
+    use super::*;
+
+    #[test]
+    fn parts_without_a_range_of_their_type_have_one() {
+        let fields = vec![
+            Field::new("x", DataType::Int64, true),
+            Field::new("s", DataType::Utf8, false),
+        ];
+        let schema = DFSchema::try_from(Schema::new(fields)).unwrap();
+        for (written, expect) in [
+            (col("x"), "x"),
+            (col("x") % lit(3_i64), "x % Int64(3)"),
+            ((col("x") % lit(3_i64)).alias("k"), "x % Int64(3) AS k"),
+            (abs(col("x")), "abs(x)"),
+            (abs(col("x") + lit(1_i64)), "abs(x + Int64(1))"),
+            (abs(col("x") % lit(3_i64)), "abs(typed(x % Int64(3)))"),
+            (
+                upper(col("s")).gt(lit("A")),
+                "typed(upper(s)) > Utf8(\"A\")",
+            ),
+            (
+                col("x").is_null().and(col("x").gt(lit(1_i64))),
+                "typed(x IS NULL) AND x > Int64(1)",
+            ),
+        ] {
+            let typed = key(written, &schema).unwrap();
+            assert_eq!(typed.data.to_string(), expect);
+        }
+    }
+}
