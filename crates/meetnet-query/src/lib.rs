@@ -19,6 +19,7 @@ mod as_of;
 mod audit;
 mod casts;
 mod catalog;
+mod certain_constants;
 mod client;
 mod connections;
 mod cooperative;

@@ -20,6 +20,7 @@ use crate::arithmetic::{self, CheckedWholeNumbers};
 use crate::as_of::AsOfPlanner;
 use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
+use crate::certain_constants::physical_rules;
 use crate::cooperative::Cooperative;
 use crate::distinct_rows::DistinctRows;
 use crate::functions::{self, CallShare};
@@ -68,6 +69,7 @@ impl Sessions {
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
+            .with_physical_optimizer_rules(physical_rules())
             .with_analyzer_rule(Arc::new(GroupingColumns))
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
