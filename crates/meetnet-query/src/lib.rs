@@ -51,6 +51,7 @@ mod rewrite;
 mod room;
 mod runs;
 mod serial;
+mod series;
 mod service;
 mod session;
 mod sliding;

@@ -33,6 +33,7 @@ use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
+use crate::series;
 use crate::sliding;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
@@ -90,6 +91,7 @@ impl Sessions {
         register_type_names(&mut state)?;
         register_casts(&mut state)?;
         interval_arithmetic::register(&mut state)?;
+        series::register(&mut state);
         Ok(Self {
             template: state,
             shared,
