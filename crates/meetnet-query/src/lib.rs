@@ -39,6 +39,7 @@ mod latest;
 mod licences;
 mod literals;
 mod memory;
+mod negative_zeros;
 mod options;
 mod page;
 mod parameters;

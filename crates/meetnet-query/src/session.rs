@@ -29,6 +29,7 @@ use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
+use crate::negative_zeros::UnsignedZeros;
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::room::QueryRoom;
@@ -77,6 +78,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
+            .with_analyzer_rule(Arc::new(UnsignedZeros))
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
             .with_physical_optimizer_rule(Arc::new(TimesFirst))
             .with_physical_optimizer_rule(Arc::new(GroupedRuns))
