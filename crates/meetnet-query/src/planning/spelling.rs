@@ -11,6 +11,7 @@
 //! | `format('%s of %s', a, b)` | `concat('', a, ' of ', b, '')`; only of `%s` and `%I` |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
+//! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
@@ -22,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
+use super::rows::compared_by_parts;
 use crate::error::{QueryError, StatementFault};
 use crate::postgres::{formatted_call, reading_format_of};
 
@@ -123,6 +125,9 @@ impl VisitorMut for Respelling {
         if let Expr::Function(function) = expr
             && let Some(other) = respelled(function)
         {
+            *expr = other;
+        }
+        if let Some(other) = compared_by_parts(expr) {
             *expr = other;
         }
         ControlFlow::Continue(())
