@@ -23,6 +23,7 @@ mod certain_constants;
 mod client;
 mod connections;
 mod cooperative;
+mod decimals;
 mod distinct_rows;
 mod each_batch;
 pub mod encode;

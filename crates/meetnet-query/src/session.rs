@@ -22,6 +22,7 @@ use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::certain_constants::physical_rules;
 use crate::cooperative::Cooperative;
+use crate::decimals::{self, RoundedQuotients};
 use crate::distinct_rows::DistinctRows;
 use crate::functions::{self, CallShare};
 use crate::grouping_sets::GroupingColumns;
@@ -78,6 +79,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
+            .with_analyzer_rule(Arc::new(RoundedQuotients))
             .with_analyzer_rule(Arc::new(UnsignedZeros))
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
             .with_physical_optimizer_rule(Arc::new(TimesFirst))
@@ -88,6 +90,7 @@ impl Sessions {
         functions::restrict(&mut state)?;
         arithmetic::register(&mut state)?;
         sliding::register(&mut state)?;
+        decimals::register(&mut state)?;
         intervals::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
