@@ -23,7 +23,7 @@ use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
     ColumnarValue, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator, Projection,
-    ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+    ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -249,22 +249,33 @@ impl Zeros<'_> {
     /// Puts the other zero into a list that has one: the condition goes on being one that files are skipped by. A list of one
     /// value becomes `=`, for which both are one.
     fn in_list(&self, list: InList) -> Transformed<Expr> {
-        let before = list.list.len();
-        let zeros = match before {
-            0 | 1 => None,
-            _ => list.list.iter().find_map(both_zeros),
-        };
-        let expr = self.whole(*list.expr);
-        let values = self.all(list.list);
-        let is_other = expr.transformed || values.transformed;
-        let mut values = values.data;
-        for zero in zeros.into_iter().flatten() {
-            if !values.contains(&zero) {
-                values.push(zero);
+        let InList {
+            expr,
+            list: mut values,
+            negated,
+        } = list;
+        let expr = self.whole(*expr);
+        let mut is_other = expr.transformed;
+        let zeros: Vec<ScalarValue> = values.iter().filter_map(zero_of).collect();
+        if let Some(zero) = zeros.first()
+            && values.len() > 1
+        {
+            for other in both_zeros(zero) {
+                if !zeros.contains(&other) {
+                    values.push(Expr::Literal(other, None));
+                    is_other = true;
+                }
             }
         }
-        let is_other = is_other || values.len() > before;
-        let list = InList::new(Box::new(expr.data), values, list.negated);
+        let values = values.into_iter().map(|value| match zero_of(&value) {
+            Some(_) => value,
+            None => {
+                let value = self.whole(value);
+                is_other |= value.transformed;
+                value.data
+            }
+        });
+        let list = InList::new(Box::new(expr.data), values.collect(), negated);
         match is_other {
             true => Transformed::yes(Expr::InList(list)),
             false => Transformed::no(Expr::InList(list)),
@@ -303,16 +314,29 @@ impl Zeros<'_> {
     }
 }
 
-/// Returns the zeros of the type of a literal that is one.
-fn both_zeros(value: &Expr) -> Option<[Expr; 2]> {
-    match value {
-        Expr::Literal(ScalarValue::Float64(Some(number)), _) if *number == 0.0 => {
-            Some([lit(0.0_f64), lit(-0.0_f64)])
-        }
-        Expr::Literal(ScalarValue::Float32(Some(number)), _) if *number == 0.0 => {
-            Some([lit(0.0_f32), lit(-0.0_f32)])
-        }
-        _ => None,
+/// Returns the zero that a value is which is written in the statement, as a float.
+fn zero_of(value: &Expr) -> Option<ScalarValue> {
+    let zero = match value {
+        Expr::Literal(value, _) => value.clone(),
+        Expr::Cast(cast) => match cast.expr.as_ref() {
+            Expr::Literal(value, _) => value.cast_to(cast.field.data_type()).ok()?,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let is_zero = match &zero {
+        ScalarValue::Float64(Some(number)) => *number == 0.0,
+        ScalarValue::Float32(Some(number)) => *number == 0.0,
+        _ => false,
+    };
+    is_zero.then_some(zero)
+}
+
+/// Returns the zeros of the type of one.
+fn both_zeros(zero: &ScalarValue) -> [ScalarValue; 2] {
+    match zero {
+        ScalarValue::Float32(_) => [0.0_f32, -0.0].map(ScalarValue::from),
+        _ => [0.0_f64, -0.0].map(ScalarValue::from),
     }
 }
 

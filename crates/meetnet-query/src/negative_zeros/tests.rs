@@ -1,5 +1,5 @@
 use arrow::array::Float64Array;
-use datafusion::logical_expr::{LogicalPlanBuilder, LogicalTableSource, col};
+use datafusion::logical_expr::{LogicalPlanBuilder, LogicalTableSource, col, lit};
 use datafusion::optimizer::Analyzer;
 
 use super::*;
