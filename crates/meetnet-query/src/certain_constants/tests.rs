@@ -5,6 +5,7 @@ use datafusion::physical_expr::expressions::{cast, col};
 use datafusion::physical_plan::empty::EmptyExec;
 
 use super::*;
+use crate::fixture::Database;
 
 fn schema() -> Arc<Schema> {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
@@ -87,4 +88,22 @@ fn it_goes_before_the_rule_that_drops_sorts() {
     let at = position("certain_constants").expect("the rule");
     assert_eq!(position(FIRST_TO_ASK), Some(at + 1), "{names:?}");
     assert!(names[..at].contains(&"FilterPushdown"), "{names:?}");
+}
+
+/// Scans have the condition as it was written.
+#[tokio::test]
+async fn files_are_skipped_by_days_as_before() {
+    let database = Database::new();
+    for condition in [
+        "time::date = '2026-02-02'",
+        "time::date IN ('2026-02-02')",
+        "time::date BETWEEN '2026-02-02' AND '2026-02-03'",
+    ] {
+        let sql = format!("EXPLAIN SELECT time FROM counts WHERE {condition} ORDER BY time DESC");
+        let plan = database.text(&sql).await;
+        assert!(plan.contains("pruning_predicate=time_"), "{plan}");
+        assert!(!plan.contains("predicate=true"), "{plan}");
+        assert!(plan.contains("month=2026-02"), "{plan}");
+        assert!(!plan.contains("month=2026-01"), "{plan}");
+    }
 }
