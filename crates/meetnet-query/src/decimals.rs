@@ -71,7 +71,7 @@ fn sides(expr: &Expr) -> Option<[&Expr; 2]> {
             left,
             op: Operator::Divide,
             right,
-        }) => Some([left, right]),
+        }) => Some([left.as_ref(), right.as_ref()]),
         _ => None,
     }
 }

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, Like, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
@@ -238,7 +238,7 @@ impl FunctionRewrite for BindFunctions {
 
 /// Returns the regular expression that a pattern of SIMILAR TO means.
 fn similar_pattern(pattern: &Expr, escape: char) -> Result<Expr> {
-    let refused = |why: String| {
+    let refused = |why: String| -> DataFusionError {
         let message = format!("not supported: {why}");
         QueryError::of_statement(StatementFault::Unsupported, message).into()
     };

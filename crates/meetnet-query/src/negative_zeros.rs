@@ -69,7 +69,7 @@ fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         plan => Transformed::no(plan),
     };
     plan.transform_data(|plan| {
-        rewrite::of_plan(plan, &may_concern, &|expr, schema| {
+        rewrite::of_plan(plan, &may_concern, &|expr: Expr, schema: &DFSchema| {
             let zeros = Zeros { schema };
             let rewritten = expr.transform_up(|part| zeros.compared(part))?;
             match is_whole {
