@@ -95,8 +95,9 @@ fn named_set(letters: &mut Peekable<Chars<'_>>, written: &mut String) -> Result<
 
 /// Writes a character that means itself.
 fn push_itself(letter: char, written: &mut String) {
-    // Letters, digits, `<`, `>` and what is no ASCII mean nothing else, and an escape before them might.
-    if letter.is_ascii_punctuation() && !matches!(letter, '<' | '>') {
+    // Letters, digits, `<`, `>` and what is no ASCII mean nothing else, and an escape before them might. Nor does a comma, which
+    // in `{m,n}` has to stand alone.
+    if letter.is_ascii_punctuation() && !matches!(letter, '<' | '>' | ',') {
         written.push('\\');
     }
     written.push(letter);
@@ -127,6 +128,7 @@ mod tests {
         check("a|bc", &["a", "bc"], &["ac", "ab", "abc"]);
         check("(ab)+c?", &["ab", "ababc"], &["c", "abcc"]);
         check("a{2}b{1,2}", &["aab", "aabb"], &["ab", "aabbb"]);
+        check("a,[b,]{2,}", &["a,b,", "a,bbb"], &["a,b", "abb"]);
         check("[a-c]*", &["", "abcabc"], &["abd"]);
         check("[^a-c_%]", &["d"], &["a", "_", "%", "dd"]);
         check("[]a.]", &["]", "a", "."], &["b"]);
