@@ -32,7 +32,7 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, Like, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
@@ -43,6 +43,7 @@ mod escaped;
 mod like;
 mod pattern;
 mod share;
+mod similar;
 pub(crate) mod sizes;
 mod text;
 
@@ -52,7 +53,10 @@ mod tests;
 use bounded::{Bounded, Growth, Work};
 use escaped::EscapedLike;
 use like::{BoundedLike, is_search};
+use similar::as_regex;
 use text::BoundedText;
+
+use crate::error::{QueryError, StatementFault};
 
 pub(crate) use escaped::{ESCAPED_LIKE, with_backslashes};
 pub(crate) use share::CallShare;
@@ -209,10 +213,11 @@ impl FunctionRewrite for BindFunctions {
                 negated,
                 expr: text,
                 pattern,
-                escape_char: None,
+                escape_char,
                 case_insensitive,
             }) => {
-                let (text, pattern) = (text.as_ref().clone(), pattern.as_ref().clone());
+                let pattern = similar_pattern(pattern, escape_char.unwrap_or('\\'))?;
+                let text = text.as_ref().clone();
                 self.like_pattern(text, pattern, *case_insensitive, *negated)
             }
             Expr::ScalarFunction(call) => self
@@ -229,6 +234,31 @@ impl FunctionRewrite for BindFunctions {
             Some(bound) => Transformed::yes(bound),
             None => Transformed::no(expr),
         })
+    }
+}
+
+/// Returns the regular expression that a pattern of SIMILAR TO means.
+fn similar_pattern(pattern: &Expr, escape: char) -> Result<Expr> {
+    let refused = |why: String| -> DataFusionError {
+        let message = format!("not supported: {why}");
+        QueryError::of_statement(StatementFault::Unsupported, message).into()
+    };
+    match (pattern, literal_text(pattern)) {
+        (_, Some(Some(text))) => match as_regex(text, escape) {
+            Ok(regex) => Ok(lit(regex)),
+            Err(why) => Err(refused(format!("the pattern `{text}` of SIMILAR TO: {why}"))),
+        },
+        (_, Some(None)) | (Expr::Literal(ScalarValue::Null, _), _) => {
+            Ok(lit(ScalarValue::Utf8(None)))
+        }
+        (Expr::Placeholder(_), _) => Ok(pattern.clone()),
+        (Expr::Cast(cast), _) if cast.field.data_type().is_string() => {
+            similar_pattern(&cast.expr, escape)
+        }
+        _ => Err(refused(
+            "SIMILAR TO with a pattern that is no constant; write text ~ pattern, a regular expression, or LIKE"
+                .to_owned(),
+        )),
     }
 }
 

@@ -1,21 +1,31 @@
-//! Intervals times numbers, and by numbers.
+//! Intervals times numbers, by numbers, and beside dates.
 //!
-//! `-extract(dow FROM t) * INTERVAL '1 day'` -> `interval_times(INTERVAL '1 day', -extract(dow FROM t))`
+//! | written | planned |
+//! |---|---|
+//! | `-extract(dow FROM t) * INTERVAL '1 day'` | `interval_times(INTERVAL '1 day', -extract(dow FROM t))` |
+//! | `DATE '2026-01-31' + INTERVAL '6 hours'` | `CAST(DATE '2026-01-31' AS TIMESTAMP) + INTERVAL '6 hours'` |
 //!
 //! So Tableau writes where a week begins, and DataFusion 55.2 has no such operators. As in PostgreSQL months stay months and
 //! days stay days; what is left of a month counts in days, of which it has 30, what is left of a day in hours.
+//!
+//! Of a date and an interval DataFusion makes a date, without the hours, and no error says so. As in PostgreSQL it is a time,
+//! whatever the interval is, that at midnight of the date and the interval later: one without a zone, which is UTC where it is
+//! compared with an instant, as dates are.
 
 use std::sync::Arc;
 
 use arrow::array::{AsArray, IntervalMonthDayNanoArray};
 use arrow::datatypes::{
-    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
 };
 use arrow::error::ArrowError;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -30,7 +40,7 @@ const SECONDS_OF_DAY: f64 = 86_400.0;
 /// Adds the operators to a session.
 ///
 /// # Errors
-/// Where the session takes no planners.
+/// Where the session takes no planners, or no functions.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let [times, by] = [Operation::Times, Operation::By].map(|operation| {
         Arc::new(ScalarUDF::new_from_impl(OfInterval {
@@ -38,10 +48,12 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
             signature: Signature::user_defined(Volatility::Immutable),
         }))
     });
-    state.register_expr_planner(Arc::new(IntervalPlanner { times, by }))
+    state.register_expr_planner(Arc::new(IntervalPlanner { times, by }))?;
+    // The type of a parameter is known when its value is.
+    state.register_function_rewrite(Arc::new(DatesAsTimes))
 }
 
-/// Makes operators on an interval and a number calls.
+/// Makes operators on an interval and a number calls, and of a date beside an interval a time.
 #[derive(Debug)]
 struct IntervalPlanner {
     times: Arc<ScalarUDF>,
@@ -51,12 +63,20 @@ struct IntervalPlanner {
 impl ExprPlanner for IntervalPlanner {
     fn plan_binary_op(
         &self,
-        expr: RawBinaryExpr,
+        mut expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let is_times = match expr.op {
             BinaryOperator::Multiply => true,
             BinaryOperator::Divide => false,
+            BinaryOperator::Plus | BinaryOperator::Minus => {
+                match date_beside_interval(&expr.left, &expr.right, schema) {
+                    Some(Side::Left) => expr.left = at_midnight(expr.left),
+                    Some(Side::Right) => expr.right = at_midnight(expr.right),
+                    None => {}
+                }
+                return Ok(PlannerResult::Original(expr));
+            }
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let kinds = [&expr.left, &expr.right].map(|side| Kind::of(side, schema));
@@ -78,6 +98,71 @@ impl ExprPlanner for IntervalPlanner {
         let call = ScalarFunction::new_udf(Arc::clone(function), vec![interval, number]);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
     }
+}
+
+/// Makes a time of a date beside an interval where that is not known before the values of parameters are.
+#[derive(Debug)]
+struct DatesAsTimes;
+
+impl FunctionRewrite for DatesAsTimes {
+    fn name(&self) -> &str {
+        "dates_as_times"
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::Plus | Operator::Minus),
+            right,
+        }) = expr
+        else {
+            return Ok(Transformed::no(expr));
+        };
+        let date = date_beside_interval(&left, &right, schema);
+        let (left, right) = match date {
+            Some(Side::Left) => (Box::new(at_midnight(*left)), right),
+            Some(Side::Right) => (left, Box::new(at_midnight(*right))),
+            None => (left, right),
+        };
+        let sum = Expr::BinaryExpr(BinaryExpr { left, op, right });
+        Ok(match date {
+            Some(_) => Transformed::yes(sum),
+            None => Transformed::no(sum),
+        })
+    }
+}
+
+/// Where something stands beside an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+/// Returns on which side there is a date, where there is an interval, or what two times are apart, on the other.
+fn date_beside_interval(left: &Expr, right: &Expr, schema: &DFSchema) -> Option<Side> {
+    // The right one first: of a long chain it is one number, and the left one all before it.
+    match right.get_type(schema).ok()? {
+        DataType::Interval(_) | DataType::Duration(_) => {
+            let left = left.get_type(schema).ok()?;
+            matches!(left, DataType::Date32 | DataType::Date64).then_some(Side::Left)
+        }
+        DataType::Date32 | DataType::Date64 => {
+            let left = left.get_type(schema).ok()?;
+            matches!(left, DataType::Interval(_) | DataType::Duration(_)).then_some(Side::Right)
+        }
+        _ => None,
+    }
+}
+
+/// Returns the time at which a date begins. Nanoseconds would end in the year 2262.
+fn at_midnight(date: Expr) -> Expr {
+    cast(date, DataType::Timestamp(TimeUnit::Microsecond, None))
 }
 
 /// What a side of an operator is.

@@ -27,6 +27,7 @@ use crate::reach::Reach;
 
 mod groups;
 mod positions;
+mod rows;
 mod spelling;
 mod unheard;
 

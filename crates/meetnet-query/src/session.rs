@@ -22,7 +22,9 @@ use crate::balanced::BalancedConditions;
 use crate::calls_apart::CallsApart;
 use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
+use crate::certain_constants::physical_rules;
 use crate::cooperative::Cooperative;
+use crate::decimals::{self, RoundedQuotients};
 use crate::distinct_rows::DistinctRows;
 use crate::empty_subqueries::EmptySubqueries;
 use crate::functions::{self, CallShare};
@@ -33,11 +35,13 @@ use crate::intervals::{self, ComparedIntervals};
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
 use crate::micros::{self, Microseconds};
+use crate::negative_zeros::UnsignedZeros;
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::repeated_keys::RepeatedKeys;
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
+use crate::series;
 use crate::shifts;
 use crate::sliding;
 use crate::spill::{QuerySpill, SpillFolder};
@@ -76,6 +80,7 @@ impl Sessions {
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
+            .with_physical_optimizer_rules(physical_rules())
             .with_type_planner(Arc::new(Microseconds))
             .with_analyzer_rule(Arc::new(CallsApart))
             .with_analyzer_rule(Arc::new(GroupingColumns))
@@ -86,6 +91,8 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
+            .with_analyzer_rule(Arc::new(RoundedQuotients))
+            .with_analyzer_rule(Arc::new(UnsignedZeros))
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
             .with_analyzer_rule(Arc::new(TypedKeys))
             .with_optimizer_rule(Arc::new(RepeatedKeys))
@@ -101,11 +108,13 @@ impl Sessions {
         sliding::register(&mut state)?;
         gathered::register(&mut state)?;
         shifts::register(&mut state)?;
+        decimals::register(&mut state)?;
         intervals::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
         register_casts(&mut state)?;
         interval_arithmetic::register(&mut state)?;
+        series::register(&mut state);
         Ok(Self {
             template: state,
             shared,

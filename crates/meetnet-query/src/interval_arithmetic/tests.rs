@@ -1,7 +1,7 @@
-use arrow::datatypes::IntervalMonthDayNano;
-use arrow::error::ArrowError;
+use datafusion::logical_expr::lit;
 
-use super::Operation::{self, By, Times};
+use super::Operation::{By, Times};
+use super::*;
 
 /// Months, days and seconds.
 fn interval(months: i32, days: i32, seconds: f64) -> IntervalMonthDayNano {
@@ -47,4 +47,48 @@ fn what_does_not_fit_is_an_error() {
     assert!(matches!(found, Err(ArrowError::ArithmeticOverflow(_))));
     let found = By.of(day, 0.0);
     assert!(matches!(found, Err(ArrowError::DivideByZero)));
+}
+
+#[test]
+fn a_date_beside_an_interval_is_a_time() {
+    let date = || lit(ScalarValue::Date32(Some(20_454)));
+    let hours = || {
+        lit(ScalarValue::IntervalMonthDayNano(Some(interval(
+            0, 0, 21_600.0,
+        ))))
+    };
+    let apart = || lit(ScalarValue::DurationMicrosecond(Some(1)));
+    let time = || lit(ScalarValue::TimestampNanosecond(Some(0), None));
+    let schema = DFSchema::empty();
+    let check = |left: Expr, op: Operator, right: Expr, expect: Option<[DataType; 2]>| {
+        let sum = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
+        let rewritten = DatesAsTimes.rewrite(sum.clone(), &schema, &ConfigOptions::default());
+        let rewritten = rewritten.expect("an expression");
+        assert_eq!(rewritten.transformed, expect.is_some(), "{sum}");
+        let Expr::BinaryExpr(found) = &rewritten.data else {
+            panic!("{sum}");
+        };
+        match expect {
+            Some(expect) => {
+                let types = [&found.left, &found.right];
+                let types = types.map(|side| side.get_type(&schema).expect("a type"));
+                assert_eq!(types, expect, "{sum}");
+            }
+            None => assert_eq!(rewritten.data, sum),
+        }
+    };
+    let midnight = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let span = DataType::Interval(IntervalUnit::MonthDayNano);
+    let length = DataType::Duration(TimeUnit::Microsecond);
+    let expect = Some([midnight.clone(), span.clone()]);
+    check(date(), Operator::Plus, hours(), expect.clone());
+    check(date(), Operator::Minus, hours(), expect);
+    let expect = Some([span, midnight.clone()]);
+    check(hours(), Operator::Plus, date(), expect);
+    check(date(), Operator::Plus, apart(), Some([midnight, length]));
+    // A whole number of days is a date again, and what dates are apart a number of them.
+    check(date(), Operator::Plus, lit(1_i64), None);
+    check(date(), Operator::Minus, date(), None);
+    check(time(), Operator::Plus, hours(), None);
+    check(date(), Operator::Lt, hours(), None);
 }

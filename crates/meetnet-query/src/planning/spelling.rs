@@ -12,17 +12,20 @@
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
 //! | `generate_series(TIMESTAMP '2026-01-01', …)` | `generate_series(TIMESTAMP(9) '2026-01-01', …)`, which takes no others |
+//! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
+//! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    Interval, LimitClause, ObjectName, Query, TableAliasColumnDef, TableFactor, Value, VisitMut,
-    VisitorMut,
+    self, BinaryOperator, CharLengthUnits, CharacterLength, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query,
+    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
 };
 
+use super::rows::compared_by_parts;
 use crate::error::{QueryError, StatementFault};
 use crate::postgres::{formatted_call, reading_format_of};
 
@@ -139,6 +142,10 @@ impl VisitorMut for Respelling {
         {
             *expr = other;
         }
+        cut(expr);
+        if let Some(other) = compared_by_parts(expr) {
+            *expr = other;
+        }
         ControlFlow::Continue(())
     }
 }
@@ -186,6 +193,56 @@ fn is_struct(expr: &Expr) -> bool {
             _ => false,
         },
         _ => false,
+    }
+}
+
+/// Cuts off what is longer than the type that a value is cast to, as PostgreSQL does: DataFusion 55.2 takes no notice of a length.
+fn cut(expr: &mut Expr) {
+    let (length, data_type) = match expr {
+        Expr::Cast {
+            data_type,
+            array: false,
+            ..
+        } => (length_of(data_type), data_type),
+        Expr::TypedString(typed) => (length_of(&typed.data_type), &mut typed.data_type),
+        _ => return,
+    };
+    let Some(length) = length else {
+        return;
+    };
+    *data_type = DataType::Varchar(None);
+    let number = |number: u64| {
+        let number = Value::Number(number.to_string(), false).with_empty_span();
+        Some(Box::new(Expr::Value(number)))
+    };
+    let text = std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()));
+    *expr = Expr::Substring {
+        expr: Box::new(text),
+        substring_from: number(1),
+        substring_for: number(length),
+        special: false,
+        shorthand: false,
+    };
+}
+
+/// Returns how many characters a type of texts has at most, where it says so; CHAR is CHAR(1).
+fn length_of(data_type: &DataType) -> Option<u64> {
+    let length = match data_type {
+        DataType::Char(None) | DataType::Character(None) => return Some(1),
+        DataType::Char(length)
+        | DataType::Character(length)
+        | DataType::CharVarying(length)
+        | DataType::CharacterVarying(length)
+        | DataType::Nvarchar(length)
+        | DataType::Varchar(length) => length.as_ref()?,
+        _ => return None,
+    };
+    match length {
+        CharacterLength::IntegerLength {
+            length,
+            unit: None | Some(CharLengthUnits::Characters),
+        } => Some(*length),
+        _ => None,
     }
 }
 

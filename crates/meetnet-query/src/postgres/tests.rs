@@ -233,6 +233,24 @@ async fn columns_have_the_names_that_postgresql_gives_them() {
 }
 
 #[tokio::test]
+async fn a_text_is_as_long_as_its_type_and_a_date_with_hours_a_time() {
+    let database = Database::new();
+    for (sql, expected) in [
+        (
+            "SELECT place::varchar(3), 'abc'::char FROM counts WHERE segment_id = 2 LIMIT 1",
+            &["place|char", "seg|a"][..],
+        ),
+        (
+            "SELECT time::date + 6 * INTERVAL '1 hour' AS t FROM counts WHERE segment_id = 2 ORDER BY time LIMIT 1",
+            &["t", "2026-01-01T06:00:00Z"],
+        ),
+        ("SELECT (1, NULL::int) < (1, 1) AS less", &["less", "-"]),
+    ] {
+        check(&database, sql, expected).await;
+    }
+}
+
+#[tokio::test]
 async fn a_sign_goes_before_a_power() {
     let database = Database::new();
     for (condition, expected) in [

@@ -1,0 +1,465 @@
+//! Zero is one number, whatever its sign.
+//!
+//! `round(x)` -> `unsigned_zero(round(x))` where it becomes a column, a key or an argument that is compared
+//!
+//! Of -0.3 `round` makes a zero with a sign. It equals the other one, and groups and joins of DataFusion 55.2 know that; but
+//! sorts, partitions, frames, `IN`, `CASE`, `nullif` and DISTINCT in an aggregate do not, and no error says so: -0.3 and 0.3,
+//! rounded, had two ranks. So what computes floats loses the sign of zero where it leaves an expression. Then columns have none,
+//! and are left as they are, with all that is known of their order and of the files to skip. Adding 0 takes the sign away.
+//!
+//! Operators that make no such zero (`x * 1.8 + 32`, `abs`) are left alone, too. What stays outside: lists, and a zero with a
+//! sign that was sent so.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::{BinaryExpr, InList, Sort};
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
+use datafusion::logical_expr::{
+    ColumnarValue, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator, Projection,
+    ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::rewrite;
+
+#[cfg(test)]
+mod tests;
+
+const UNSIGNED_ZERO: &str = "unsigned_zero";
+/// Functions that answer one of their arguments.
+const CHOOSING: [&str; 7] = [
+    "coalesce", "greatest", "ifnull", "least", "nullif", "nvl", "nvl2",
+];
+/// What the keys of a DISTINCT ON are called below it.
+const KEY: &str = "__distinct_on_";
+
+/// Takes the sign off zeros that are computed.
+#[derive(Debug)]
+pub(crate) struct UnsignedZeros;
+
+impl AnalyzerRule for UnsignedZeros {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(of_plan).data()
+    }
+
+    fn name(&self) -> &str {
+        "unsigned_zeros"
+    }
+}
+
+fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    // What their expressions are becomes a column, or is compared.
+    let is_whole = matches!(
+        plan,
+        LogicalPlan::Projection(_)
+            | LogicalPlan::Values(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Aggregate(_)
+            | LogicalPlan::Distinct(Distinct::On(_))
+    );
+    let plan = match plan {
+        LogicalPlan::Distinct(Distinct::On(on)) => keys_as_columns(on)?,
+        plan => Transformed::no(plan),
+    };
+    plan.transform_data(|plan| {
+        rewrite::of_plan(plan, &may_concern, &|expr: Expr, schema: &DFSchema| {
+            let zeros = Zeros { schema };
+            let rewritten = expr.transform_up(|part| zeros.compared(part))?;
+            match is_whole {
+                true => rewritten.transform_data(|expr| Ok(zeros.whole(expr))),
+                false => Ok(rewritten),
+            }
+        })
+    })
+}
+
+/// Returns true for what may make a zero with a sign, or tell one from the other.
+fn may_concern(expr: &Expr) -> bool {
+    match expr {
+        Expr::InList(_) | Expr::Case(_) | Expr::ScalarFunction(_) => true,
+        expr => is_signed_zero(expr),
+    }
+}
+
+/// Computes what a DISTINCT ON compares below it, where that may be such a zero: the expressions of both lists must go on being
+/// the same.
+fn keys_as_columns(on: DistinctOn) -> Result<Transformed<LogicalPlan>> {
+    let schema = Arc::clone(on.input.schema());
+    let zeros = Zeros { schema: &schema };
+    let mut keys: Vec<Expr> = Vec::new();
+    let mut column_for = |expr: Expr| {
+        if !zeros.may_be_signed(&expr) {
+            return expr;
+        }
+        let position = keys.iter().position(|key| *key == expr);
+        let position = position.unwrap_or_else(|| {
+            keys.push(expr);
+            keys.len() - 1
+        });
+        Expr::Column(Column::from_name(format!("{KEY}{position}")))
+    };
+    let DistinctOn {
+        on_expr,
+        select_expr,
+        sort_expr,
+        input,
+        schema: of_rows,
+    } = on;
+    let on_expr: Vec<Expr> = on_expr.into_iter().map(&mut column_for).collect();
+    let sort_expr = sort_expr.map(|sorts| -> Vec<Sort> {
+        let sorts = sorts.into_iter().map(|sort| Sort {
+            expr: column_for(sort.expr),
+            ..sort
+        });
+        sorts.collect()
+    });
+    if keys.is_empty() {
+        let on = DistinctOn {
+            on_expr,
+            select_expr,
+            sort_expr,
+            input,
+            schema: of_rows,
+        };
+        return Ok(Transformed::no(LogicalPlan::Distinct(Distinct::On(on))));
+    }
+    let columns = schema.iter().map(|(relation, field)| {
+        let column = Column::from((relation, field));
+        Expr::Column(column)
+    });
+    let keys = keys.into_iter().enumerate();
+    let keys = keys.map(|(position, key)| unsigned(key).alias(format!("{KEY}{position}")));
+    let below = Projection::try_new(columns.chain(keys).collect(), input)?;
+    let below = Arc::new(LogicalPlan::Projection(below));
+    let on = DistinctOn::try_new(on_expr, select_expr, sort_expr, below)?;
+    Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::On(on))))
+}
+
+/// Expressions over columns of a schema, without signs of zeros.
+struct Zeros<'a> {
+    schema: &'a DFSchema,
+}
+
+impl Zeros<'_> {
+    /// Returns true for a float that may be a zero with a sign.
+    fn may_be_signed(&self, expr: &Expr) -> bool {
+        is_signed_zero(expr) && self.is_float(expr) && !self.is_cast_of_number(expr)
+    }
+
+    /// Returns true for a cast of a column that is no text.
+    fn is_cast_of_number(&self, expr: &Expr) -> bool {
+        let column = rewrite::cast_of(expr).map(|(inner, ..)| inner);
+        column.is_some_and(|column| {
+            let data_type = column.get_type(self.schema);
+            matches!(column, Expr::Column(_))
+                && data_type.is_ok_and(|data_type| data_type.is_numeric())
+        })
+    }
+
+    fn is_float(&self, expr: &Expr) -> bool {
+        matches!(
+            expr.get_type(self.schema),
+            Ok(DataType::Float32 | DataType::Float64)
+        )
+    }
+
+    /// Rewrites an expression of which a column or a key is made.
+    fn whole(&self, expr: Expr) -> Transformed<Expr> {
+        match expr {
+            Expr::Alias(mut alias) => {
+                let whole = self.whole(*alias.expr);
+                alias.expr = Box::new(whole.data);
+                Transformed::new(Expr::Alias(alias), whole.transformed, whole.tnr)
+            }
+            expr if self.may_be_signed(&expr) => Transformed::yes(unsigned(expr)),
+            expr => Transformed::no(expr),
+        }
+    }
+
+    /// Rewrites what is compared by one part of an expression.
+    fn compared(&self, part: Expr) -> Result<Transformed<Expr>> {
+        Ok(match part {
+            Expr::InList(list) => self.in_list(list),
+            Expr::Case(mut case) => {
+                let Some(base) = case.expr.take() else {
+                    return Ok(Transformed::no(Expr::Case(case)));
+                };
+                if !self.is_float(&base) {
+                    case.expr = Some(base);
+                    return Ok(Transformed::no(Expr::Case(case)));
+                }
+                case.expr = Some(Box::new(self.number(*base)));
+                let branches = std::mem::take(&mut case.when_then_expr).into_iter();
+                let branches = branches.map(|(when, then)| (Box::new(self.number(*when)), then));
+                case.when_then_expr = branches.collect();
+                Transformed::yes(Expr::Case(case))
+            }
+            Expr::ScalarFunction(mut call) if call.name() == "nullif" => {
+                let args = std::mem::take(&mut call.args).into_iter();
+                call.args = args.map(|arg| self.number(arg)).collect();
+                Transformed::yes(Expr::ScalarFunction(call))
+            }
+            Expr::AggregateFunction(mut call) => {
+                let args = self.all(std::mem::take(&mut call.params.args));
+                let order_by = self.sorted(std::mem::take(&mut call.params.order_by));
+                let is_other = args.transformed || order_by.transformed;
+                call.params.args = args.data;
+                call.params.order_by = order_by.data;
+                match is_other {
+                    true => Transformed::yes(Expr::AggregateFunction(call)),
+                    false => Transformed::no(Expr::AggregateFunction(call)),
+                }
+            }
+            Expr::WindowFunction(mut call) => {
+                let args = self.all(std::mem::take(&mut call.params.args));
+                let partition_by = self.all(std::mem::take(&mut call.params.partition_by));
+                let order_by = self.sorted(std::mem::take(&mut call.params.order_by));
+                let is_other = args.transformed || partition_by.transformed || order_by.transformed;
+                call.params.args = args.data;
+                call.params.partition_by = partition_by.data;
+                call.params.order_by = order_by.data;
+                match is_other {
+                    true => Transformed::yes(Expr::WindowFunction(call)),
+                    false => Transformed::no(Expr::WindowFunction(call)),
+                }
+            }
+            part => Transformed::no(part),
+        })
+    }
+
+    /// Returns a float without a sign of zero though it be a column: beside what it is compared with, an addition is little.
+    fn number(&self, expr: Expr) -> Expr {
+        let is_number = match &expr {
+            Expr::Column(_) => true,
+            expr => is_signed_zero(expr),
+        };
+        match is_number && self.is_float(&expr) {
+            true => unsigned(expr),
+            false => expr,
+        }
+    }
+
+    /// Puts the other zero into a list that has one: the condition goes on being one that files are skipped by. A list of one
+    /// value becomes `=`, for which both are one.
+    fn in_list(&self, list: InList) -> Transformed<Expr> {
+        let InList {
+            expr,
+            list: mut values,
+            negated,
+        } = list;
+        let expr = self.whole(*expr);
+        let mut is_other = expr.transformed;
+        let zeros: Vec<ScalarValue> = values.iter().filter_map(zero_of).collect();
+        if let Some(zero) = zeros.first()
+            && values.len() > 1
+        {
+            for other in both_zeros(zero) {
+                if !zeros.contains(&other) {
+                    values.push(Expr::Literal(other, None));
+                    is_other = true;
+                }
+            }
+        }
+        let values = values.into_iter().map(|value| match zero_of(&value) {
+            Some(_) => value,
+            None => {
+                let value = self.whole(value);
+                is_other |= value.transformed;
+                value.data
+            }
+        });
+        let list = InList::new(Box::new(expr.data), values.collect(), negated);
+        match is_other {
+            true => Transformed::yes(Expr::InList(list)),
+            false => Transformed::no(Expr::InList(list)),
+        }
+    }
+
+    fn all(&self, exprs: Vec<Expr>) -> Transformed<Vec<Expr>> {
+        let mut is_other = false;
+        let exprs = exprs.into_iter().map(|expr| {
+            let whole = self.whole(expr);
+            is_other |= whole.transformed;
+            whole.data
+        });
+        let exprs = exprs.collect();
+        match is_other {
+            true => Transformed::yes(exprs),
+            false => Transformed::no(exprs),
+        }
+    }
+
+    fn sorted(&self, sorts: Vec<Sort>) -> Transformed<Vec<Sort>> {
+        let mut is_other = false;
+        let sorts = sorts.into_iter().map(|sort| {
+            let whole = self.whole(sort.expr);
+            is_other |= whole.transformed;
+            Sort {
+                expr: whole.data,
+                ..sort
+            }
+        });
+        let sorts = sorts.collect();
+        match is_other {
+            true => Transformed::yes(sorts),
+            false => Transformed::no(sorts),
+        }
+    }
+}
+
+/// Returns the zero that a value is which is written in the statement, as a float.
+fn zero_of(value: &Expr) -> Option<ScalarValue> {
+    let zero = match value {
+        Expr::Literal(value, _) => value.clone(),
+        Expr::Cast(cast) => match cast.expr.as_ref() {
+            Expr::Literal(value, _) => value.cast_to(cast.field.data_type()).ok()?,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let is_zero = match &zero {
+        ScalarValue::Float64(Some(number)) => *number == 0.0,
+        ScalarValue::Float32(Some(number)) => *number == 0.0,
+        _ => false,
+    };
+    is_zero.then_some(zero)
+}
+
+/// Returns the zeros of the type of one.
+fn both_zeros(zero: &ScalarValue) -> [ScalarValue; 2] {
+    match zero {
+        ScalarValue::Float32(_) => [0.0_f32, -0.0].map(ScalarValue::from),
+        _ => [0.0_f64, -0.0].map(ScalarValue::from),
+    }
+}
+
+/// Returns true for what may be a zero with a sign if it is a float: columns are none, since what they are computed from has
+/// come by here.
+fn is_signed_zero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(number)), _) => {
+            *number == 0.0 && number.is_sign_negative()
+        }
+        Expr::Literal(ScalarValue::Float32(Some(number)), _) => {
+            *number == 0.0 && number.is_sign_negative()
+        }
+        Expr::Negative(_) => true,
+        Expr::Case(case) => {
+            let branches = case.when_then_expr.iter().map(|(_, then)| then);
+            branches
+                .chain(&case.else_expr)
+                .any(|then| is_signed_zero(then))
+        }
+        Expr::Alias(alias) => is_signed_zero(&alias.expr),
+        Expr::Cast(cast) => is_signed_cast(&cast.expr),
+        Expr::TryCast(cast) => is_signed_cast(&cast.expr),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Multiply | Operator::Divide | Operator::Modulo => true,
+            // Of a zero without a sign and another one comes one without.
+            Operator::Plus => is_signed_zero(right) && is_signed_zero(left),
+            Operator::Minus => is_signed_zero(left),
+            _ => false,
+        },
+        Expr::ScalarFunction(call) => match call.name() {
+            UNSIGNED_ZERO | "abs" | "date_part" => false,
+            name if CHOOSING.contains(&name) => call.args.iter().any(is_signed_zero),
+            _ => true,
+        },
+        _ => false,
+    }
+}
+
+/// Returns true for a cast of a text, or of such a zero.
+fn is_signed_cast(of: &Expr) -> bool {
+    match of {
+        // Of a text, if it is one; of a number it has gone by here.
+        Expr::Column(_) => true,
+        Expr::Literal(value, _) => value.try_as_str().is_some() || is_signed_zero(of),
+        of => is_signed_zero(of),
+    }
+}
+
+fn unsigned(expr: Expr) -> Expr {
+    let function = ScalarUDF::new_from_impl(UnsignedZero {
+        signature: Signature::any(1, Volatility::Immutable),
+    });
+    function.call(vec![expr])
+}
+
+/// The same number, and 0 for -0.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct UnsignedZero {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for UnsignedZero {
+    fn name(&self) -> &str {
+        UNSIGNED_ZERO
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        types.first().cloned().ok_or_else(uncalled)
+    }
+
+    /// With the unit of the number.
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let field = args.arg_fields.first().ok_or_else(uncalled)?;
+        let field = Field::clone(field).with_name(UNSIGNED_ZERO);
+        Ok(Arc::new(field))
+    }
+
+    fn is_strict(&self) -> bool {
+        true
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match args.args.as_slice() {
+            [ColumnarValue::Array(numbers)] => Ok(ColumnarValue::Array(unsigned_zeros(numbers)?)),
+            [ColumnarValue::Scalar(number)] => {
+                let number = unsigned_zeros(&number.to_array()?)?;
+                let number = ScalarValue::try_from_array(number.as_ref(), 0)?;
+                Ok(ColumnarValue::Scalar(number))
+            }
+            _ => Err(uncalled()),
+        }
+    }
+
+    /// Any number: a bound without a type could not be compared with the other side.
+    fn evaluate_bounds(&self, inputs: &[&Interval]) -> Result<Interval> {
+        let input = inputs.first().ok_or_else(uncalled)?;
+        Interval::make_unbounded(&input.data_type())
+    }
+
+    /// No two numbers change places.
+    fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
+        let input = inputs.first().ok_or_else(uncalled)?;
+        Ok(input.sort_properties)
+    }
+}
+
+fn unsigned_zeros(numbers: &ArrayRef) -> Result<ArrayRef> {
+    if let Some(numbers) = numbers.as_primitive_opt::<Float64Type>() {
+        let numbers = numbers.unary::<_, Float64Type>(|number| number + 0.0);
+        return Ok(Arc::new(numbers));
+    }
+    let numbers = numbers.as_primitive_opt::<Float32Type>();
+    let numbers = numbers.ok_or_else(uncalled)?;
+    let numbers = numbers.unary::<_, Float32Type>(|number| number + 0.0);
+    Ok(Arc::new(numbers))
+}
+
+/// The error of a call that no plan makes.
+fn uncalled() -> DataFusionError {
+    DataFusionError::Plan("`unsigned_zero` was called with something else".to_owned())
+}
