@@ -25,9 +25,9 @@ use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, ColumnarValue, EmitTo, Expr, ExprSchemable, GroupsAccumulator,
-    LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, Expr, ExprSchemable,
+    GroupsAccumulator, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum;
@@ -255,7 +255,7 @@ impl Overrides for RoundedMean {
 
     fn create_sliding_accumulator(
         self,
-        inner: &dyn AggregateUDFImpl,
+        inner: &Arc<AggregateUDF>,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
         rounded(args, |args| inner.create_sliding_accumulator(args))

@@ -9,7 +9,7 @@
 //! differ. What the optimizer makes equal (`ORDER BY n, CAST(n AS BIGINT)`) is looked at behind it.
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Distinct, DistinctOn, Expr, LogicalPlan};
