@@ -17,7 +17,7 @@ use datafusion::physical_plan::{ExecutionPlan, replace_children_if_necessary};
 
 use crate::each_batch::EachBatchExec;
 use crate::held_rows::HeldRowsExec;
-use crate::in_turn::in_turn;
+use crate::in_turn::alone_each;
 use crate::{stopping, wide_rows};
 
 /// Operators beside joins that read out for long what they have gathered, or make much of little.
@@ -67,7 +67,7 @@ impl PhysicalOptimizerRule for Cooperative {
                 let split: Arc<dyn ExecutionPlan> = Arc::new(EachBatchExec::split(node));
                 return Ok(Transformed::yes(split));
             }
-            let node = in_turn(node, config.execution.target_partitions)?.data;
+            let node = alone_each(node)?;
             let node = stopping::stopping(node, config)?.data;
             let checked = wide_rows::checked(node)?;
             if !is_long {

@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{
-    AcrossPartitions, ConstExpr, EquivalenceProperties, Partitioning, PhysicalExpr,
-};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
@@ -33,40 +33,59 @@ use futures::{StreamExt, stream};
 /// Inputs of a union up to which all are open at once: a view of a dataset has up to five.
 const OPEN_MAX: usize = 8;
 
-/// Has the inputs of a union of many read in turn, as many at a time as there are `threads`; other nodes stay as they are.
+/// A physical optimizer rule that has the inputs of a union of many read in turn. It goes before the one that sorts what is not in
+/// the order that is wanted: nobody may count on an order of the union any more.
+#[derive(Debug)]
+pub(crate) struct UnionsInTurn;
+
+impl PhysicalOptimizerRule for UnionsInTurn {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let threads = config.execution.target_partitions.max(1);
+        plan.transform_up(|node| {
+            let Some(union) = node.downcast_ref::<UnionExec>() else {
+                return Ok(Transformed::no(node));
+            };
+            // Each thread has several to read, so that none is idle while another reads the last.
+            if union.inputs().len() <= OPEN_MAX.max(threads.saturating_mul(2)) {
+                return Ok(Transformed::no(node));
+            }
+            let inputs = union.inputs().clone();
+            let in_turn: Arc<dyn ExecutionPlan> =
+                Arc::new(UnionInTurnExec::new(inputs, threads, union.schema()));
+            Ok(Transformed::yes(in_turn))
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "unions_in_turn"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// Makes the inputs of such a union, once they have all of their nodes, such that may be read one after another; other nodes stay
+/// as they are.
 ///
 /// # Errors
 /// Where a plan cannot be walked through.
-pub(crate) fn in_turn(
-    node: Arc<dyn ExecutionPlan>,
-    threads: usize,
-) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
-    let Some(union) = node.downcast_ref::<UnionExec>() else {
-        return Ok(Transformed::no(node));
+pub(crate) fn alone_each(node: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let Some(union) = node.downcast_ref::<UnionInTurnExec>() else {
+        return Ok(node);
     };
-    // Each thread has several to read, so that none is idle while another reads the last.
-    if union.inputs().len() <= OPEN_MAX.max(threads.saturating_mul(2)) || is_in_order(union) {
-        return Ok(Transformed::no(node));
-    }
-    let inputs = union.inputs().iter().map(alone);
+    let inputs = union.inputs.iter().map(alone);
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
-    let in_turn: Arc<dyn ExecutionPlan> =
-        Arc::new(UnionInTurnExec::new(inputs, threads.max(1), union.schema()));
-    Ok(Transformed::yes(in_turn))
-}
-
-/// Returns true where somebody above may count on the order of the rows of one partition. Where all of these have one value, and
-/// those of another partition another, that is an order, too.
-fn is_in_order(union: &UnionExec) -> bool {
-    let known = union.properties().equivalence_properties();
-    let mut constants = known.constants().into_iter();
-    let same = |constant: ConstExpr| {
-        matches!(
-            constant.across_partitions,
-            AcrossPartitions::Uniform(Some(_))
-        )
-    };
-    !known.oeq_class().is_empty() || !constants.all(same)
+    Ok(Arc::new(UnionInTurnExec::new(
+        inputs,
+        union.partitions,
+        union.schema(),
+    )))
 }
 
 /// Returns an input whose partitions may be read one after another. One that hands rows from each of its threads to each of the

@@ -6,13 +6,13 @@
 //! | `DISTINCT ON (id) … ORDER BY id, lat, id` | `DISTINCT ON (id) … ORDER BY id, lat` |
 //!
 //! DataFusion 55.2 counts the keys of groups in two ways, one of which leaves out what was named before, and panics where they
-//! differ. What the optimizer makes equal (`ORDER BY n, CAST(n AS BIGINT)`) is looked at behind it.
+//! differ. What the optimizer makes equal is looked at behind it, and `ORDER BY n, CAST(n AS BIGINT)` of a BIGINT is one key.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::{Distinct, DistinctOn, Expr, LogicalPlan};
+use datafusion::logical_expr::{Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use crate::rewrite;
@@ -54,8 +54,8 @@ fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match plan {
         LogicalPlan::Aggregate(_) => rewrite::of_plan(
             plan,
-            &|expr: &Expr| once(expr).is_some(),
-            &|expr: Expr, _: &DFSchema| rewrite::parts(expr, once),
+            &|expr: &Expr| matches!(expr, Expr::AggregateFunction(call) if call.params.order_by.len() > 1),
+            &|expr: Expr, schema: &DFSchema| rewrite::parts(expr, |part| once(part, schema)),
         ),
         LogicalPlan::Distinct(Distinct::On(on)) => Ok(match distinct_on(&on) {
             Some(on) => Transformed::yes(LogicalPlan::Distinct(Distinct::On(on))),
@@ -66,11 +66,11 @@ fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 /// Returns an aggregate with each of its keys once; None for one that has no other, and for every other expression.
-fn once(expr: &Expr) -> Option<Expr> {
+fn once(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     let Expr::AggregateFunction(call) = expr else {
         return None;
     };
-    let keys = distinct(&call.params.order_by, |key: &Sort| &key.expr)?;
+    let keys = distinct(&call.params.order_by, |key: &Sort| bare(&key.expr, schema))?;
     let mut call = call.clone();
     call.params.order_by = keys;
     Some(Expr::AggregateFunction(call))
@@ -78,9 +78,10 @@ fn once(expr: &Expr) -> Option<Expr> {
 
 /// Returns a DISTINCT ON with each of its keys once; None for one that has no other.
 fn distinct_on(on: &DistinctOn) -> Option<DistinctOn> {
-    let chosen = distinct(&on.on_expr, |expr| expr);
+    let schema = on.input.schema();
+    let chosen = distinct(&on.on_expr, |expr| bare(expr, schema));
     let sort = on.sort_expr.as_ref();
-    let sort = sort.and_then(|keys| distinct(keys, |key: &Sort| &key.expr));
+    let sort = sort.and_then(|keys| distinct(keys, |key: &Sort| bare(&key.expr, schema)));
     if chosen.is_none() && sort.is_none() {
         return None;
     }
@@ -92,6 +93,18 @@ fn distinct_on(on: &DistinctOn) -> Option<DistinctOn> {
         on.sort_expr = sort;
     }
     Some(on)
+}
+
+/// Returns what an expression is without casts to the type that it has, which are left out when it is planned.
+fn bare<'a>(expr: &'a Expr, schema: &DFSchema) -> &'a Expr {
+    match expr {
+        Expr::Cast(cast)
+            if cast.expr.get_type(schema).ok().as_ref() == Some(cast.field.data_type()) =>
+        {
+            bare(&cast.expr, schema)
+        }
+        other => other,
+    }
 }
 
 /// Returns the keys of which none before has the same expression; None where that is all of them.

@@ -100,7 +100,11 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
                 .chain(PSEUDO_TYPES.map(|(oid, name)| (oid, name.to_owned()))),
         ),
         // Without a time zone they are those of UTC, as every session here has it.
-        "localtime" if arguments.is_empty() => now(DataType::Time(None, TimezoneInfo::None)),
+        // Of the microsecond that `localtimestamp` has.
+        "localtime" if arguments.is_empty() => cast(
+            now(DataType::Timestamp(None, TimezoneInfo::None)),
+            DataType::Time(None, TimezoneInfo::None),
+        ),
         "localtimestamp" if arguments.is_empty() => {
             now(DataType::Timestamp(None, TimezoneInfo::None))
         }
