@@ -26,9 +26,6 @@ mod tests;
 
 pub use self::unclaimed::UnclaimedPushes;
 
-/// Whether the broker of a source has us, or its API answers.
-const CONNECTED: &str = "meetnet_source_connected";
-
 /// A counter that is readable here and exported as a metric.
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -172,7 +169,9 @@ impl SourceState {
             connected_metric: match kind {
                 // Nothing is to be connected, so that nobody may be alarmed.
                 SourceKind::Files => OnceLock::from(Gauge::noop()),
-                SourceKind::Mqtt | SourceKind::Http => OnceLock::from(gauge(CONNECTED)),
+                SourceKind::Mqtt | SourceKind::Http => {
+                    OnceLock::from(gauge("meetnet_source_connected"))
+                }
                 // Nobody knows before it is asked, which may be an hour away.
                 SourceKind::Poll => OnceLock::new(),
             },
@@ -259,7 +258,7 @@ impl SourceState {
 
     fn turn(&self, connected: bool) {
         let metric = self.connected_metric.get_or_init(
-            || metrics::gauge!(CONNECTED, "source" => self.source.as_str().to_owned()),
+            || metrics::gauge!("meetnet_source_connected", "source" => self.source.as_str().to_owned()),
         );
         metric.set(if connected { 1.0 } else { 0.0 });
         if self.connected.swap(connected, Relaxed) != connected {

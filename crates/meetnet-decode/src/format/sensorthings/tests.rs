@@ -43,9 +43,9 @@ fn an_observation_is_a_row_of_its_datastream() {
             "{topic}"
         );
     }
-    // What the body says is nearer than the path.
+    // Both may name it.
     check(
-        "v1.1/Datastreams(1)/Observations",
+        "v1.1/Datastreams('hum-7')/Observations",
         &format!(r#"{{"result": 40, {AT}, "Datastream": {{"@iot.id": "hum-7"}}}}"#),
         expect![[r#"
             heat sensor_id=ns-hum-7 property=relative_humidity time=2026-06-01T11:00:00Z value=40
