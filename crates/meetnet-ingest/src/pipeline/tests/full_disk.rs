@@ -30,7 +30,11 @@ fn a_start_on_a_full_disk_answers_and_commits_and_takes_messages_once_there_is_r
     let snapshot = daemon.wait(second);
     let (hot, stored) = rows(&snapshot, "heat");
     assert_eq!(hot + stored, 2);
-    let envelope = NewEnvelope::default();
+    let payload = vec![b' '; 1 << 16];
+    let envelope = NewEnvelope {
+        payload: &payload,
+        ..NewEnvelope::default()
+    };
     let refused = || daemon.journal.append(&envelope) == Err(AppendError::DiskFull);
     let deadline = Instant::now() + Duration::from_secs(30);
     let wait_for = |what: &str, done: &dyn Fn() -> bool| {
