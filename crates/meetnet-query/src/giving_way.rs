@@ -3,13 +3,14 @@
 //! DataFusion's own streams give way behind 128 batches. Where what is done with each takes a tenth of a second, as with a CUBE of
 //! six columns or a digest of ten thousand centroids, that is many seconds in which neither a timeout nor a client that left is
 //! noticed, and another query of the same thread waits. An operator asks for its next batch once it has done with the last one,
-//! so there is where it can be told to wait.
+//! so there is where it can be told to wait; also for a moment in which the journal needs the processor: see [`step_aside`].
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
+use meetnet_lake::journal::step_aside;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ impl<S: Stream + Unpin> Stream for GivingWay<S> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.get_mut();
+        step_aside();
         match this.since {
             Some(since) if since.elapsed() >= this.at_a_time => {
                 this.since = None;

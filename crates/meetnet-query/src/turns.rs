@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use datafusion::common::runtime::{JoinSetTracer, set_join_set_tracer};
 use futures::future::BoxFuture;
+use meetnet_lake::journal::step_aside;
 
 use crate::client::{Client, Share};
 
@@ -78,15 +79,21 @@ struct Waiting {
 #[derive(Debug)]
 struct OfShare {
     queries: usize,
-    /// What they have worked, counted from what others had worked when the first of them came: who was away has saved
+    /// What they have worked, ns, counted from what others had worked when the first of them came: who was away has saved
     /// nothing up.
-    worked: Duration,
+    worked_ns: Arc<AtomicU64>,
+}
+
+impl OfShare {
+    fn worked_ns(&self) -> u64 {
+        self.worked_ns.load(Ordering::Relaxed)
+    }
 }
 
 impl State {
     /// Gives a place on to who is next; returns how to tell, which is done without the lock.
     fn give_on(&mut self) -> Option<Waker> {
-        let of_share = |share: &Share| self.shares.get(share).map(|share| share.worked);
+        let of_share = |share: &Share| self.shares.get(share).map(OfShare::worked_ns);
         let next = (0..self.waiting.len()).min_by_key(|at| {
             let waiting = &self.waiting[*at];
             (of_share(&waiting.share), waiting.worked)
@@ -126,17 +133,20 @@ impl Turns {
     pub(crate) fn of(&self, client: &Client) -> Turn {
         let share = client.share();
         let mut state = self.state();
-        let least = state.shares.values().map(|share| share.worked).min();
-        let of_share = state.shares.entry(share.clone()).or_insert(OfShare {
+        let least = state.shares.values().map(OfShare::worked_ns).min();
+        let of_share = state.shares.entry(share.clone());
+        let of_share = of_share.or_insert_with(|| OfShare {
             queries: 0,
-            worked: least.unwrap_or_default(),
+            worked_ns: Arc::new(AtomicU64::new(least.unwrap_or_default())),
         });
         of_share.queries += 1;
+        let share_worked_ns = Arc::clone(&of_share.worked_ns);
         drop(state);
         Turn(Arc::new(OfQuery {
             turns: self.clone(),
             share,
             worked_ns: AtomicU64::new(0),
+            share_worked_ns,
         }))
     }
 
@@ -168,17 +178,9 @@ impl Turns {
         false
     }
 
-    /// Ends a piece of work of a query, in a place or without one.
-    fn leave(&self, turn: &Turn, worked: Duration, has_place: bool) {
-        let mut state = self.state();
-        if let Some(of_share) = state.shares.get_mut(&turn.0.share) {
-            of_share.worked += worked;
-        }
-        let next = if has_place { state.give_on() } else { None };
-        drop(state);
-        if let Some(next) = next {
-            next.wake();
-        }
+    /// Gives the place of a task on.
+    fn leave(&self) {
+        Self::give_on(self.state());
     }
 
     /// Forgets a task that ends, whether or not it waits.
@@ -186,11 +188,14 @@ impl Turns {
         let mut state = self.state();
         state.waiting.retain(|waiting| waiting.ticket != ticket);
         // It has been told to go on, and will not.
-        let next = if state.told.remove(&ticket) {
-            state.give_on()
-        } else {
-            None
-        };
+        if state.told.remove(&ticket) {
+            Self::give_on(state);
+        }
+    }
+
+    /// Gives a place on to who is next, who is told without the lock.
+    fn give_on(mut state: MutexGuard<'_, State>) {
+        let next = state.give_on();
         drop(state);
         if let Some(next) = next {
             next.wake();
@@ -207,6 +212,8 @@ struct OfQuery {
     turns: Turns,
     share: Share,
     worked_ns: AtomicU64,
+    /// What all queries of its client have worked.
+    share_worked_ns: Arc<AtomicU64>,
 }
 
 impl OfQuery {
@@ -253,6 +260,9 @@ impl<F: Future> Future for InTurn<F> {
         let task = &mut *self;
         let turns = &task.turn.0.turns;
         let is_long = task.turn.0.worked() >= turns.0.young_time;
+        if is_long {
+            step_aside();
+        }
         if is_long && !turns.enter(task.ticket, &task.turn, context.waker()) {
             return Poll::Pending;
         }
@@ -283,12 +293,15 @@ struct Working<'a> {
 impl Drop for Working<'_> {
     fn drop(&mut self) {
         CURRENT.set(self.before.take());
-        let worked = self.since.elapsed();
         // No query works for centuries.
-        let worked_ns = u64::try_from(worked.as_nanos()).unwrap_or(u64::MAX);
+        let worked_ns = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let of_query = &self.turn.0;
-        of_query.worked_ns.fetch_add(worked_ns, Ordering::Relaxed);
-        of_query.turns.leave(self.turn, worked, self.has_place);
+        for worked in [&of_query.worked_ns, &of_query.share_worked_ns] {
+            worked.fetch_add(worked_ns, Ordering::Relaxed);
+        }
+        if self.has_place {
+            of_query.turns.leave();
+        }
     }
 }
 

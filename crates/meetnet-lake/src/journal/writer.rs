@@ -17,6 +17,7 @@ use super::begun;
 use super::clock::{ClockStep, ClockWatch};
 use super::error::{AppendError, FullLimit};
 use super::frame::{self, FRAME_BYTES_MAX, FrameKind, NewEnvelope, Original, Stamp};
+use super::overdue;
 use super::segment::{self, Header, InForce, Segment, SegmentName};
 use super::shared::{Appended, Phase, Shared, locked};
 use super::spare;
@@ -416,7 +417,7 @@ impl Writer {
         let written = active
             .handle
             .append(&group.bytes)
-            .and_then(|()| active.handle.sync_data());
+            .and_then(|()| overdue::timed(|| active.handle.sync_data()));
         if let Err(error) = written {
             // What of it is on the disk nobody knows. The file is left behind for good; cutting it only saves space.
             let _ = active.handle.truncate(active.bytes);
@@ -462,7 +463,7 @@ impl Writer {
             };
             handle.append(&start)?;
             handle.append(&group.bytes)?;
-            handle.sync_data()?;
+            overdue::timed(|| handle.sync_data())?;
             files.sync_dir(&shared.options.dir)?;
             Ok(handle)
         };

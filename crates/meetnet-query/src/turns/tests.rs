@@ -141,7 +141,7 @@ fn who_comes_has_saved_nothing_up() {
     assert!(Task::of(&present, Duration::from_millis(2)).step());
     let comes = turns.of(&client(2));
     let state = turns.state();
-    let worked: HashSet<Duration> = state.shares.values().map(|share| share.worked).collect();
+    let worked: HashSet<u64> = state.shares.values().map(OfShare::worked_ns).collect();
     assert_eq!(worked.len(), 1, "{worked:?}");
     drop(state);
     drop((present, comes));
