@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Datum};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -274,13 +274,9 @@ impl ScalarUDFImpl for Checked {
         Ok(self.data_type.clone())
     }
 
+    /// As the operators do: a number has the unit of its negative, and a sum has none.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        let mut field = Field::new(self.name(), self.data_type.clone(), is_nullable);
-        if let (Operation::Negate, [negated]) = (self.operation, args.arg_fields) {
-            // As the operator does: a number has the unit of its negative.
-            field.set_metadata(negated.metadata().clone());
-        }
+        let field = rewrite::returned_field(self.name(), &self.data_type, &args);
         Ok(Arc::new(field))
     }
 
