@@ -22,32 +22,16 @@ use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, 
 use datafusion::physical_expr::intervals::utils::check_support;
 use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
-
-use crate::in_turn::UnionsInTurn;
 
 #[cfg(test)]
 mod tests;
 
-/// The rule that first drops sorts of what is sorted. Filters have been handed down to scans by then, and none is made after it.
-const FIRST_TO_ASK: &str = "EnsureRequirements";
-
-/// Returns the rules of DataFusion with [`CertainConstants`] and [`UnionsInTurn`] before the first that asks which columns are
-/// constant, and what is sorted.
-pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
-    let first = rules.iter().position(|rule| rule.name() == FIRST_TO_ASK);
-    let first = first.unwrap_or(0);
-    rules.insert(first, Arc::new(CertainConstants));
-    rules.insert(first, Arc::new(UnionsInTurn));
-    rules
-}
-
-/// Keeps filters from taking columns for constant by what they compute of them.
+/// Keeps filters from taking columns for constant by what they compute of them. It goes before the first rule that asks which
+/// columns are constant.
 #[derive(Debug)]
-struct CertainConstants;
+pub(crate) struct CertainConstants;
 
 impl PhysicalOptimizerRule for CertainConstants {
     fn optimize(
