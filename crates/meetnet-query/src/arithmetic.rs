@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
@@ -291,17 +291,10 @@ impl ScalarUDFImpl for Checked {
                 Operation::Subtract => numeric::sub,
                 Operation::Multiply => numeric::mul,
                 Operation::Negate => {
-                    return match args.args.as_slice() {
-                        [ColumnarValue::Array(values)] => {
-                            Ok(ColumnarValue::Array(numeric::neg(values.as_ref())?))
-                        }
-                        [ColumnarValue::Scalar(value)] => {
-                            let negated = numeric::neg(value.to_array()?.as_ref())?;
-                            let negated = ScalarValue::try_from_array(negated.as_ref(), 0)?;
-                            Ok(ColumnarValue::Scalar(negated))
-                        }
-                        _ => Err(self.uncalled()),
+                    let [numbers] = args.args.as_slice() else {
+                        return Err(self.uncalled());
                     };
+                    return rewrite::each_value(numbers, |numbers| Ok(numeric::neg(numbers)?));
                 }
             };
         let Some((first, others)) = args.args.split_first() else {

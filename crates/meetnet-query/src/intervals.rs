@@ -27,7 +27,7 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
-    ColumnarValue, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator, Projection,
+    ColumnarValue, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Projection,
     ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility,
     WindowFrameUnits,
 };
@@ -244,7 +244,7 @@ impl Compared<'_> {
     fn comparison(&self, expr: Expr) -> Result<Transformed<Expr>> {
         Ok(Transformed::yes(match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right })
-                if compares(op) && self.is_span(&right) && self.is_span(&left) =>
+                if rewrite::compares(op) && self.is_span(&right) && self.is_span(&left) =>
             {
                 let [left, right] = [left, right].map(|side| Box::new(justified(*side)));
                 Expr::BinaryExpr(BinaryExpr { left, op, right })
@@ -314,20 +314,6 @@ impl Compared<'_> {
     }
 }
 
-fn compares(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
-}
-
 /// Returns true for a call of an aggregate that compares the values it sees.
 fn tells_apart(call: &Expr) -> bool {
     let (aggregate, is_distinct) = match call {
@@ -390,15 +376,10 @@ impl ScalarUDFImpl for JustifyInterval {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.as_slice() {
-            [ColumnarValue::Array(spans)] => Ok(ColumnarValue::Array(all_justified(spans)?)),
-            [ColumnarValue::Scalar(span)] => {
-                let span = all_justified(&span.to_array()?)?;
-                let span = ScalarValue::try_from_array(span.as_ref(), 0)?;
-                Ok(ColumnarValue::Scalar(span))
-            }
-            _ => Err(uncalled()),
-        }
+        let [spans] = args.args.as_slice() else {
+            return Err(uncalled());
+        };
+        rewrite::each_value(spans, all_justified)
     }
 }
 

@@ -354,15 +354,10 @@ impl ScalarUDFImpl for UnsignedZero {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.as_slice() {
-            [ColumnarValue::Array(numbers)] => Ok(ColumnarValue::Array(unsigned_zeros(numbers)?)),
-            [ColumnarValue::Scalar(number)] => {
-                let number = unsigned_zeros(&number.to_array()?)?;
-                let number = ScalarValue::try_from_array(number.as_ref(), 0)?;
-                Ok(ColumnarValue::Scalar(number))
-            }
-            _ => Err(uncalled()),
-        }
+        let [numbers] = args.args.as_slice() else {
+            return Err(uncalled());
+        };
+        rewrite::each_value(numbers, unsigned_zeros)
     }
 
     /// Any number: a bound without a type could not be compared with the other side.

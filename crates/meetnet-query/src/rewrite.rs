@@ -1,18 +1,21 @@
 //! What rules of the analyzer share that write expressions anew: those of all plans within a plan, under the names that they
-//! had; the keys that rows are parted and sorted by; and the field of a function that is put in.
+//! had; the keys that rows are parted and sorted by; and what the functions share that are put in.
 
 use std::mem;
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{
     Transformed, TransformedResult, TreeNode, TreeNodeContainer, TreeNodeRecursion,
 };
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Distinct, DistinctOn, Expr, LogicalPlan, ReturnFieldArgs};
+use datafusion::logical_expr::{
+    ColumnarValue, Distinct, DistinctOn, Expr, LogicalPlan, Operator, ReturnFieldArgs,
+};
 
 #[cfg(test)]
 mod tests;
@@ -187,6 +190,21 @@ pub(crate) fn cast_of(expr: &Expr) -> Option<(&Expr, &DataType, bool)> {
     }
 }
 
+/// Returns true for an operator that says of two values which is greater, or whether they are one.
+pub(crate) fn compares(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
 /// Returns the field of what a function makes that takes the place of an operator: NULL where an argument may be, and of a single
 /// argument with its unit.
 pub(crate) fn returned_field(name: &str, data_type: &DataType, args: &ReturnFieldArgs) -> Field {
@@ -195,5 +213,22 @@ pub(crate) fn returned_field(name: &str, data_type: &DataType, args: &ReturnFiel
     match args.arg_fields {
         [of] => field.with_metadata(of.metadata().clone()),
         _ => field,
+    }
+}
+
+/// Returns what a function makes of its argument, which is a column or a constant.
+///
+/// # Errors
+/// Those of `make`, which is given the values of the column, or that of the constant.
+pub(crate) fn each_value(
+    argument: &ColumnarValue,
+    make: impl FnOnce(&ArrayRef) -> Result<ArrayRef>,
+) -> Result<ColumnarValue> {
+    match argument {
+        ColumnarValue::Array(values) => make(values).map(ColumnarValue::Array),
+        ColumnarValue::Scalar(value) => {
+            let made = make(&value.to_array()?)?;
+            ScalarValue::try_from_array(&made, 0).map(ColumnarValue::Scalar)
+        }
     }
 }

@@ -15,7 +15,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampSecondType};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::functions::datetime::to_local_time::adjust_to_local_time;
 use datafusion::logical_expr::{
@@ -102,13 +102,8 @@ impl ScalarUDFImpl for InstantOfClock {
             let message = "`instant_of_clock` takes one argument".to_owned();
             return Err(DataFusionError::Plan(message));
         };
-        match clock.cast_to(&DataType::Timestamp(*unit, None), None)? {
-            ColumnarValue::Array(clock) => instants(&clock, &self.to).map(ColumnarValue::Array),
-            ColumnarValue::Scalar(clock) => {
-                let instants = instants(&clock.to_array()?, &self.to)?;
-                ScalarValue::try_from_array(&instants, 0).map(ColumnarValue::Scalar)
-            }
-        }
+        let clock = clock.cast_to(&DataType::Timestamp(*unit, None), None)?;
+        rewrite::each_value(&clock, |clock| instants(clock, &self.to))
     }
 }
 
