@@ -111,10 +111,7 @@ fn keys_as_columns(on: DistinctOn) -> Result<Transformed<LogicalPlan>> {
         return Ok(on.update_data(|on| LogicalPlan::Distinct(Distinct::On(on))));
     }
     let on = on.data;
-    let columns = schema.iter().map(|(relation, field)| {
-        let column = Column::from((relation, field));
-        Expr::Column(column)
-    });
+    let columns = schema.columns().into_iter().map(Expr::Column);
     let keys = keys.into_iter().enumerate();
     let keys = keys.map(|(position, key)| unsigned(key).alias(format!("{KEY}{position}")));
     let below = Projection::try_new(columns.chain(keys).collect(), on.input)?;

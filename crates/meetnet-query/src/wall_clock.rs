@@ -13,7 +13,7 @@
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampSecondType};
+use arrow::datatypes::{DataType, Int64Type, TimestampSecondType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
@@ -24,6 +24,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::encode::per_second;
 use crate::rewrite;
 
 /// At least as far from a change of clocks as they can be from UTC.
@@ -122,12 +123,7 @@ fn instants(clock: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         return Ok(found);
     }
     let zone: Tz = zone.parse()?;
-    let per_second = match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    };
+    let per_second = per_second(*unit);
     let (clock, found) = (
         cast(clock, &DataType::Int64)?,
         cast(&found, &DataType::Int64)?,

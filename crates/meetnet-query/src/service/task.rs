@@ -41,7 +41,7 @@ use crate::stop::StopFlag;
 use crate::table::fetched::ScanRoom;
 use crate::table::order::WantedOrder;
 use crate::table::reader::NoticedFiles;
-use crate::table::schema::UNIT_KEY;
+use crate::table::schema::units_of;
 use crate::wide_rows;
 
 /// Up to here the row limit is part of the plan. Above, it would turn a sort into a heap of that many rows; then
@@ -200,11 +200,7 @@ impl Task {
             ));
         }
         let schema = names.of(physical.schema());
-        let units = schema
-            .fields()
-            .iter()
-            .map(|field| field.metadata().get(UNIT_KEY).cloned())
-            .collect();
+        let units = units_of(&schema);
         let header = AnswerHeader {
             schema,
             units,
