@@ -39,7 +39,7 @@ use crate::page::{
     Page, PageCondition, PageTest, PageValue, is_told, licences_asked, public_table,
 };
 use crate::service::QueryService;
-use crate::state::AnswerState;
+use crate::state::{AnswerState, hot_rows};
 use crate::table::schema::{public_schema, units_of};
 use crate::table::view::{View, recorded_or_received};
 
@@ -331,11 +331,6 @@ fn check_values(conditions: &[PageCondition]) -> Result<(), QueryError> {
 fn versions(table: &TableSnapshot) -> u64 {
     let stored: u64 = table.files.iter().map(|file| file.rows).sum();
     stored + hot_rows(table) as u64
-}
-
-/// Returns how many of them are hot.
-fn hot_rows(table: &TableSnapshot) -> usize {
-    table.hot.iter().map(|hot| hot.batch.num_rows()).sum()
 }
 
 /// Returns how many hot rows were recorded after a time; None where they do not say.

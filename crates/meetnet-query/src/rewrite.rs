@@ -17,6 +17,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Distinct, DistinctOn, Expr, LogicalPlan, Operator, ReturnFieldArgs,
 };
 
+use crate::functions::is_constant;
+
 #[cfg(test)]
 mod tests;
 
@@ -230,5 +232,19 @@ pub(crate) fn each_value(
             let made = make(&value.to_array()?)?;
             ScalarValue::try_from_array(&made, 0).map(ColumnarValue::Scalar)
         }
+    }
+}
+
+/// Returns what a function has made of its arguments as a constant where all of them are constants, else as a column.
+///
+/// # Errors
+/// Where there is no value in it.
+pub(crate) fn column_or_constant(
+    arguments: &[ColumnarValue],
+    made: ArrayRef,
+) -> Result<ColumnarValue> {
+    match is_constant(arguments) {
+        true => ScalarValue::try_from_array(&made, 0).map(ColumnarValue::Scalar),
+        false => Ok(ColumnarValue::Array(made)),
     }
 }

@@ -81,7 +81,7 @@ pub(super) enum Work {
     Disk,
 }
 
-pub(super) fn is_constant(args: &[ColumnarValue]) -> bool {
+pub(crate) fn is_constant(args: &[ColumnarValue]) -> bool {
     args.iter()
         .all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
 }

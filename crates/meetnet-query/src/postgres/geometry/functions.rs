@@ -9,7 +9,6 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type};
-use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{
@@ -19,6 +18,7 @@ use datafusion::logical_expr::{
 
 use super::{Bounds, Geometry, WKB_EXTENSION};
 use crate::postgres::EXTENSION_KEY;
+use crate::rewrite;
 
 /// Makes a number of the columns that identify a row: the same for the same key, and of others another one.
 pub(crate) static LAYER_KEY: LazyLock<Arc<ScalarUDF>> =
@@ -160,15 +160,9 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Scalar(_));
-        let is_constant = args.args.iter().all(is_constant);
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let found = evaluated(self.kind, &arrays)?;
-        Ok(if is_constant {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?)
-        } else {
-            ColumnarValue::Array(found)
-        })
+        rewrite::column_or_constant(&args.args, found)
     }
 }
 
