@@ -81,6 +81,7 @@ pub(super) enum Work {
     Disk,
 }
 
+/// Returns true where all arguments are constants.
 pub(crate) fn is_constant(args: &[ColumnarValue]) -> bool {
     args.iter()
         .all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
