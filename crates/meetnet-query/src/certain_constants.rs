@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, Literal, lit};
@@ -54,7 +54,7 @@ impl PhysicalOptimizerRule for CertainConstants {
             let filter: Arc<dyn ExecutionPlan> = Arc::new(filter.build()?);
             Ok(Transformed::yes(filter))
         })
-        .map(|transformed| transformed.data)
+        .data()
     }
 
     fn name(&self) -> &str {
