@@ -9,13 +9,16 @@ use std::fmt::Debug;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a file that is being written which wait for their sync, at most: a sync of all of a large file at its end
 /// would keep the disk from those of the journal, and so keep acknowledgements back for as long.
 const UNSYNCED_BYTES_MAX: u64 = 4 << 20;
+
+/// Ending of a file that is not complete yet; in the journal's folder such are removed when the journal is opened.
+pub(crate) const UNFINISHED: &str = ".tmp";
 
 /// Holds a lock until it is dropped.
 pub type LockGuard = Box<dyn Any + Send + Sync>;
@@ -176,6 +179,54 @@ pub(crate) fn read_all(files: &dyn Files, path: &Path) -> io::Result<Vec<u8>> {
     let read = handle.read_at(0, &mut content)?;
     content.truncate(read);
     Ok(content)
+}
+
+/// Replaces a small file at once or not at all; content and name are durable when this returns without error.
+///
+/// It is written as `NAME.tmp`. A crash may leave that, for the next replacement to write over; an error leaves none, for on a
+/// full disk it would keep the space that it was refused.
+///
+/// # Errors
+/// Where it cannot be written: then it is as it was before, or already replaced where only its name could not be synced.
+pub fn replace(files: &dyn Files, path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(UNFINISHED);
+    let unfinished = PathBuf::from(unfinished);
+    let fill = || -> io::Result<()> {
+        let handle = files.create(&unfinished)?;
+        handle.append(content)?;
+        handle.sync_data()?;
+        files.rename(&unfinished, path)
+    };
+    fill().inspect_err(|_| {
+        // The error that there is says more.
+        drop(files.remove(&unfinished));
+    })?;
+    files.sync_dir(folder_of(path))
+}
+
+/// As [`replace`], in a folder that is made where it is missing.
+///
+/// # Errors
+/// As there, and where the folder cannot be made.
+pub fn replace_in_folder(files: &dyn Files, path: &Path, content: &[u8]) -> io::Result<()> {
+    match replace(files, path, content) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = folder_of(path);
+            files.create_dir(folder)?;
+            // Its own name must be on disk, too.
+            files.sync_dir(folder_of(folder))?;
+            replace(files, path, content)
+        }
+        replaced => replaced,
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Makes the name of a folder durable, and those of its parents: one that is there already may owe its existence to a

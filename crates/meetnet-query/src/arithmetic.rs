@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Datum};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
@@ -274,13 +274,9 @@ impl ScalarUDFImpl for Checked {
         Ok(self.data_type.clone())
     }
 
+    /// As the operators do: a number has the unit of its negative, and a sum has none.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        let mut field = Field::new(self.name(), self.data_type.clone(), is_nullable);
-        if let (Operation::Negate, [negated]) = (self.operation, args.arg_fields) {
-            // As the operator does: a number has the unit of its negative.
-            field.set_metadata(negated.metadata().clone());
-        }
+        let field = rewrite::returned_field(self.name(), &self.data_type, &args);
         Ok(Arc::new(field))
     }
 
@@ -295,17 +291,10 @@ impl ScalarUDFImpl for Checked {
                 Operation::Subtract => numeric::sub,
                 Operation::Multiply => numeric::mul,
                 Operation::Negate => {
-                    return match args.args.as_slice() {
-                        [ColumnarValue::Array(values)] => {
-                            Ok(ColumnarValue::Array(numeric::neg(values.as_ref())?))
-                        }
-                        [ColumnarValue::Scalar(value)] => {
-                            let negated = numeric::neg(value.to_array()?.as_ref())?;
-                            let negated = ScalarValue::try_from_array(negated.as_ref(), 0)?;
-                            Ok(ColumnarValue::Scalar(negated))
-                        }
-                        _ => Err(self.uncalled()),
+                    let [numbers] = args.args.as_slice() else {
+                        return Err(self.uncalled());
                     };
+                    return rewrite::each_value(numbers, |numbers| Ok(numeric::neg(numbers)?));
                 }
             };
         let Some((first, others)) = args.args.split_first() else {

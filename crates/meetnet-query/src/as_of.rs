@@ -69,7 +69,6 @@ impl RelationPlanner for AsOfPlanner {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let at = instant(reference.table(), arguments, context)?;
-        check_settled(table, at)?;
         let view = View {
             as_of: Some(at),
             history: false,

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use arrow::compute::CastOptions;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::format::DEFAULT_CAST_OPTIONS;
 use datafusion::common::{DFSchema, Result};
@@ -136,12 +136,9 @@ impl ScalarUDFImpl for OpaqueCast {
 
     /// As the cast does: with the unit of what is cast.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = self.is_try || args.arg_fields.iter().any(|field| field.is_nullable());
-        let mut field = Field::new(self.name(), self.to.clone(), is_nullable);
-        if let [of] = args.arg_fields {
-            field.set_metadata(of.metadata().clone());
-        }
-        Ok(Arc::new(field))
+        let field = rewrite::returned_field(self.name(), &self.to, &args);
+        let is_nullable = self.is_try || field.is_nullable();
+        Ok(Arc::new(field.with_nullable(is_nullable)))
     }
 
     fn is_strict(&self) -> bool {

@@ -152,11 +152,17 @@ impl SnapshotTables {
     }
 
     /// Returns a view of a visible table.
+    ///
+    /// # Errors
+    /// Where it is one as of a time that messages may still arrive for, and where the table cannot be prepared.
     pub(crate) fn provider(
         &self,
         table: &Arc<TableSnapshot>,
         view: View,
     ) -> Result<Arc<dyn TableProvider>> {
+        if let Some(as_of) = view.as_of {
+            check_settled(table, as_of)?;
+        }
         let prepared = self.prepared.get(table)?;
         let readers = WatchedReaderFactory::try_new(
             &self.registry,
@@ -257,9 +263,6 @@ impl SchemaProvider for Datasets {
                 as_of: self.0.as_of,
                 history: false,
             };
-            if let Some(as_of) = view.as_of {
-                check_settled(table, as_of)?;
-            }
             let rows = self.0.provider(table, view)?;
             return layers::layer(&table.declaration, rows).map(Some);
         }
@@ -270,9 +273,6 @@ impl SchemaProvider for Datasets {
             }
             return self.0.listing(name).map(in_memory).transpose();
         };
-        if let Some(as_of) = view.as_of {
-            check_settled(table, as_of)?;
-        }
         self.0.provider(table, view).map(Some)
     }
 

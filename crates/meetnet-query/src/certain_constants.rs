@@ -15,39 +15,23 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, Literal, lit};
 use datafusion::physical_expr::intervals::utils::check_support;
 use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
-
-use crate::in_turn::UnionsInTurn;
 
 #[cfg(test)]
 mod tests;
 
-/// The rule that first drops sorts of what is sorted. Filters have been handed down to scans by then, and none is made after it.
-const FIRST_TO_ASK: &str = "EnsureRequirements";
-
-/// Returns the rules of DataFusion with [`CertainConstants`] and [`UnionsInTurn`] before the first that asks which columns are
-/// constant, and what is sorted.
-pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
-    let first = rules.iter().position(|rule| rule.name() == FIRST_TO_ASK);
-    let first = first.unwrap_or(0);
-    rules.insert(first, Arc::new(CertainConstants));
-    rules.insert(first, Arc::new(UnionsInTurn));
-    rules
-}
-
-/// Keeps filters from taking columns for constant by what they compute of them.
+/// Keeps filters from taking columns for constant by what they compute of them. It goes before the first rule that asks which
+/// columns are constant.
 #[derive(Debug)]
-struct CertainConstants;
+pub(crate) struct CertainConstants;
 
 impl PhysicalOptimizerRule for CertainConstants {
     fn optimize(
@@ -70,7 +54,7 @@ impl PhysicalOptimizerRule for CertainConstants {
             let filter: Arc<dyn ExecutionPlan> = Arc::new(filter.build()?);
             Ok(Transformed::yes(filter))
         })
-        .map(|transformed| transformed.data)
+        .data()
     }
 
     fn name(&self) -> &str {

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coop::CooperativeExec;
@@ -82,7 +82,7 @@ impl PhysicalOptimizerRule for Cooperative {
             let wrapped: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(node));
             Ok(Transformed::yes(wrapped))
         })
-        .map(|transformed| transformed.data)
+        .data()
     }
 
     fn name(&self) -> &str {

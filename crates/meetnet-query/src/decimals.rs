@@ -96,7 +96,8 @@ fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     Some(function.call(vec![left.clone(), right.clone()]))
 }
 
-/// Returns how many digits a decimal number has behind the point; None for every other type.
+/// Returns how many digits a decimal number has behind the point; None for every other type, and for numbers of up to 64 bits,
+/// which no table and no operator of SQL makes.
 fn scale(of: &DataType) -> Option<i8> {
     match of {
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => Some(*scale),
@@ -125,12 +126,8 @@ impl ScalarUDFImpl for Divide {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(
-            self.name(),
-            self.to.clone(),
-            is_nullable,
-        )))
+        let field = rewrite::returned_field(self.name(), &self.to, &args);
+        Ok(Arc::new(field))
     }
 
     fn is_strict(&self) -> bool {

@@ -30,6 +30,7 @@ use crate::page::Page;
 
 pub use table::TableStyle;
 pub use time::format_time;
+pub(crate) use time::per_second;
 pub use writer::{RowWriter, RowsEnd};
 
 /// The formats an answer can have.

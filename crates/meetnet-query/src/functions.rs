@@ -58,6 +58,7 @@ use text::BoundedText;
 
 use crate::error::{QueryError, StatementFault};
 
+pub(crate) use bounded::is_constant;
 pub(crate) use escaped::{ESCAPED_LIKE, with_backslashes};
 pub(crate) use share::CallShare;
 

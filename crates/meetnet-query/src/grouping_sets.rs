@@ -68,10 +68,8 @@ fn over_columns(aggregate: Aggregate) -> Result<LogicalPlan> {
             expr => expr,
         });
     }
-    let columns = input.schema().iter();
-    let mut columns: Vec<Expr> = columns
-        .map(|(relation, field)| Expr::Column(Column::from((relation, field))))
-        .collect();
+    let columns = input.schema().columns().into_iter();
+    let mut columns: Vec<Expr> = columns.map(Expr::Column).collect();
     for (position, expr) in computed.into_iter().enumerate() {
         columns.push(expr.alias(name(position)));
     }

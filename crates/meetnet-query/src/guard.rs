@@ -108,6 +108,11 @@ pub(crate) fn check_request(
     };
     let longest = tokens.iter().filter_map(literal_bytes).max();
     check_literal("text literal", longest, options)?;
+    check_counts(&tokens, request.dialect)
+}
+
+/// Refuses a statement with more of something than can be planned.
+fn check_counts(tokens: &[Token], written_in: Dialect) -> Result<(), QueryError> {
     let operators = tokens.iter().filter(|token| is_operator(token)).count();
     if operators > OPERATORS_MAX {
         return Err(QueryError::new(
@@ -129,7 +134,7 @@ pub(crate) fn check_request(
         ));
     }
     let listings: usize = tokens.iter().map(listings_of).sum();
-    if request.dialect == Dialect::Postgres && listings > LISTINGS_MAX {
+    if written_in == Dialect::Postgres && listings > LISTINGS_MAX {
         return Err(QueryError::new(
             QueryErrorKind::TooLarge,
             format!(
@@ -138,7 +143,7 @@ pub(crate) fn check_request(
             ),
         ));
     }
-    let depth = bracket_depth(&tokens);
+    let depth = bracket_depth(tokens);
     if depth > BRACKETS_MAX {
         return Err(QueryError::new(
             QueryErrorKind::BadRequest,

@@ -21,7 +21,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
@@ -32,6 +32,8 @@ use datafusion::logical_expr::{
     Signature, Volatility, cast,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use crate::rewrite;
 
 /// What PostgreSQL takes for a month where a part of one is meant.
 const DAYS_OF_MONTH: f64 = 30.0;
@@ -226,10 +228,6 @@ impl ScalarUDFImpl for OfInterval {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let intervals = arrays
             .first()
@@ -246,10 +244,7 @@ impl ScalarUDFImpl for OfInterval {
             _ => Ok(None),
         });
         let computed: IntervalMonthDayNanoArray = computed.collect::<Result<_, ArrowError>>()?;
-        if is_constant {
-            return ScalarValue::try_from_array(&computed, 0).map(ColumnarValue::Scalar);
-        }
-        Ok(ColumnarValue::Array(Arc::new(computed)))
+        rewrite::column_or_constant(&args.args, Arc::new(computed))
     }
 }
 

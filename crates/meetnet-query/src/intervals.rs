@@ -27,7 +27,7 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
-    ColumnarValue, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Operator, Projection,
+    ColumnarValue, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Projection,
     ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility,
     WindowFrameUnits,
 };
@@ -244,7 +244,7 @@ impl Compared<'_> {
     fn comparison(&self, expr: Expr) -> Result<Transformed<Expr>> {
         Ok(Transformed::yes(match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right })
-                if compares(op) && self.is_span(&right) && self.is_span(&left) =>
+                if rewrite::compares(op) && self.is_span(&right) && self.is_span(&left) =>
             {
                 let [left, right] = [left, right].map(|side| Box::new(justified(*side)));
                 Expr::BinaryExpr(BinaryExpr { left, op, right })
@@ -252,8 +252,8 @@ impl Compared<'_> {
             Expr::Between(between) if self.is_span(&between.expr) => Expr::Between(Between {
                 expr: Box::new(justified(*between.expr)),
                 negated: between.negated,
-                low: Box::new(self.span(*between.low)),
-                high: Box::new(self.span(*between.high)),
+                low: Box::new(self.span(*between.low).data),
+                high: Box::new(self.span(*between.high).data),
             }),
             Expr::InList(list) if self.is_span(&list.expr) => Expr::InList(InList {
                 expr: Box::new(justified(*list.expr)),
@@ -266,7 +266,7 @@ impl Compared<'_> {
                 else_expr,
             }) if self.is_span(&base) => {
                 let branches = when_then_expr.into_iter();
-                let branches = branches.map(|(when, then)| (Box::new(self.span(*when)), then));
+                let branches = branches.map(|(when, then)| (Box::new(self.span(*when).data), then));
                 Expr::Case(Case {
                     expr: Some(Box::new(justified(*base))),
                     when_then_expr: branches.collect(),
@@ -288,69 +288,39 @@ impl Compared<'_> {
                 call.args = self.spans(call.args);
                 Expr::ScalarFunction(call)
             }
-            Expr::AggregateFunction(mut call)
-                if self.has_span(&call.params.args) || self.is_sorted(&call.params.order_by) =>
-            {
-                if tells_apart(call.func.name(), call.params.distinct) {
-                    call.params.args = self.spans(call.params.args);
-                }
-                call.params.order_by = self.sorted(call.params.order_by);
-                Expr::AggregateFunction(call)
-            }
-            Expr::WindowFunction(call)
-                if self.has_span(&call.params.args)
-                    || self.has_span(&call.params.partition_by)
-                    || self.is_sorted(&call.params.order_by) =>
-            {
-                let mut call = *call;
-                if tells_apart(call.fun.name(), call.params.distinct) {
-                    call.params.args = self.spans(call.params.args);
-                }
-                call.params.partition_by = self.spans(call.params.partition_by);
-                call.params.order_by = self.sorted(call.params.order_by);
-                Expr::WindowFunction(Box::new(call))
+            call @ (Expr::AggregateFunction(_) | Expr::WindowFunction(_)) => {
+                return match tells_apart(&call) {
+                    // Arguments and keys; a condition is no interval.
+                    true => call.map_children(|part| Ok(self.span(part))),
+                    false => {
+                        rewrite::keys_of_call(call, |keys| keys.each(|key| Ok(self.span(key))))
+                    }
+                };
             }
             expr => return Ok(Transformed::no(expr)),
         }))
     }
 
     /// Returns an interval in the form that can be compared, everything else as it is.
-    fn span(&self, expr: Expr) -> Expr {
+    fn span(&self, expr: Expr) -> Transformed<Expr> {
         match self.is_span(&expr) {
-            true => justified(expr),
-            false => expr,
+            true => Transformed::yes(justified(expr)),
+            false => Transformed::no(expr),
         }
     }
 
     fn spans(&self, of: Vec<Expr>) -> Vec<Expr> {
-        of.into_iter().map(|expr| self.span(expr)).collect()
-    }
-
-    fn sorted(&self, by: Vec<Sort>) -> Vec<Sort> {
-        let by = by.into_iter().map(|sort| Sort {
-            expr: self.span(sort.expr),
-            ..sort
-        });
-        by.collect()
+        of.into_iter().map(|expr| self.span(expr).data).collect()
     }
 }
 
-fn compares(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
-}
-
-/// Returns true for an aggregate that compares the values it sees.
-fn tells_apart(aggregate: &str, is_distinct: bool) -> bool {
+/// Returns true for a call of an aggregate that compares the values it sees.
+fn tells_apart(call: &Expr) -> bool {
+    let (aggregate, is_distinct) = match call {
+        Expr::AggregateFunction(call) => (call.func.name(), call.params.distinct),
+        Expr::WindowFunction(call) => (call.fun.name(), call.params.distinct),
+        _ => return false,
+    };
     is_distinct || ["min", "max", "mode"].contains(&aggregate)
 }
 
@@ -406,15 +376,10 @@ impl ScalarUDFImpl for JustifyInterval {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.as_slice() {
-            [ColumnarValue::Array(spans)] => Ok(ColumnarValue::Array(all_justified(spans)?)),
-            [ColumnarValue::Scalar(span)] => {
-                let span = all_justified(&span.to_array()?)?;
-                let span = ScalarValue::try_from_array(span.as_ref(), 0)?;
-                Ok(ColumnarValue::Scalar(span))
-            }
-            _ => Err(uncalled()),
-        }
+        let [spans] = args.args.as_slice() else {
+            return Err(uncalled());
+        };
+        rewrite::each_value(spans, all_justified)
     }
 }
 

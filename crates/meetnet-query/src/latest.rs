@@ -23,7 +23,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int8Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use meetnet_lake::snapshot::{HotBatch, LakeSnapshot, TableSnapshot};
+use meetnet_lake::snapshot::{HotBatch, TableSnapshot};
 use meetnet_model::common::{RECEIVED_AT, RECORDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::DatasetId;
@@ -35,10 +35,12 @@ use crate::catalog::HISTORY_SUFFIX;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::licences::add_rights;
 use crate::options::QueryRequest;
-use crate::page::{Page, PageCondition, PageTest, PageValue, is_told, licences_asked};
+use crate::page::{
+    Page, PageCondition, PageTest, PageValue, is_told, licences_asked, public_table,
+};
 use crate::service::QueryService;
-use crate::state::AnswerState;
-use crate::table::schema::{UNIT_KEY, public_schema};
+use crate::state::{AnswerState, hot_rows};
+use crate::table::schema::{public_schema, units_of};
 use crate::table::view::{View, recorded_or_received};
 
 mod newest;
@@ -310,18 +312,6 @@ fn of_reading(error: QueryError) -> QueryError {
     )
 }
 
-fn public_table(
-    snapshot: &LakeSnapshot,
-    dataset: &DatasetId,
-) -> Result<Arc<TableSnapshot>, QueryError> {
-    let table = snapshot.tables.get(dataset);
-    let table = table.filter(|table| table.declaration.is_public());
-    table.cloned().ok_or_else(|| {
-        let message = format!("there is no dataset `{dataset}`");
-        QueryError::new(QueryErrorKind::NotFound, message)
-    })
-}
-
 fn check_values(conditions: &[PageCondition]) -> Result<(), QueryError> {
     let values = conditions.iter().map(|condition| match &condition.test {
         PageTest::AnyOf(values) => values.len(),
@@ -341,11 +331,6 @@ fn check_values(conditions: &[PageCondition]) -> Result<(), QueryError> {
 fn versions(table: &TableSnapshot) -> u64 {
     let stored: u64 = table.files.iter().map(|file| file.rows).sum();
     stored + hot_rows(table) as u64
-}
-
-/// Returns how many of them are hot.
-fn hot_rows(table: &TableSnapshot) -> usize {
-    table.hot.iter().map(|hot| hot.batch.num_rows()).sum()
 }
 
 /// Returns how many hot rows were recorded after a time; None where they do not say.
@@ -478,10 +463,7 @@ fn page(
         rows = rows.project(&positions).map_err(merging)?;
     }
     let schema = rows.schema();
-    let units = schema.fields().iter();
-    let units = units
-        .map(|field| field.metadata().get(UNIT_KEY).cloned())
-        .collect();
+    let units = units_of(&schema);
     let mut rights = Rights::default();
     add_rights(&mut rights, table, None);
     let (mut through, mut stable_time) = (table.through, table.stable_time);

@@ -23,8 +23,8 @@ use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ExprSchemable, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, cast, try_cast,
+    ColumnarValue, Documentation, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, cast, try_cast,
 };
 use datafusion::sql::sqlparser::ast;
 
@@ -86,7 +86,7 @@ impl FunctionRewrite for ComparedTimes {
 /// Returns a comparison of microseconds; None where nothing in it has to become such, and for every other expression.
 fn compared(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if rewrite::compares(*op) => {
             let operands = [left.as_ref(), right.as_ref()];
             let [left, right]: [Expr; 2] = in_micros(&operands, schema)?.try_into().ok()?;
             let binary = BinaryExpr::new(Box::new(left), *op, Box::new(right));
@@ -130,20 +130,6 @@ fn of_seconds(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
         true => try_cast(seconds, to.clone()),
         false => cast(seconds, to.clone()),
     })
-}
-
-fn is_comparison(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }
 
 /// Returns what is compared as microseconds; None where no time is among it, or nothing has to be cast.

@@ -18,7 +18,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::{BinaryExpr, InList, Sort};
+use datafusion::logical_expr::expr::{BinaryExpr, InList};
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
@@ -96,49 +96,27 @@ fn keys_as_columns(on: DistinctOn) -> Result<Transformed<LogicalPlan>> {
     let mut keys: Vec<Expr> = Vec::new();
     let mut column_for = |expr: Expr| {
         if !zeros.may_be_signed(&expr) {
-            return expr;
+            return Transformed::no(expr);
         }
         let position = keys.iter().position(|key| *key == expr);
         let position = position.unwrap_or_else(|| {
             keys.push(expr);
             keys.len() - 1
         });
-        Expr::Column(Column::from_name(format!("{KEY}{position}")))
+        let column = Column::from_name(format!("{KEY}{position}"));
+        Transformed::yes(Expr::Column(column))
     };
-    let DistinctOn {
-        on_expr,
-        select_expr,
-        sort_expr,
-        input,
-        schema: of_rows,
-    } = on;
-    let on_expr: Vec<Expr> = on_expr.into_iter().map(&mut column_for).collect();
-    let sort_expr = sort_expr.map(|sorts| -> Vec<Sort> {
-        let sorts = sorts.into_iter().map(|sort| Sort {
-            expr: column_for(sort.expr),
-            ..sort
-        });
-        sorts.collect()
-    });
+    let on = rewrite::keys_of_distinct_on(on, |keys| keys.each(|key| Ok(column_for(key))))?;
     if keys.is_empty() {
-        let on = DistinctOn {
-            on_expr,
-            select_expr,
-            sort_expr,
-            input,
-            schema: of_rows,
-        };
-        return Ok(Transformed::no(LogicalPlan::Distinct(Distinct::On(on))));
+        return Ok(on.update_data(|on| LogicalPlan::Distinct(Distinct::On(on))));
     }
-    let columns = schema.iter().map(|(relation, field)| {
-        let column = Column::from((relation, field));
-        Expr::Column(column)
-    });
+    let on = on.data;
+    let columns = schema.columns().into_iter().map(Expr::Column);
     let keys = keys.into_iter().enumerate();
     let keys = keys.map(|(position, key)| unsigned(key).alias(format!("{KEY}{position}")));
-    let below = Projection::try_new(columns.chain(keys).collect(), input)?;
+    let below = Projection::try_new(columns.chain(keys).collect(), on.input)?;
     let below = Arc::new(LogicalPlan::Projection(below));
-    let on = DistinctOn::try_new(on_expr, select_expr, sort_expr, below)?;
+    let on = DistinctOn::try_new(on.on_expr, on.select_expr, on.sort_expr, below)?;
     Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::On(on))))
 }
 
@@ -206,29 +184,9 @@ impl Zeros<'_> {
                 call.args = args.map(|arg| self.number(arg)).collect();
                 Transformed::yes(Expr::ScalarFunction(call))
             }
-            Expr::AggregateFunction(mut call) => {
-                let args = self.all(std::mem::take(&mut call.params.args));
-                let order_by = self.sorted(std::mem::take(&mut call.params.order_by));
-                let is_other = args.transformed || order_by.transformed;
-                call.params.args = args.data;
-                call.params.order_by = order_by.data;
-                match is_other {
-                    true => Transformed::yes(Expr::AggregateFunction(call)),
-                    false => Transformed::no(Expr::AggregateFunction(call)),
-                }
-            }
-            Expr::WindowFunction(mut call) => {
-                let args = self.all(std::mem::take(&mut call.params.args));
-                let partition_by = self.all(std::mem::take(&mut call.params.partition_by));
-                let order_by = self.sorted(std::mem::take(&mut call.params.order_by));
-                let is_other = args.transformed || partition_by.transformed || order_by.transformed;
-                call.params.args = args.data;
-                call.params.partition_by = partition_by.data;
-                call.params.order_by = order_by.data;
-                match is_other {
-                    true => Transformed::yes(Expr::WindowFunction(call)),
-                    false => Transformed::no(Expr::WindowFunction(call)),
-                }
+            // Arguments and keys; a condition is no number.
+            call @ (Expr::AggregateFunction(_) | Expr::WindowFunction(_)) => {
+                call.map_children(|compared| Ok(self.whole(compared)))?
             }
             part => Transformed::no(part),
         })
@@ -279,37 +237,6 @@ impl Zeros<'_> {
         match is_other {
             true => Transformed::yes(Expr::InList(list)),
             false => Transformed::no(Expr::InList(list)),
-        }
-    }
-
-    fn all(&self, exprs: Vec<Expr>) -> Transformed<Vec<Expr>> {
-        let mut is_other = false;
-        let exprs = exprs.into_iter().map(|expr| {
-            let whole = self.whole(expr);
-            is_other |= whole.transformed;
-            whole.data
-        });
-        let exprs = exprs.collect();
-        match is_other {
-            true => Transformed::yes(exprs),
-            false => Transformed::no(exprs),
-        }
-    }
-
-    fn sorted(&self, sorts: Vec<Sort>) -> Transformed<Vec<Sort>> {
-        let mut is_other = false;
-        let sorts = sorts.into_iter().map(|sort| {
-            let whole = self.whole(sort.expr);
-            is_other |= whole.transformed;
-            Sort {
-                expr: whole.data,
-                ..sort
-            }
-        });
-        let sorts = sorts.collect();
-        match is_other {
-            true => Transformed::yes(sorts),
-            false => Transformed::no(sorts),
         }
     }
 }
@@ -424,15 +351,10 @@ impl ScalarUDFImpl for UnsignedZero {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.as_slice() {
-            [ColumnarValue::Array(numbers)] => Ok(ColumnarValue::Array(unsigned_zeros(numbers)?)),
-            [ColumnarValue::Scalar(number)] => {
-                let number = unsigned_zeros(&number.to_array()?)?;
-                let number = ScalarValue::try_from_array(number.as_ref(), 0)?;
-                Ok(ColumnarValue::Scalar(number))
-            }
-            _ => Err(uncalled()),
-        }
+        let [numbers] = args.args.as_slice() else {
+            return Err(uncalled());
+        };
+        rewrite::each_value(numbers, unsigned_zeros)
     }
 
     /// Any number: a bound without a type could not be compared with the other side.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::LICENCE;
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
@@ -28,7 +29,7 @@ use crate::error::{QueryError, QueryErrorKind, suggestion};
 use crate::licences::add_rights;
 use crate::options::{QueryRequest, SessionKind};
 use crate::service::QueryService;
-use crate::table::schema::{UNIT_KEY, public_schema};
+use crate::table::schema::{public_schema, units_of};
 
 pub use area::{PlaceBounds, bounds_of};
 pub use buckets::{BucketAggregate, Every, PageBuckets};
@@ -96,20 +97,13 @@ impl QueryService {
     /// conditions, else as [`QueryService::query`].
     pub async fn page(&self, request: PageRequest) -> Result<Page, QueryError> {
         let snapshot = self.snapshot().load_full();
-        let table = snapshot
-            .tables
-            .get(&request.dataset)
-            .filter(|table| table.declaration.is_public())
-            .ok_or_else(|| {
-                let message = format!("there is no dataset `{}`", request.dataset);
-                QueryError::new(QueryErrorKind::NotFound, message)
-            })?;
+        let table = public_table(&snapshot, &request.dataset)?;
         let declaration = &*table.declaration;
         let schema = public_schema(declaration);
         check(&request, declaration, &schema)?;
         let licences = licences_asked(&request.conditions);
         self.check_licences(SessionKind::Public, licences.iter().flatten())?;
-        let statement = Statement::of(&request, table, &snapshot, licences.as_ref())?;
+        let statement = Statement::of(&request, &table, &snapshot, licences.as_ref())?;
         let mut answer = self
             .query(QueryRequest {
                 as_of: Some(request.as_of),
@@ -129,17 +123,13 @@ impl QueryService {
         let columns: Vec<usize> = (0..statement.shown).collect();
         let failed = |error| QueryError::internal("selecting columns", error);
         let schema = Arc::new(answer.schema.project(&columns).map_err(failed)?);
-        let units = schema
-            .fields()
-            .iter()
-            .map(|field| field.metadata().get(UNIT_KEY).cloned())
-            .collect();
+        let units = units_of(&schema);
         let batches = batches
             .iter()
             .map(|batch| batch.project(&columns).map_err(failed))
             .collect::<Result<Vec<_>, _>>()?;
         let mut rights = Rights::default();
-        add_rights(&mut rights, table, licences.as_ref());
+        add_rights(&mut rights, &table, licences.as_ref());
         let mut columns_asked = request.columns.iter();
         if columns_asked.any(|name| place::is_told(name, declaration)) {
             for places in places_of(&snapshot, declaration) {
@@ -160,6 +150,19 @@ impl QueryService {
             next,
         })
     }
+}
+
+/// Returns the table of a dataset that anybody may read.
+pub(crate) fn public_table(
+    snapshot: &LakeSnapshot,
+    dataset: &DatasetId,
+) -> Result<Arc<TableSnapshot>, QueryError> {
+    let table = snapshot.tables.get(dataset);
+    let table = table.filter(|table| table.declaration.is_public());
+    table.cloned().ok_or_else(|| {
+        let message = format!("there is no dataset `{dataset}`");
+        QueryError::new(QueryErrorKind::NotFound, message)
+    })
 }
 
 /// Returns the licences that the conditions ask for; None: any.

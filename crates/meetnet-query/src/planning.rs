@@ -36,7 +36,7 @@ use positions::name_positions;
 use spelling::respell;
 use unheard::check_heard;
 
-pub(crate) use spelling::respell_parsed;
+pub(crate) use spelling::{binary, respell_parsed};
 
 /// What PostgreSQL calls the column of a plan.
 const QUERY_PLAN: &str = "QUERY PLAN";

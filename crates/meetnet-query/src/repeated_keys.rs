@@ -12,10 +12,10 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::{Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 
-use crate::rewrite;
+use crate::rewrite::{self, Keys};
 
 /// Leaves such keys out.
 #[derive(Debug)]
@@ -52,47 +52,29 @@ impl OptimizerRule for RepeatedKeys {
 /// Leaves such keys out of one plan.
 fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match plan {
-        LogicalPlan::Aggregate(_) => rewrite::of_plan(
+        LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(Distinct::On(_)) => rewrite::keys(
             plan,
-            &|expr: &Expr| matches!(expr, Expr::AggregateFunction(call) if call.params.order_by.len() > 1),
-            &|expr: Expr, schema: &DFSchema| rewrite::parts(expr, |part| once(part, schema)),
+            |expr| matches!(expr, Expr::AggregateFunction(call) if call.params.order_by.len() > 1),
+            |keys, schema| Ok(once(keys, schema)),
         ),
-        LogicalPlan::Distinct(Distinct::On(on)) => Ok(match distinct_on(&on) {
-            Some(on) => Transformed::yes(LogicalPlan::Distinct(Distinct::On(on))),
-            None => Transformed::no(LogicalPlan::Distinct(Distinct::On(on))),
-        }),
         plan => Ok(Transformed::no(plan)),
     }
 }
 
-/// Returns an aggregate with each of its keys once; None for one that has no other, and for every other expression.
-fn once(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
-    let Expr::AggregateFunction(call) = expr else {
-        return None;
-    };
-    let keys = distinct(&call.params.order_by, |key: &Sort| bare(&key.expr, schema))?;
-    let mut call = call.clone();
-    call.params.order_by = keys;
-    Some(Expr::AggregateFunction(call))
-}
-
-/// Returns a DISTINCT ON with each of its keys once; None for one that has no other.
-fn distinct_on(on: &DistinctOn) -> Option<DistinctOn> {
-    let schema = on.input.schema();
-    let chosen = distinct(&on.on_expr, |expr| bare(expr, schema));
-    let sort = on.sort_expr.as_ref();
-    let sort = sort.and_then(|keys| distinct(keys, |key: &Sort| bare(&key.expr, schema)));
-    if chosen.is_none() && sort.is_none() {
-        return None;
+/// Leaves out the keys that were there before.
+fn once(mut keys: Keys, schema: &DFSchema) -> Transformed<Keys> {
+    let parted = distinct(&keys.parted, |expr| bare(expr, schema));
+    let sorted = distinct(&keys.sorted, |key: &Sort| bare(&key.expr, schema));
+    if parted.is_none() && sorted.is_none() {
+        return Transformed::no(keys);
     }
-    let mut on = on.clone();
-    if let Some(chosen) = chosen {
-        on.on_expr = chosen;
+    if let Some(parted) = parted {
+        keys.parted = parted;
     }
-    if sort.is_some() {
-        on.sort_expr = sort;
+    if let Some(sorted) = sorted {
+        keys.sorted = sorted;
     }
-    Some(on)
+    Transformed::yes(keys)
 }
 
 /// Returns what an expression is without casts to the type that it has, which are left out when it is planned.

@@ -11,7 +11,7 @@ mod groups;
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -43,7 +43,7 @@ impl PhysicalOptimizerRule for GroupedRuns {
             };
             Ok(grouped.map_or_else(|| Transformed::no(node), Transformed::yes))
         })
-        .map(|transformed| transformed.data)
+        .data()
     }
 
     fn name(&self) -> &str {

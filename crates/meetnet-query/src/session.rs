@@ -15,6 +15,8 @@ use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use crate::arithmetic::{self, CheckedWholeNumbers};
 use crate::as_of::AsOfPlanner;
@@ -22,7 +24,7 @@ use crate::balanced::BalancedConditions;
 use crate::calls_apart::CallsApart;
 use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
-use crate::certain_constants::physical_rules;
+use crate::certain_constants::CertainConstants;
 use crate::cooperative::Cooperative;
 use crate::decimals::{self, RoundedQuotients};
 use crate::distinct_rows::DistinctRows;
@@ -30,6 +32,7 @@ use crate::empty_subqueries::EmptySubqueries;
 use crate::functions::{self, CallShare};
 use crate::gathered;
 use crate::grouping_sets::GroupingColumns;
+use crate::in_turn::UnionsInTurn;
 use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
 use crate::literals::ReadableTexts;
@@ -52,6 +55,10 @@ use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
+
+/// The rule of DataFusion that first asks which columns are constant, and drops sorts of what is sorted. Filters have been handed
+/// down to scans by then, and none is made after it.
+const FIRST_TO_ASK: &str = "EnsureRequirements";
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -96,10 +103,6 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
             .with_analyzer_rule(Arc::new(TypedKeys))
             .with_optimizer_rule(Arc::new(RepeatedKeys))
-            .with_physical_optimizer_rule(Arc::new(TimesFirst))
-            .with_physical_optimizer_rule(Arc::new(GroupedRuns))
-            .with_physical_optimizer_rule(Arc::new(BalancedConditions))
-            .with_physical_optimizer_rule(Arc::new(Cooperative))
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
@@ -182,6 +185,21 @@ impl Sessions {
             runtime,
         )))
     }
+}
+
+/// Returns the rules that physical plans go through, in their order.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let first_to_ask = rules.iter().position(|rule| rule.name() == FIRST_TO_ASK);
+    let others = rules.split_off(first_to_ask.unwrap_or(0));
+    rules.push(Arc::new(UnionsInTurn));
+    rules.push(Arc::new(CertainConstants));
+    rules.extend(others);
+    rules.push(Arc::new(TimesFirst));
+    rules.push(Arc::new(GroupedRuns));
+    rules.push(Arc::new(BalancedConditions));
+    rules.push(Arc::new(Cooperative));
+    rules
 }
 
 fn config(options: &QueryOptions) -> SessionConfig {

@@ -85,6 +85,7 @@ impl fmt::Display for AnswerState {
     }
 }
 
-fn hot_rows(table: &TableSnapshot) -> usize {
+/// Returns how many hot rows a table has, replaced ones included.
+pub(crate) fn hot_rows(table: &TableSnapshot) -> usize {
     table.hot.iter().map(|hot| hot.batch.num_rows()).sum()
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::datasource::physical_plan::{FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
@@ -42,7 +42,7 @@ impl PhysicalOptimizerRule for TimesFirst {
                 .and_then(with_times_first);
             Ok(ordered.map_or_else(|| Transformed::no(node), Transformed::yes))
         })
-        .map(|transformed| transformed.data)
+        .data()
     }
 
     fn name(&self) -> &str {

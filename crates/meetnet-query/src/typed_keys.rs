@@ -9,12 +9,12 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::{ScalarFunction, Sort};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
@@ -42,85 +42,31 @@ impl AnalyzerRule for TypedKeys {
 fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match plan {
         LogicalPlan::Sort(_) => rewrite::of_plan(plan, &|_: &Expr| true, &key),
-        LogicalPlan::Window(_) | LogicalPlan::Aggregate(_) => {
-            rewrite::of_plan(plan, &has_keys, &|expr: Expr, schema: &DFSchema| {
-                expr.transform_up(|part| call(part, schema))
-            })
-        }
-        LogicalPlan::Distinct(Distinct::On(mut on)) => {
-            let schema = Arc::clone(on.input.schema());
-            let chosen = keys(&mut on.on_expr, &schema, |expr| expr)?;
-            // What is chosen by comes first in the order, and stays the same.
-            let sorted = match &mut on.sort_expr {
-                Some(sort) => keys(sort, &schema, of_sort)?,
-                None => false,
-            };
-            let plan = LogicalPlan::Distinct(Distinct::On(on));
-            Ok(match chosen || sorted {
-                true => Transformed::yes(plan),
-                false => Transformed::no(plan),
+        // What a DISTINCT ON parts by comes first in its order, and stays the same there.
+        LogicalPlan::Window(_)
+        | LogicalPlan::Aggregate(_)
+        | LogicalPlan::Distinct(Distinct::On(_)) => {
+            rewrite::keys(plan, has_keys, |keys, schema| {
+                keys.each(|expr| key(expr, schema))
             })
         }
         plan => Ok(Transformed::no(plan)),
     }
 }
 
+/// Returns true for a call with keys, but for those that have to be its argument, which it sorts by itself.
 fn has_keys(expr: &Expr) -> bool {
     match expr {
         Expr::WindowFunction(call) => {
             !call.params.partition_by.is_empty() || !call.params.order_by.is_empty()
         }
-        Expr::AggregateFunction(call) => !call.params.order_by.is_empty(),
+        Expr::AggregateFunction(call) => {
+            !call.params.order_by.is_empty()
+                && !call.params.distinct
+                && !call.func.supports_within_group_clause()
+        }
         _ => false,
     }
-}
-
-fn of_sort(key: &mut Sort) -> &mut Expr {
-    &mut key.expr
-}
-
-/// Gives the keys of a call types; but for those that have to be its argument, which it sorts by itself.
-fn call(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    match expr {
-        Expr::WindowFunction(mut call) => {
-            let parted = keys(&mut call.params.partition_by, schema, |expr| expr)?;
-            let sorted = keys(&mut call.params.order_by, schema, of_sort)?;
-            let expr = Expr::WindowFunction(call);
-            Ok(match parted || sorted {
-                true => Transformed::yes(expr),
-                false => Transformed::no(expr),
-            })
-        }
-        Expr::AggregateFunction(mut call)
-            if !call.params.distinct && !call.func.supports_within_group_clause() =>
-        {
-            let sorted = keys(&mut call.params.order_by, schema, of_sort)?;
-            let expr = Expr::AggregateFunction(call);
-            Ok(match sorted {
-                true => Transformed::yes(expr),
-                false => Transformed::no(expr),
-            })
-        }
-        expr => Ok(Transformed::no(expr)),
-    }
-}
-
-/// Gives keys types in their place; returns whether that changed any.
-fn keys<K>(
-    all: &mut [K],
-    schema: &DFSchema,
-    expr_of: impl Fn(&mut K) -> &mut Expr,
-) -> Result<bool> {
-    let mut has_changed = false;
-    for each in all {
-        let expr = expr_of(each);
-        let typed = key(expr.clone(), schema)?;
-        if typed.transformed {
-            *expr = typed.data;
-            has_changed = true;
-        }
-    }
-    Ok(has_changed)
 }
 
 /// Gives the parts of a key types. The key itself needs none: nothing is computed of it.
@@ -213,11 +159,7 @@ impl ScalarUDFImpl for Typed {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        let mut field = Field::new(self.name(), self.data_type.clone(), is_nullable);
-        if let [of] = args.arg_fields {
-            field.set_metadata(of.metadata().clone());
-        }
+        let field = rewrite::returned_field(self.name(), &self.data_type, &args);
         Ok(Arc::new(field))
     }
 
@@ -251,7 +193,7 @@ impl ScalarUDFImpl for Typed {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::Schema;
+    use arrow::datatypes::{Field, Schema};
     use datafusion::functions::expr_fn::{abs, upper};
     use datafusion::prelude::{col, lit};
 

@@ -13,9 +13,9 @@
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampSecondType};
+use arrow::datatypes::{DataType, Int64Type, TimestampSecondType};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::functions::datetime::to_local_time::adjust_to_local_time;
 use datafusion::logical_expr::{
@@ -24,6 +24,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::encode::per_second;
 use crate::rewrite;
 
 /// At least as far from a change of clocks as they can be from UTC.
@@ -102,13 +103,8 @@ impl ScalarUDFImpl for InstantOfClock {
             let message = "`instant_of_clock` takes one argument".to_owned();
             return Err(DataFusionError::Plan(message));
         };
-        match clock.cast_to(&DataType::Timestamp(*unit, None), None)? {
-            ColumnarValue::Array(clock) => instants(&clock, &self.to).map(ColumnarValue::Array),
-            ColumnarValue::Scalar(clock) => {
-                let instants = instants(&clock.to_array()?, &self.to)?;
-                ScalarValue::try_from_array(&instants, 0).map(ColumnarValue::Scalar)
-            }
-        }
+        let clock = clock.cast_to(&DataType::Timestamp(*unit, None), None)?;
+        rewrite::each_value(&clock, |clock| instants(clock, &self.to))
     }
 }
 
@@ -127,12 +123,7 @@ fn instants(clock: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         return Ok(found);
     }
     let zone: Tz = zone.parse()?;
-    let per_second = match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Millisecond => 1_000,
-        TimeUnit::Microsecond => 1_000_000,
-        TimeUnit::Nanosecond => 1_000_000_000,
-    };
+    let per_second = per_second(*unit);
     let (clock, found) = (
         cast(clock, &DataType::Int64)?,
         cast(&found, &DataType::Int64)?,

@@ -3,12 +3,13 @@
 //! has to be asked for once.
 //!
 //! A note that is lost, or not written before a crash, has the broker asked once more: its messages come again then, and none is
-//! missed. It is only an aid, and no failure of it is one of the source.
+//! missed. It is replaced at once or not at all, and one that is not what was written counts as lost. It is only an aid, and no
+//! failure of it is one of the source.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use meetnet_lake::files::{DiskFiles, replace_in_folder};
 use meetnet_model::ids::SourceId;
 use tracing::debug;
 
@@ -73,11 +74,10 @@ impl AskedFor {
 }
 
 impl Note {
-    /// Writes it. It need not be on disk when this returns.
+    /// Writes it; blocking.
     pub(crate) fn write(&self) {
-        let folder = self.file.parent().unwrap_or(Path::new("."));
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        if let Err(error) = made.and_then(|()| fs::write(&self.file, &self.text)) {
+        let text = self.text.as_bytes();
+        if let Err(error) = replace_in_folder(&DiskFiles::PRIVATE, &self.file, text) {
             let file = self.file.display();
             debug!(%file, %error, "cannot note which retained messages were asked for: they come again at the next start");
         }

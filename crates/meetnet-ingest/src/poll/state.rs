@@ -4,11 +4,11 @@
 //! rows; a file of another journal, or one that cannot be read, counts as lost.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use meetnet_lake::files::{DiskFiles, replace_in_folder};
 use meetnet_model::ids::SourceId;
 use serde::{Deserialize, Serialize};
 
@@ -162,30 +162,7 @@ impl StateFile {
             backfills,
         };
         let bytes = serde_json::to_vec_pretty(&document).map_err(io::Error::other)?;
-        self.write(&bytes)
-    }
-
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
-            // Its own name must be on disk, too.
-            File::open(folder.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-        }
-        let unfinished = self.path.with_extension("json.tmp");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &self.path)?;
-        File::open(folder)?.sync_all()
+        replace_in_folder(&DiskFiles::PRIVATE, &self.path, &bytes)
     }
 }
 

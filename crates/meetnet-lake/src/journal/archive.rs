@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use meetnet_model::ids::Sequence;
 
-use super::checkpoint::UNFINISHED;
 use super::error::{IoContext, JournalError};
 use super::segment::{EXTENSION, Segment};
 use super::shared::locked;
 use super::{Clock, JournalOptions};
-use crate::files::{FileHandle, Files, GradualWriter, ListedFile};
+use crate::files::{FileHandle, Files, GradualWriter, ListedFile, UNFINISHED};
 
 const COMPRESSED: &str = ".zst";
 /// Fast enough to keep up with any intake on a fraction of a core; a higher level gains little on small messages.

@@ -10,12 +10,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::{IoContext, JournalError};
-use crate::files::{self, Files};
+use crate::files::{self, Files, UNFINISHED};
 
 /// File name of the checkpoint.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
-/// Ending of files that are not complete yet: removed when the journal is opened.
-pub(crate) const UNFINISHED: &str = ".tmp";
 
 /// How far everything behind the journal has got.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,7 +21,6 @@ use meetnet_model::ids::Sequence;
 
 use super::archive::{self, Archive, ArchiveName};
 use super::aside;
-use super::checkpoint::UNFINISHED;
 use super::error::{IoContext, JournalError};
 use super::frame::{self, FrameKey, FrameKind, FrameRef};
 use super::reader::FrameGroup;
@@ -29,7 +28,7 @@ use super::scan::{Scanned, Scanner};
 use super::segment::{HEADER_BYTES, Segment};
 use super::shared::{Shared, locked};
 use super::{Appended, Journal};
-use crate::files::{self, FileHandle, GradualWriter};
+use crate::files::{self, FileHandle, GradualWriter, UNFINISHED};
 
 /// Bytes of frames that are judged together.
 const GROUP_BYTES: usize = 1 << 20;

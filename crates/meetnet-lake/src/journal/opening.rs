@@ -9,7 +9,7 @@ use meetnet_model::ids::Sequence;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::checkpoint::{self, Sealed, UNFINISHED};
+use super::checkpoint::{self, Sealed};
 use super::error::{IoContext, JournalError};
 use super::frame::{self, FrameKind, NewEnvelope, Stamp};
 use super::options::JournalOptions;
@@ -18,7 +18,7 @@ use super::room::Room;
 use super::scan::{Scanned, Scanner};
 use super::segment::{self, Header, Identity, InForce, Segment, SegmentName};
 use super::stored;
-use crate::files::{self, DiskFiles, Files, LockGuard, sync_parents};
+use crate::files::{self, DiskFiles, Files, LockGuard, UNFINISHED, sync_parents};
 
 pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const LOCK: &str = "lock";

@@ -9,12 +9,12 @@ use meetnet_model::declarations::DECODER_VERSION;
 use meetnet_model::ids::Sequence;
 
 use super::aside;
-use super::checkpoint::{CHECKPOINT, Checkpoint, UNFINISHED};
+use super::checkpoint::{CHECKPOINT, Checkpoint};
 use super::error::{IoContext, JournalError};
 use super::frame::{FrameKind, FrameRef};
 use super::scan::{Scanned, Scanner, written_end};
 use super::segment::{HEADER_BYTES, Header, Identity, InForce, ReadHeader, Segment, SegmentName};
-use crate::files::{FileHandle, Files};
+use crate::files::{FileHandle, Files, UNFINISHED};
 
 /// What opening a journal found.
 #[derive(Clone, Debug, Default)]

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use meetnet_model::ids::Sequence;
 
 use super::Journal;
-use super::checkpoint::{Sealed, UNFINISHED};
+use super::checkpoint::Sealed;
 use super::error::{IoContext, JournalError};
 use super::shared::locked;
-use crate::files::{self, FileHandle, Files};
+use crate::files::{self, FileHandle, Files, UNFINISHED};
 
 /// How the names end.
 const STATE: &str = ".state";

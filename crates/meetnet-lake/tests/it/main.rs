@@ -17,6 +17,7 @@ mod journal_faults;
 mod journal_scene;
 mod lake_faults;
 mod pages;
+mod replaced_files;
 mod s3;
 mod storage_faults;
 mod vacuum_faults;

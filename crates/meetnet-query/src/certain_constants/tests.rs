@@ -80,16 +80,6 @@ fn only_what_is_compared_as_it_is_may_be_constant() {
     );
 }
 
-#[test]
-fn it_goes_before_the_rule_that_drops_sorts() {
-    let rules = physical_rules();
-    let names: Vec<&str> = rules.iter().map(|rule| rule.name()).collect();
-    let position = |name: &str| names.iter().position(|other| *other == name);
-    let at = position("certain_constants").expect("the rule");
-    assert_eq!(position(FIRST_TO_ASK), Some(at + 1), "{names:?}");
-    assert!(names[..at].contains(&"FilterPushdown"), "{names:?}");
-}
-
 /// Scans have the condition as it was written.
 #[tokio::test]
 async fn files_are_skipped_by_days_as_before() {

@@ -8,7 +8,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::to_writer;
 
 use super::failed;
-use super::time::{write_date, write_time};
+use super::time::{per_second, write_date, write_time};
 use crate::error::QueryError;
 
 /// The greatest integer up to which a double has every one: 2^53 − 1. Beyond it JSON's numbers are not the same for all readers (RFC
@@ -76,13 +76,7 @@ impl Cells {
                         array.as_primitive::<TimestampNanosecondType>().values()
                     }
                 };
-                let per_second = match unit {
-                    TimeUnit::Second => 1,
-                    TimeUnit::Millisecond => 1_000,
-                    TimeUnit::Microsecond => 1_000_000,
-                    TimeUnit::Nanosecond => 1_000_000_000,
-                };
-                Values::Time(counts.clone(), per_second)
+                Values::Time(counts.clone(), per_second(*unit))
             }
             DataType::Date32 => Values::Date(array.as_primitive::<Date32Type>().values().clone()),
             DataType::Utf8 => Values::Text(array.as_string::<i32>().clone()),

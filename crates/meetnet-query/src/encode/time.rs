@@ -2,6 +2,18 @@
 
 use std::io::Write;
 
+use arrow::datatypes::TimeUnit;
+
+/// Returns how many of a unit are a second.
+pub(crate) fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
 /// Appends an instant; the fraction only where it is not zero.
 pub(crate) fn write_time(seconds: i64, nanoseconds: u32, out: &mut Vec<u8>) {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));

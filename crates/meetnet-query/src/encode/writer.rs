@@ -8,7 +8,7 @@ use meetnet_model::licence::Rights;
 use super::table::{Table, TableStyle};
 use super::{Encoder, Footer, Format, Header, encoder};
 use crate::error::QueryError;
-use crate::table::schema::UNIT_KEY;
+use crate::table::schema::units_of;
 
 /// What is known after the last row.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +46,7 @@ impl RowWriter {
     }
 
     fn with(encoder: Box<dyn Encoder>, schema: SchemaRef, rights: Rights) -> Self {
-        let units = schema
-            .fields()
-            .iter()
-            .map(|field| field.metadata().get(UNIT_KEY).cloned())
-            .collect();
+        let units = units_of(&schema);
         Self {
             encoder,
             schema,

@@ -81,7 +81,8 @@ pub(super) enum Work {
     Disk,
 }
 
-pub(super) fn is_constant(args: &[ColumnarValue]) -> bool {
+/// Returns true where all arguments are constants.
+pub(crate) fn is_constant(args: &[ColumnarValue]) -> bool {
     args.iter()
         .all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
 }

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use arrow::array::Datum;
 use arrow::compute::kernels::comparison::{ilike, like};
 use arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::bounded::{call_in_slices, is_constant};
+use super::bounded::call_in_slices;
 use super::pattern::texts;
 use super::sizes::length_at;
+use crate::rewrite;
 use crate::stop::StopFlag;
 
 /// Steps per byte of text that a character of a pattern takes at worst: `_` and `%` stand for characters of up to four bytes.
@@ -52,10 +52,7 @@ impl BoundedLike {
             true => ilike(text.as_ref(), pattern.as_ref())?,
             false => like(text.as_ref(), pattern.as_ref())?,
         };
-        Ok(match is_constant(args) {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&matched, 0)?),
-            false => ColumnarValue::Array(Arc::new(matched)),
-        })
+        rewrite::column_or_constant(args, Arc::new(matched))
     }
 }
 

@@ -1,3 +1,4 @@
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::lit;
 
 use super::Operation::{By, Times};

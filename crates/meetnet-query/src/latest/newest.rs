@@ -18,6 +18,9 @@ use super::series;
 #[cfg(test)]
 mod tests;
 
+/// Where a row stands: in which batch, and which of its rows it is.
+type Place = (usize, usize);
+
 /// Returns the newest row of every series, in the order of their keys; of rows of one time the one that comes last. `known` is such
 /// an answer, and its rows come first.
 pub(super) fn newest(
@@ -30,7 +33,7 @@ pub(super) fn newest(
         .filter_map(|name| schema.index_of(name).ok())
         .collect();
     let time = schema.index_of(declaration.time_column())?;
-    let mut newest: BTreeMap<Vec<KeyPart<'_>>, (i64, (usize, usize))> = BTreeMap::new();
+    let mut newest: BTreeMap<Vec<KeyPart<'_>>, (i64, Place)> = BTreeMap::new();
     for (index, batch) in batches.iter().enumerate() {
         let times = batch
             .column(time)
@@ -47,45 +50,55 @@ pub(super) fn newest(
         }
     }
     let mut sources: Vec<&RecordBatch> = batches.iter().collect();
-    let mut places: Vec<(usize, usize)> = Vec::new();
-    if let Some(known) = known {
-        if newest.is_empty() {
-            return Ok(known.clone());
+    let places: Vec<Place> = match known {
+        Some(known) if newest.is_empty() => return Ok(known.clone()),
+        Some(known) => {
+            let index = sources.len();
+            sources.push(known);
+            merged(known, index, newest, &positions, time)
         }
-        let index = sources.len();
-        sources.push(known);
-        let times = known
-            .column(time)
-            .as_primitive::<TimestampMicrosecondType>();
-        places.reserve(known.num_rows() + newest.len());
-        let mut next = 0;
-        for (key, (at, place)) in newest {
-            // Keys ascend on both sides: what lies before this one stays as it is.
-            let (mut from, mut until) = (next, known.num_rows());
-            while from < until {
-                let middle = usize::midpoint(from, until);
-                if compare_key(known, &positions, middle, &key).is_lt() {
-                    from = middle + 1;
-                } else {
-                    until = middle;
-                }
-            }
-            places.extend((next..from).map(|row| (index, row)));
-            next = from;
-            let is_known = from < known.num_rows()
-                && compare_key(known, &positions, from, &key) == Ordering::Equal;
-            next += usize::from(is_known);
-            let is_older = is_known && at < times.value(from);
-            places.push(if is_older { (index, from) } else { place });
-        }
-        places.extend((next..known.num_rows()).map(|row| (index, row)));
-    } else {
-        places.extend(newest.into_values().map(|(_, place)| place));
-    }
+        None => newest.into_values().map(|(_, place)| place).collect(),
+    };
     if places.is_empty() {
         return Ok(RecordBatch::new_empty(Arc::clone(schema)));
     }
     interleave_record_batch(&sources, &places)
+}
+
+/// Returns where the newest rows stand of those that are `known`, which are batch `index`, and of those that `came`.
+fn merged(
+    known: &RecordBatch,
+    index: usize,
+    came: BTreeMap<Vec<KeyPart<'_>>, (i64, Place)>,
+    positions: &[usize],
+    time: usize,
+) -> Vec<Place> {
+    let times = known
+        .column(time)
+        .as_primitive::<TimestampMicrosecondType>();
+    let mut places = Vec::with_capacity(known.num_rows() + came.len());
+    let mut next = 0;
+    for (key, (at, place)) in came {
+        // Keys ascend on both sides: what lies before this one stays as it is.
+        let (mut from, mut until) = (next, known.num_rows());
+        while from < until {
+            let middle = usize::midpoint(from, until);
+            if compare_key(known, positions, middle, &key).is_lt() {
+                from = middle + 1;
+            } else {
+                until = middle;
+            }
+        }
+        places.extend((next..from).map(|row| (index, row)));
+        next = from;
+        let is_known =
+            from < known.num_rows() && compare_key(known, positions, from, &key) == Ordering::Equal;
+        next += usize::from(is_known);
+        let is_older = is_known && at < times.value(from);
+        places.push(if is_older { (index, from) } else { place });
+    }
+    places.extend((next..known.num_rows()).map(|row| (index, row)));
+    places
 }
 
 /// A part of the key of a series.

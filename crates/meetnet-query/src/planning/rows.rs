@@ -17,6 +17,8 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator,
 };
 
+use super::binary;
+
 #[cfg(test)]
 mod tests;
 
@@ -187,14 +189,6 @@ fn negated_if(is_negated: bool, expr: Expr) -> Expr {
             expr: Box::new(expr),
         }),
         false => expr,
-    }
-}
-
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp {
-        left: Box::new(left),
-        op,
-        right: Box::new(right),
     }
 }
 

@@ -377,7 +377,8 @@ fn interval_part(name: &Ident) -> Option<usize> {
         .position(|(part, _)| name.value.eq_ignore_ascii_case(part))
 }
 
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+/// Joins two expressions by an operator.
+pub(crate) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp {
         left: Box::new(left),
         op,

@@ -15,6 +15,7 @@ use super::geometry::SRID;
 use super::settings::{SETTINGS, setting};
 use super::types::PgType;
 use crate::catalog::SCHEMA;
+use crate::planning::binary;
 
 /// Who everybody is in SQL.
 const USER: &str = "public";
@@ -283,14 +284,6 @@ pub(super) fn described(
         (number, said.text)
     });
     Some(case_else(&described, texts, null()))
-}
-
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp {
-        left: Box::new(left),
-        op,
-        right: Box::new(right),
-    }
 }
 
 /// Returns the second of two arguments.

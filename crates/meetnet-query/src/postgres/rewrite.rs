@@ -262,6 +262,7 @@ impl VisitorMut for Rewriter<'_> {
 type OtherFormat = fn(&str) -> Result<String, String>;
 
 impl Rewriter<'_> {
+    /// Returns what an expression stands for; one that stays is written as DataFusion has it.
     fn rewrite(&mut self, expr: &mut Expr) -> Option<Expr> {
         if let Some(power) = signed_power(expr) {
             return Some(power);
@@ -273,42 +274,7 @@ impl Rewriter<'_> {
             return Some(call("to_local_time", vec![expr.clone()]));
         }
         match expr {
-            Expr::Function(function) => {
-                let name = own_name(&function.name)?;
-                let other_format: Option<OtherFormat> = match name.as_str() {
-                    "to_char" => Some(format_of),
-                    "to_timestamp" | "to_date" => Some(reading_format_of),
-                    _ => None,
-                };
-                if let Some(other_format) = other_format
-                    && let Some(template) = second_of_two(function)
-                    && let Some(written) = literal(template)
-                {
-                    match other_format(written) {
-                        Ok(format) => *template = text(&format),
-                        Err(message) => {
-                            let fault = StatementFault::Unsupported;
-                            let message = format!("`{name}`: {message}");
-                            self.refused = Some(QueryError::of_statement(fault, message));
-                        }
-                    }
-                }
-                if let Some(other) = replaced(&name, function, &self.relations) {
-                    return Some(other);
-                }
-                let descriptions = || catalog::descriptions(self.tables);
-                if let Some(text) = described(&name, function, descriptions) {
-                    return Some(text);
-                }
-                let name = match name.as_str() {
-                    "array_upper" => "array_length",
-                    name => name,
-                };
-                if function.name.0.len() > 1 || name == "array_length" {
-                    function.name = ObjectName::from(vec![Ident::new(name)]);
-                }
-                None
-            }
+            Expr::Function(function) => self.rewrite_call(function),
             // It may be written without parentheses.
             Expr::Identifier(ident)
                 if ident.quote_style.is_none()
@@ -317,25 +283,7 @@ impl Rewriter<'_> {
                 Some(text(crate::catalog::SCHEMA))
             }
             Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
-            Expr::BinaryOp { left, op, right } => {
-                if *op == BinaryOperator::PGOverlap
-                    && let Some(met) = meeting("wkb_bounds_meet", left, right)
-                {
-                    return Some(met);
-                }
-                if names_function(left)
-                    && let Expr::Value(value) = &**right
-                    && let ast::Value::Number(number, _) = &value.value
-                {
-                    **right = text(number);
-                }
-                if let BinaryOperator::PGCustomBinaryOperator(parts) = op
-                    && let Some(known) = parts.last().and_then(|sign| operator(sign))
-                {
-                    *op = known;
-                }
-                None
-            }
+            Expr::BinaryOp { left, op, right } => rewrite_operator(left, op, right),
             Expr::AnyOp {
                 left,
                 compare_op: BinaryOperator::Eq,
@@ -358,6 +306,45 @@ impl Rewriter<'_> {
         }
     }
 
+    /// Returns what the call of a function stands for; one that stays is written as DataFusion has it.
+    fn rewrite_call(&mut self, function: &mut Function) -> Option<Expr> {
+        let name = own_name(&function.name)?;
+        let other_format: Option<OtherFormat> = match name.as_str() {
+            "to_char" => Some(format_of),
+            "to_timestamp" | "to_date" => Some(reading_format_of),
+            _ => None,
+        };
+        if let Some(other_format) = other_format
+            && let Some(template) = second_of_two(function)
+            && let Some(written) = literal(template)
+        {
+            match other_format(written) {
+                Ok(format) => *template = text(&format),
+                Err(message) => {
+                    let fault = StatementFault::Unsupported;
+                    let message = format!("`{name}`: {message}");
+                    self.refused = Some(QueryError::of_statement(fault, message));
+                }
+            }
+        }
+        if let Some(other) = replaced(&name, function, &self.relations) {
+            return Some(other);
+        }
+        let descriptions = || catalog::descriptions(self.tables);
+        if let Some(text) = described(&name, function, descriptions) {
+            return Some(text);
+        }
+        let name = match name.as_str() {
+            "array_upper" => "array_length",
+            name => name,
+        };
+        if function.name.0.len() > 1 || name == "array_length" {
+            function.name = ObjectName::from(vec![Ident::new(name)]);
+        }
+        None
+    }
+
+    /// Returns what a cast stands for; one that stays has a type that DataFusion knows.
     fn rewrite_cast(&mut self, expr: &Expr, data_type: &mut DataType) -> Option<Expr> {
         let name = match data_type {
             DataType::Array(element) => return self.rewrite_array(expr, element),
@@ -465,6 +452,27 @@ impl Rewriter<'_> {
         self.elements_left = left;
         Some(elements)
     }
+}
+
+/// Returns what two operands stand for; those that stay are written as DataFusion has them.
+fn rewrite_operator(left: &Expr, op: &mut BinaryOperator, right: &mut Expr) -> Option<Expr> {
+    if *op == BinaryOperator::PGOverlap
+        && let Some(met) = meeting("wkb_bounds_meet", left, right)
+    {
+        return Some(met);
+    }
+    if names_function(left)
+        && let Expr::Value(value) = &*right
+        && let ast::Value::Number(number, _) = &value.value
+    {
+        *right = text(number);
+    }
+    if let BinaryOperator::PGCustomBinaryOperator(parts) = op
+        && let Some(known) = parts.last().and_then(|sign| operator(sign))
+    {
+        *op = known;
+    }
+    None
 }
 
 /// Returns the text that an element of an array is written as.

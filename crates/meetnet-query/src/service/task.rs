@@ -27,6 +27,7 @@ use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::{GIVEN_UP, Noted};
 use crate::balanced::balanced;
+use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
@@ -40,7 +41,7 @@ use crate::stop::StopFlag;
 use crate::table::fetched::ScanRoom;
 use crate::table::order::WantedOrder;
 use crate::table::reader::NoticedFiles;
-use crate::table::schema::UNIT_KEY;
+use crate::table::schema::units_of;
 use crate::wide_rows;
 
 /// Up to here the row limit is part of the plan. Above, it would turn a sort into a heap of that many rows; then
@@ -187,38 +188,7 @@ impl Task {
         let hints = hints::of_plan(&plan, &tables);
         let row_limit = self.limits.rows;
         let plan = with_limit(plan, row_limit).map_err(classify)?;
-        session
-            .config_mut()
-            .set_extension(Arc::new(WantedOrder::of_plan(&plan)));
-        let rows = session.config().batch_size();
-        if let Some(share) = session.config().options().extensions.get::<CallShare>() {
-            share.count(&plan).map_err(classify)?;
-            let rows = share.batch_rows(rows);
-            limit_batches(&mut session, rows);
-        }
-
-        let optimized = self.clock.run(async { session.optimize(&plan) }).await?;
-        let is_correlated = is_correlated(&plan);
-        // The names of the statement were found before: these are of the optimizer, which has taken a subquery apart.
-        let of_planned = |error: DataFusionError| match is_correlated && lacks_column(&error) {
-            true => QueryError::of_subquery().with_source(error),
-            false => classify(error),
-        };
-        let plan = optimized.map_err(of_planned)?;
-        let plan = balanced(plan).map_err(classify)?;
-        if reads_little(&plan, shared.options.serial_rows_max) {
-            let options = session.config_mut().options_mut();
-            options.execution.target_partitions = 1;
-        }
-        let planner = Arc::clone(session.query_planner());
-        let physical = planner.create_physical_plan(&plan, &session);
-        let physical = self.clock.run(physical).await?.map_err(of_planned)?;
-        let planned_rows = session.config().batch_size();
-        let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
-        let rows = batch_rows(&physical, rows).map_err(classify)?;
-        if rows < planned_rows {
-            limit_batches(&mut session, rows);
-        }
+        let physical = self.physical(&plan, &mut session, &tables).await?;
         if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
         {
             return Err(QueryError::new(
@@ -230,11 +200,7 @@ impl Task {
             ));
         }
         let schema = names.of(physical.schema());
-        let units = schema
-            .fields()
-            .iter()
-            .map(|field| field.metadata().get(UNIT_KEY).cloned())
-            .collect();
+        let units = units_of(&schema);
         let header = AnswerHeader {
             schema,
             units,
@@ -255,6 +221,50 @@ impl Task {
         // What the work holds goes before the reader has come to the end.
         self.answer(stream, &header, shown).await?;
         self.read_out().await
+    }
+
+    /// Plans how a statement runs: in batches of no more rows than what its calls, literals and columns make of each leaves room
+    /// for.
+    async fn physical(
+        &mut self,
+        plan: &LogicalPlan,
+        session: &mut SessionState,
+        tables: &SnapshotTables,
+    ) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        let classify = |error: DataFusionError| classified(error, tables);
+        session
+            .config_mut()
+            .set_extension(Arc::new(WantedOrder::of_plan(plan)));
+        let rows = session.config().batch_size();
+        if let Some(share) = session.config().options().extensions.get::<CallShare>() {
+            share.count(plan).map_err(classify)?;
+            let rows = share.batch_rows(rows);
+            limit_batches(session, rows);
+        }
+
+        let optimized = self.clock.run(async { session.optimize(plan) }).await?;
+        let is_correlated = is_correlated(plan);
+        // The names of the statement were found before: these are of the optimizer, which has taken a subquery apart.
+        let of_planned = |error: DataFusionError| match is_correlated && lacks_column(&error) {
+            true => QueryError::of_subquery().with_source(error),
+            false => classify(error),
+        };
+        let plan = optimized.map_err(of_planned)?;
+        let plan = balanced(plan).map_err(classify)?;
+        if reads_little(&plan, self.shared.options.serial_rows_max) {
+            let options = session.config_mut().options_mut();
+            options.execution.target_partitions = 1;
+        }
+        let planner = Arc::clone(session.query_planner());
+        let physical = planner.create_physical_plan(&plan, &*session);
+        let physical = self.clock.run(physical).await?.map_err(of_planned)?;
+        let planned_rows = session.config().batch_size();
+        let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
+        let rows = batch_rows(&physical, rows).map_err(classify)?;
+        if rows < planned_rows {
+            limit_batches(session, rows);
+        }
+        Ok(physical)
     }
 
     /// Hands the batches of a plan to the reader, up to the limits of an answer; `shown` makes what clients are shown of them.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::config;
+use super::{FIRST_TO_ASK, config, physical_rules};
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
@@ -28,4 +28,23 @@ async fn aggregates_do_not_filter_what_they_read() {
         assert!(shown.contains("AggregateExec"), "{shown}");
         assert!(!shown.contains("DynamicFilter"), "{aggregates}: {shown}");
     }
+}
+
+#[test]
+fn sorts_are_dropped_after_filters_are_guarded_and_operators_replaced_at_the_end() {
+    let rules = physical_rules();
+    let names: Vec<&str> = rules.iter().map(|rule| rule.name()).collect();
+    let asked = names.iter().position(|name| *name == FIRST_TO_ASK);
+    let (before, behind) = names.split_at(asked.expect("a rule of DataFusion"));
+    assert!(before.contains(&"FilterPushdown"), "{names:?}");
+    let before_it = ["unions_in_turn", "certain_constants"];
+    assert!(before.ends_with(&before_it), "{names:?}");
+    let at_the_end = [
+        "SanityCheckPlan",
+        "times_first",
+        "grouped_runs",
+        "balanced_conditions",
+        "cooperative",
+    ];
+    assert!(behind.ends_with(&at_the_end), "{names:?}");
 }

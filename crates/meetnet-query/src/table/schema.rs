@@ -17,6 +17,14 @@ pub fn public_schema(declaration: &DatasetDeclaration) -> SchemaRef {
     with_units(declaration, &declaration.row_schema())
 }
 
+/// Returns the unit of each column that has one.
+pub(crate) fn units_of(schema: &Schema) -> Vec<Option<String>> {
+    let fields = schema.fields().iter();
+    fields
+        .map(|field| field.metadata().get(UNIT_KEY).cloned())
+        .collect()
+}
+
 /// Adds units and IRIs to the fields of `schema` that are declared columns.
 pub(crate) fn with_units(declaration: &DatasetDeclaration, schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> = schema

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use meetnet_ingest::pipeline::{PipelineCommands, PipelineError};
+use meetnet_lake::files::{DiskFiles, replace};
 use meetnet_lake::journal::system_clock;
 use meetnet_lake::lake::past_retention;
 use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot};
@@ -30,8 +31,6 @@ use meetnet_publish::RetentionRow;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
-
-use crate::part_file::PartFile;
 
 #[cfg(test)]
 mod tests;
@@ -260,10 +259,8 @@ fn read(file: &Path) -> anyhow::Result<Noted> {
 }
 
 fn write(file: &Path, noted: &Noted) -> anyhow::Result<()> {
-    let mut part = PartFile::create(file)?;
-    part.write(&serde_json::to_vec(noted)?)?;
-    part.finish()?;
-    Ok(())
+    replace(&DiskFiles::PRIVATE, file, &serde_json::to_vec(noted)?)
+        .with_context(|| format!("failed to write {}", file.display()))
 }
 
 /// Starts the task that notes and says what waits, and ends waits; it runs until it is aborted.

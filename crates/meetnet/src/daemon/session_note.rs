@@ -11,19 +11,18 @@
 //! One that cannot be written or read is no reason to stop: such messages are then stored twice where they have no time of their
 //! own, and nothing is lost.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use meetnet_ingest::SessionHistory;
+use meetnet_lake::files::{DiskFiles, replace};
 use meetnet_model::ids::Sequence;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::sessions::Session;
-use crate::part_file::PartFile;
 
 #[cfg(test)]
 mod tests;
@@ -114,12 +113,6 @@ fn read(file: &Path) -> anyhow::Result<Option<Noted>> {
 }
 
 fn write(file: &Path, noted: &Noted) -> anyhow::Result<()> {
-    let mut part = PartFile::create(file)?.whole_or_nothing();
-    part.write(&serde_json::to_vec(noted)?)?;
-    part.finish()?;
-    // Its name, too: a loss of power would bring back the note before.
-    let dir = file.parent().unwrap_or(file);
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .with_context(|| format!("failed to sync {}", dir.display()))
+    replace(&DiskFiles::PRIVATE, file, &serde_json::to_vec(noted)?)
+        .with_context(|| format!("failed to write {}", file.display()))
 }

@@ -35,6 +35,16 @@ fn what_is_retained_is_due_once_where_more_of_it_is_wanted_than_before() {
     check(&of(&["levels/#", "+/{meter}"]), false);
     check(&Retained::None, true);
     check(&Retained::All, true);
+    // What is not what was written counts as lost, as does what is gone.
+    let file = folder.join(source.as_str());
+    for torn in ["", "al", "levels/#\n+/{me"] {
+        fs::write(&file, torn).unwrap();
+        assert!(asked(&Retained::All).is_due(), "{torn:?}");
+    }
+    check(&Retained::All, true);
+    fs::remove_file(&file).unwrap();
+    check(&Retained::All, true);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     // Another source, and one of which nothing is noted.
     let other = SourceId::new("roof");
     assert!(AskedFor::read(Some(&folder), &other, &Retained::All).is_due());

@@ -9,7 +9,6 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type};
-use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{
@@ -19,6 +18,7 @@ use datafusion::logical_expr::{
 
 use super::{Bounds, Geometry, WKB_EXTENSION};
 use crate::postgres::EXTENSION_KEY;
+use crate::rewrite;
 
 /// Makes a number of the columns that identify a row: the same for the same key, and of others another one.
 pub(crate) static LAYER_KEY: LazyLock<Arc<ScalarUDF>> =
@@ -160,15 +160,9 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Scalar(_));
-        let is_constant = args.args.iter().all(is_constant);
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let found = evaluated(self.kind, &arrays)?;
-        Ok(if is_constant {
-            ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?)
-        } else {
-            ColumnarValue::Array(found)
-        })
+        rewrite::column_or_constant(&args.args, found)
     }
 }
 
@@ -182,7 +176,6 @@ fn evaluated(kind: Kind, arrays: &[ArrayRef]) -> Result<ArrayRef> {
     let Some(first) = arrays.first() else {
         return Ok(arrow::array::new_null_array(&kind.returns(), 1));
     };
-    let rows = first.len();
     Ok(match kind {
         Kind::Key => keys(arrays)?,
         Kind::Point => {
@@ -198,66 +191,79 @@ fn evaluated(kind: Kind, arrays: &[ArrayRef]) -> Result<ArrayRef> {
             binaries(texts.map(|text| text.and_then(Geometry::from_wkt)))
         }
         Kind::AsBinary => Arc::clone(first),
-        Kind::AsText | Kind::Type => {
-            let mut texts = StringBuilder::new();
-            for geometry in geometries(first) {
-                let text = match (kind, &geometry) {
-                    (_, None) => {
-                        texts.append_null();
-                        continue;
-                    }
-                    (Kind::Type, Some(geometry)) => Some(geometry.name().to_owned()),
-                    (_, Some(geometry)) => {
-                        geometry.wkt(TEXT_BYTES_MAX.saturating_sub(texts.values_slice().len()))
-                    }
-                };
-                let Some(text) = text else {
-                    return Err(DataFusionError::ResourcesExhausted(format!(
-                        "`st_astext` would make more than {} MiB of one batch of rows; take fewer of them, or the bytes",
-                        TEXT_BYTES_MAX >> 20
-                    )));
-                };
-                texts.append_value(text);
-            }
-            Arc::new(texts.finish())
-        }
-        Kind::OfPoint(edge) | Kind::Edge(edge) => {
-            let mut numbers = Float64Builder::with_capacity(rows);
-            for geometry in geometries(first) {
-                let wanted = geometry.filter(|geometry| {
-                    !matches!(kind, Kind::OfPoint(_)) || geometry.kind == super::POINT_KIND
-                });
-                let bounds = wanted.and_then(|geometry| geometry.bounds());
-                numbers.append_option(bounds.map(|bounds| edge(&bounds)));
-            }
-            Arc::new(numbers.finish())
-        }
-        Kind::BoundsMeet | Kind::Meets => {
-            let edges: Vec<_> = arrays[1..]
-                .iter()
-                .map(|edges| edges.as_primitive::<Float64Type>())
-                .collect();
-            let mut found = BooleanBuilder::with_capacity(rows);
-            for (row, geometry) in geometries(first).enumerate() {
-                let has_box = edges.iter().all(|edges| edges.is_valid(row));
-                let (Some(geometry), true) = (geometry, has_box) else {
-                    found.append_null();
-                    continue;
-                };
-                let bounds = Bounds {
-                    west: edges[0].value(row),
-                    south: edges[1].value(row),
-                    east: edges[2].value(row),
-                    north: edges[3].value(row),
-                };
-                found.append_value(match kind {
-                    Kind::Meets => geometry.meets(&bounds),
-                    _ => geometry.bounds().is_some_and(|own| own.meet(&bounds)),
-                });
-            }
-            Arc::new(found.finish())
-        }
+        Kind::AsText => texts(first, Geometry::wkt)?,
+        Kind::Type => texts(first, |geometry, _| Some(geometry.name().to_owned()))?,
+        Kind::OfPoint(edge) => edges(first, edge, |geometry| geometry.kind == super::POINT_KIND),
+        Kind::Edge(edge) => edges(first, edge, |_| true),
+        Kind::BoundsMeet => meetings(first, &arrays[1..], |geometry, bounds| {
+            geometry.bounds().is_some_and(|own| own.meet(bounds))
+        }),
+        Kind::Meets => meetings(first, &arrays[1..], Geometry::meets),
     })
+}
+
+/// Returns the texts of geometries; `text` is told how many bytes are left for it, and returns None where it needs more.
+fn texts(array: &ArrayRef, text: impl Fn(&Geometry, usize) -> Option<String>) -> Result<ArrayRef> {
+    let mut texts = StringBuilder::new();
+    for geometry in geometries(array) {
+        let Some(geometry) = geometry else {
+            texts.append_null();
+            continue;
+        };
+        let left = TEXT_BYTES_MAX.saturating_sub(texts.values_slice().len());
+        let Some(text) = text(&geometry, left) else {
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "`st_astext` would make more than {} MiB of one batch of rows; take fewer of them, or the bytes",
+                TEXT_BYTES_MAX >> 20
+            )));
+        };
+        texts.append_value(text);
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
+/// Returns where one edge of the box around each wanted geometry lies.
+fn edges(
+    array: &ArrayRef,
+    edge: fn(&Bounds) -> f64,
+    is_wanted: impl Fn(&Geometry) -> bool,
+) -> ArrayRef {
+    let mut numbers = Float64Builder::with_capacity(array.len());
+    for geometry in geometries(array) {
+        let bounds = geometry
+            .filter(&is_wanted)
+            .and_then(|wanted| wanted.bounds());
+        numbers.append_option(bounds.map(|bounds| edge(&bounds)));
+    }
+    Arc::new(numbers.finish())
+}
+
+/// Returns which geometries meet a box, whose `edges` are in the order west, south, east and north.
+fn meetings(
+    array: &ArrayRef,
+    edges: &[ArrayRef],
+    meets: impl Fn(&Geometry, &Bounds) -> bool,
+) -> ArrayRef {
+    let edges = edges
+        .iter()
+        .map(|edges| edges.as_primitive::<Float64Type>());
+    let edges: Vec<_> = edges.collect();
+    let mut found = BooleanBuilder::with_capacity(array.len());
+    for (row, geometry) in geometries(array).enumerate() {
+        let has_box = edges.iter().all(|edges| edges.is_valid(row));
+        let (Some(geometry), true) = (geometry, has_box) else {
+            found.append_null();
+            continue;
+        };
+        let bounds = Bounds {
+            west: edges[0].value(row),
+            south: edges[1].value(row),
+            east: edges[2].value(row),
+            north: edges[3].value(row),
+        };
+        found.append_value(meets(&geometry, &bounds));
+    }
+    Arc::new(found.finish())
 }
 
 fn geometries(array: &ArrayRef) -> impl Iterator<Item = Option<Geometry>> {
