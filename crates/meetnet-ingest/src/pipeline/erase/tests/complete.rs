@@ -139,6 +139,15 @@ fn a_message_that_names_several_counts_for_each_of_them() {
         ),
         1,
     );
+    // The same behind what its reject shows of it.
+    let long = "-".repeat(100_000);
+    check(
+        format!(
+            "{{\"esp8266id\": \"{CHIP}\", \"sensordatavalues\": [{{\"value_type\": \"BME280_temperature\", \"value\": \
+             \"18.5\"}}, {{\"value_type\": \"NEW\", \"value\": \"1\"}}], \"long\": \"{long}\", \"near\": \"garden-porch\"}}"
+        ),
+        1,
+    );
 }
 
 /// Asks for the erasure and lets the power fail at an operation; returns whether it was done before.
