@@ -86,7 +86,12 @@ fn empty_cells_between_tabs_count_at_both_ends_of_a_body() {
           { dataset = 'air', property = 'no2', field = 'no2' },
         ]"#;
     // The first column has no name, as where an index is written out; the last cell of the last row is empty.
-    for (before, end) in [("", ""), ("", "\n"), ("\n \r\n", "\r\n"), ("", "\r\n\t\t\t\n  ")] {
+    for (before, end) in [
+        ("", ""),
+        ("", "\n"),
+        ("\n \r\n", "\r\n"),
+        ("", "\r\n\t\t\t\n  "),
+    ] {
         let body = format!("{before}\tid\tpm\tno2\n0\ta\t5\t\n\tb\t6\t{end}");
         assert_eq!(
             decode(TABS, "", &body),
