@@ -201,7 +201,11 @@ impl Decoders {
             }
         };
         // A byte order mark is no JSON, but some gateways write one.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim_ascii();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let text = match &source.format {
+            Format::Csv(csv) => csv.trimmed(text),
+            _ => text.trim_ascii(),
+        };
         // Some formats skip lines of any white space, not of ASCII's alone.
         if read::trimmed(text).is_empty() {
             return reject(RejectReason::Malformed, &"the body is empty");

@@ -14,8 +14,8 @@ use crate::error::SetupProblem;
 use crate::fields::{Fields, Raw, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
 
-/// 2015-01-01T00:00:00Z in µs: a clock before this was never set (they start in 1970 or 2000).
-const CLOCK_MIN_US: i64 = 1_420_070_400_000_000;
+/// Years in which clocks begin that nobody sets: of Unix, of GPS, and of chips that keep the time.
+const CLOCK_BEGINS: [&str; 3] = ["1970", "1980", "2000"];
 
 /// When an observation was made, µs UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub(crate) fn check_window(
 ) -> Result<i64, TimeFault> {
     let late = received_at.saturating_sub(time);
     let ahead = late.saturating_neg();
-    if time >= CLOCK_MIN_US && late <= window.back_us && ahead <= window.ahead_us {
+    if time >= window.since_us && late <= window.back_us && ahead <= window.ahead_us {
         return Ok(time);
     }
     Err(out_of_window(time, received_at, window))
@@ -95,16 +95,28 @@ pub(crate) fn check_window(
 
 #[cold]
 fn out_of_window(time: i64, received_at: i64, window: TimeWindow) -> TimeFault {
-    if time < CLOCK_MIN_US {
+    if time < window.since_us {
+        let told = format_rfc3339(time);
         let why = match in_longer_unit(time, received_at, window) {
             Some((factor, meant)) => format!(
                 "in a unit {factor} times as long it would be of {}, so check the unit of the source's `time`, or the \
                  precision that the sender names",
-                meant.get(..10).unwrap_or(&meant)
+                day(&meant)
             ),
-            None => "the device's clock was not set".to_owned(),
+            None if CLOCK_BEGINS.iter().any(|year| told.starts_with(year)) => {
+                "the device's clock was not set".to_owned()
+            }
+            None => format!(
+                "the device's clock was not set; where it is true, declare `time_window = {{ since = \"{}\" }}`",
+                day(&told)
+            ),
         };
-        let message = format!("the time {} lies before 2015: {why}", format_rfc3339(time));
+        let since = format_rfc3339(window.since_us);
+        let since = match window.since_us {
+            TimeWindow::SINCE_US => "2015",
+            _ => day(&since),
+        };
+        let message = format!("the time {told} lies before {since}: {why}");
         return TimeFault::new(RejectReason::BadTime, message);
     }
     let late = received_at.saturating_sub(time);
@@ -120,6 +132,11 @@ fn out_of_window(time: i64, received_at: i64, window: TimeWindow) -> TimeFault {
         DurationText(Duration::from_micros(limit.unsigned_abs())),
     );
     TimeFault::new(RejectReason::TimeOutOfWindow, message)
+}
+
+/// Returns the day of a time as [`format_rfc3339`] writes it.
+fn day(time: &str) -> &str {
+    time.get(..10).unwrap_or(time)
 }
 
 /// Returns a distance that is longer than `limit`, both in µs, as people say it: 1772 days need no seconds, and seconds beyond 400
@@ -148,7 +165,7 @@ fn in_longer_unit(time: i64, received_at: i64, window: TimeWindow) -> Option<(i6
     [1_000_i64, 1_000_000, 1_000_000_000]
         .into_iter()
         .filter_map(|factor| Some((factor, time.checked_mul(factor)?)))
-        .find(|(_, meant)| *meant >= CLOCK_MIN_US && (first..=last).contains(meant))
+        .find(|(_, meant)| *meant >= window.since_us && (first..=last).contains(meant))
         .map(|(factor, meant)| (factor, format_rfc3339(meant)))
 }
 

@@ -64,8 +64,10 @@ pub fn learn(
             return Err(LearnError::Utf16(at + 1));
         }
         let text = std::str::from_utf8(sample).map_err(|_| LearnError::NotText(at + 1))?;
-        let text = text.trim_start_matches('\u{feff}').trim();
-        if !text.is_empty() {
+        // A tab may be the delimiter beside an empty cell.
+        let is_blank = |c: char| c.is_whitespace() && c != '\t';
+        let text = text.trim_start_matches('\u{feff}').trim_matches(is_blank);
+        if !text.trim().is_empty() {
             texts.push(text);
         }
     }
@@ -123,6 +125,8 @@ struct TopicGuess {
 struct SensorGuess {
     leaf: usize,
     is_hardware: bool,
+    /// It names the place where something is counted, or what is measured in; there may be several of it in one.
+    is_place: bool,
 }
 
 fn propose(
@@ -206,10 +210,48 @@ const SENSOR_NAMES: [&str; 18] = [
 /// Names of those that may be of anything.
 const SENSOR_NAMES_VAGUE: [&str; 2] = ["id", "name"];
 
+/// Names that places and things go by, with which sensors are known where these have no name of their own: texts alone, since
+/// a number may be what a counter has counted.
+const PLACE_NAMES: [&str; 30] = [
+    "container",
+    "containerid",
+    "bin",
+    "binid",
+    "gate",
+    "gateid",
+    "counter",
+    "counterid",
+    "site",
+    "siteid",
+    "box",
+    "boxid",
+    "meter",
+    "meterid",
+    "point",
+    "pointid",
+    "post",
+    "location",
+    "locationid",
+    "place",
+    "meetpunt",
+    "meetpost",
+    "telpunt",
+    "locatie",
+    "plaats",
+    "messstelle",
+    "zählstelle",
+    "standort",
+    "lieu",
+    "borne",
+];
+
 fn sensor(leaves: &[Leaf]) -> Option<SensorGuess> {
     let candidates = leaves.iter().enumerate().filter_map(|(at, leaf)| {
         let name = names::plain(&leaf.name);
-        let rank_of = |name: &str| SENSOR_NAMES.iter().position(|known| *known == name);
+        let rank_of = |name: &str| {
+            let mut known = SENSOR_NAMES.iter().chain(PLACE_NAMES.iter());
+            known.position(|known| *known == name)
+        };
         // The `id` of a `sensor` is a sensor id; an `id` alone may be the message's.
         let with_parent = leaf.path.split(' ').rev().take(2);
         let with_parent: Vec<&str> = with_parent.collect();
@@ -229,12 +271,17 @@ fn sensor(leaves: &[Leaf]) -> Option<SensorGuess> {
             name.as_str(),
             "deveui" | "mac" | "macaddress" | "imei" | "serial" | "serialnumber"
         ) || texts.iter().any(|text| is_hardware_id(text));
-        let is_vague = SENSOR_NAMES_VAGUE.contains(&SENSOR_NAMES[rank]);
-        (!texts.is_empty()).then_some((
+        let is_place = rank >= SENSOR_NAMES.len();
+        let is_vague = is_place || SENSOR_NAMES_VAGUE.contains(&SENSOR_NAMES[rank]);
+        // Coordinates name nothing.
+        let is_name = |text: &&str| text.parse::<f64>().is_err() && !text.contains(',');
+        let can_be = !texts.is_empty() && (!is_place || texts.iter().all(is_name));
+        can_be.then_some((
             (is_vague, depth, rank),
             SensorGuess {
                 leaf: at,
                 is_hardware,
+                is_place,
             },
         ))
     });

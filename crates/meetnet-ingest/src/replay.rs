@@ -9,8 +9,9 @@
 //! decodes it by the declarations now in force, so a mapping that was mended makes the rows it should have made, with a
 //! new `recorded_at`; what the message has told already is unchanged. A reject that comes out again keeps its key
 //! (sequence of the message, ordinal) and stays open. The others are revised: `resolution` says how, `resolved_by` in
-//! which frame. To drop a reject is a frame of the same kind without the message. So what became of a reject is, like
-//! everything else, a function of the journal.
+//! which frame. To drop a reject is a frame of the same kind without the message: there is nothing in it to replay, and a
+//! dropped reject that comes out again, because its message is replayed for something else, stays dropped. So what became of
+//! a reject is, like everything else, a function of the journal.
 //!
 //! What a replay says is as old as its message, so it must not overrule what was said after that. Of a message that said what
 //! was stored already the tables know nothing: [`Replay::run`] has such confirmations kept first (`replay/confirm.rs`).
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meetnet_lake::journal::{
-    AppendError, Appended, FrameRef, Journal, JournalError, JournalPlace, Meta, NewEnvelope,
-    Original, Sequences, visit_messages,
+    AppendError, Appended, FrameKind, FrameRef, Journal, JournalError, JournalPlace, Meta,
+    NewEnvelope, Original, Sequences, visit_messages,
 };
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{Sequence, SourceId};
@@ -35,10 +36,13 @@ use crate::import::IMPORT_META;
 use crate::pipeline::{ImportedPiece, PipelineCommands, PipelineError};
 
 /// Names of the meta pairs that are about the replay, not of the message.
-pub(crate) const REPLAY_META: [&str; 3] = [REJECTS_META, DECISION_META, CONFIRMS_META];
+pub(crate) const REPLAY_META: [&str; 4] =
+    [REJECTS_META, DROPPED_META, DECISION_META, CONFIRMS_META];
 /// Which rows of a message are there to be kept as confirmations of what is stored.
 pub(crate) const CONFIRMS_META: &str = "meetnet-confirms";
 const REJECTS_META: &str = "meetnet-rejects";
+/// Which rejects of the message were dropped before.
+const DROPPED_META: &str = "meetnet-dropped";
 const DECISION_META: &str = "meetnet-decision";
 const DROP: &str = "drop";
 /// Until a full journal is asked again.
@@ -72,6 +76,9 @@ pub struct RejectedMessage {
 pub struct Choice {
     /// Rejects, by the sequence of their message.
     pub rejects: BTreeMap<Sequence, RejectedMessage>,
+    /// Rejects of chosen messages that were dropped, by the sequence of their message: where they come out again, they stay
+    /// so.
+    pub dropped: BTreeMap<Sequence, Vec<(u32, RejectReason)>>,
     /// Further messages to replay, rejected or not.
     pub messages: Option<MessageRange>,
     /// Sources that are declared now; None: all that messages are of. What is of another one is left as it is: it could
@@ -178,6 +185,8 @@ impl Replay<'_> {
 pub(crate) struct Handled {
     pub(crate) decision: Decision,
     pub(crate) rejects: Vec<(u32, RejectReason)>,
+    /// Those of its message that were dropped before.
+    pub(crate) dropped: Vec<(u32, RejectReason)>,
 }
 
 impl Handled {
@@ -187,15 +196,20 @@ impl Handled {
             Some(DROP) => Decision::Drop,
             _ => Decision::Replay,
         };
-        let list = meta.get(REJECTS_META).unwrap_or_default();
+        Self {
+            decision,
+            rejects: Self::listed(meta, REJECTS_META),
+            dropped: Self::listed(meta, DROPPED_META),
+        }
+    }
+
+    fn listed(meta: Meta<'_>, name: &str) -> Vec<(u32, RejectReason)> {
+        let list = meta.get(name).unwrap_or_default();
         let rejects = list.split(',').filter_map(|reject| {
             let (ordinal, reason) = reject.split_once(' ')?;
             Some((ordinal.parse().ok()?, RejectReason::from_name(reason)?))
         });
-        Self {
-            decision,
-            rejects: rejects.collect(),
-        }
+        rejects.collect()
     }
 
     /// Writes the rejects as [`Handled::read`] reads them.
@@ -233,9 +247,14 @@ pub(crate) fn replay(
             return Ok(());
         }
         let rejects = chosen.map_or(&[][..], |message| &message.rejects);
-        let list = Handled::list(rejects);
-        let about = (!rejects.is_empty()).then_some((REJECTS_META, list.as_str()));
-        decided.note(repeat(journal, frame, about)?, rejects.len());
+        let message = frame.original_sequence.unwrap_or(frame.sequence);
+        let dropped = choice.dropped.get(&message);
+        let dropped = dropped.map_or(&[][..], Vec::as_slice);
+        let lists = [(REJECTS_META, rejects), (DROPPED_META, dropped)];
+        let lists = lists.map(|(name, rejects)| (name, Handled::list(rejects)));
+        let about = lists.iter().filter(|(_, list)| !list.is_empty());
+        let about: Vec<(&str, &str)> = about.map(|(name, list)| (*name, list.as_str())).collect();
+        decided.note(repeat(journal, frame, &about)?, rejects.len());
         progress(decided.frames);
         Ok(())
     })?;
@@ -292,7 +311,8 @@ impl Choice {
     /// Returns true for a message that was chosen.
     fn holds(&self, frame: &FrameRef<'_>) -> bool {
         let range = self.messages.as_ref();
-        self.rejects.contains_key(&frame.sequence) || range.is_some_and(|range| range.holds(frame))
+        let is_in_range = range.is_some_and(|range| range.holds(frame)) && !is_drop(frame);
+        self.rejects.contains_key(&frame.sequence) || is_in_range
     }
 
     fn is_declared(&self, source: &str) -> bool {
@@ -329,17 +349,22 @@ impl Decided {
     }
 }
 
-/// Journals a message again, with a meta pair that says what about.
+/// Returns true for a decision to drop rejects, which has no message.
+fn is_drop(frame: &FrameRef<'_>) -> bool {
+    frame.kind == FrameKind::Replay && Handled::read(frame.meta).decision == Decision::Drop
+}
+
+/// Journals a message again, with meta pairs that say what about.
 fn repeat(
     journal: &Journal,
     frame: &FrameRef<'_>,
-    about: Option<(&str, &str)>,
+    about: &[(&str, &str)],
 ) -> Result<Appended, AppendError> {
     let meta: Vec<(&str, &str)> = frame
         .meta
         .iter()
         .filter(|(name, _)| !REPLAY_META.contains(name))
-        .chain(about)
+        .chain(about.iter().copied())
         .collect();
     let envelope = NewEnvelope {
         source: frame.source,

@@ -145,6 +145,34 @@ async fn an_import_of_which_nothing_came_is_no_success() {
     daemon.stop().unwrap();
 }
 
+/// Of years in which nobody read sensors here: how old the archive is, its source says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_of_before_2015_is_imported_where_that_is_declared() {
+    let declared = format!(
+        "{}time_window = {{ since = \"1998-03-01\" }}\n",
+        source(false)
+    );
+    let installation = Installation::new("", &declared).unwrap();
+    let daemon = installation.start().await.unwrap();
+    // A value a month, and one of a clock that was not set.
+    let mut text = "id,at,t\n1,7,20\n".to_owned();
+    let first = 888_710_400;
+    for month in 0..150_i64 {
+        writeln!(text, "1,{},20", first + month * 30 * 86_400).unwrap();
+    }
+    let file = installation.folder().join("archive.csv");
+    fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let said = installation.succeed(&["import", "csv", &file]).unwrap();
+    assert!(said.contains("heat: 150 new"), "{said}");
+    assert!(said.contains("1 rejects: 1 bad_time"), "{said}");
+    let count = "SELECT count(*) FROM heat WHERE time >= TIMESTAMP '1998-03-01T00:00:00Z' \
+                 AND time < TIMESTAMP '2011-01-01T00:00:00Z'";
+    assert_eq!(installation.cell(count).await.unwrap(), 150);
+    daemon.stop().unwrap();
+    installation.succeed(&["check"]).unwrap();
+}
+
 /// In a file of several blocks, and where the number of cells is right whatever stands behind the quote.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quote_that_is_never_closed_costs_its_own_row() {

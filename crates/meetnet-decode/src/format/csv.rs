@@ -140,6 +140,23 @@ impl CsvDecoder {
         &self.mapped
     }
 
+    /// Returns a body without blank lines and spaces at its ends. A tab there may be the delimiter before, or behind, an
+    /// empty cell: then only whole lines go.
+    pub(crate) fn trimmed<'t>(&self, text: &'t str) -> &'t str {
+        let inner = text.trim_ascii();
+        if !self.delimiter.is_ascii_whitespace() || inner.is_empty() {
+            return inner;
+        }
+        let line_ends = ['\r', '\n'];
+        let start = text.len() - text.trim_ascii_start().len();
+        let start = text[..start].rfind(line_ends).map_or(0, |end| end + 1);
+        let end = text.trim_ascii_end().len();
+        let end = text[end..]
+            .find(line_ends)
+            .map_or(text.len(), |length| end + length);
+        &text[start..end]
+    }
+
     pub(crate) fn decode(&self, body: &Body<'_>, group: &mut Group) {
         let output = &mut group.output;
         let csv = &mut group.scratch.csv;

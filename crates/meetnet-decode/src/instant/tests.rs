@@ -89,11 +89,47 @@ fn a_time_in_too_short_a_unit_is_told_from_a_clock_that_was_not_set() {
 }
 
 #[test]
+fn what_is_older_is_true_where_the_source_says_so() {
+    let at = |text: &str| parse_rfc3339(text).unwrap();
+    let window = |since: &str| TimeWindow {
+        back_us: i64::MAX,
+        since_us: at(since),
+        ..TimeWindow::default()
+    };
+    let check = |time: &str, since: &str| {
+        let time = at(time);
+        let kept = check_window(time, at("2026-06-01T12:00:00Z"), window(since));
+        kept.map(|kept| assert_eq!(kept, time))
+            .map_err(|fault| fault.message)
+    };
+    let default = "2015-01-01T00:00:00Z";
+    let since = "1998-03-01T00:00:00Z";
+    assert_eq!(check(since, since), Ok(()));
+    assert_eq!(check("2000-01-01T00:00:00Z", since), Ok(()));
+    assert_eq!(
+        check("1998-02-28T23:59:59Z", since).unwrap_err(),
+        "the time 1998-02-28T23:59:59Z lies before 1998-03-01: the device's clock was not set; where it is true, declare \
+         `time_window = { since = \"1998-02-28\" }`"
+    );
+    assert_eq!(
+        check(since, default).unwrap_err(),
+        "the time 1998-03-01T00:00:00Z lies before 2015: the device's clock was not set; where it is true, declare \
+         `time_window = { since = \"1998-03-01\" }`"
+    );
+    // Nobody wants it, so nobody is told how to have it.
+    assert_eq!(
+        check("2000-01-01T00:00:07Z", default).unwrap_err(),
+        "the time 2000-01-01T00:00:07Z lies before 2015: the device's clock was not set"
+    );
+}
+
+#[test]
 fn extreme_times_do_not_overflow() {
     let wide = TimeWindow {
         back_us: i64::MAX,
         ahead_us: i64::MAX,
+        ..TimeWindow::default()
     };
     assert!(check_window(i64::MAX, i64::MIN, wide).is_ok());
-    assert!(check_window(CLOCK_MIN_US, i64::MAX, wide).is_ok());
+    assert!(check_window(TimeWindow::SINCE_US, i64::MAX, wide).is_ok());
 }

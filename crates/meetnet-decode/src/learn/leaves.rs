@@ -254,7 +254,7 @@ fn read_decimal_commas(values: &mut [LeafValue]) -> bool {
 }
 
 /// Returns the number that a text with one comma in it is.
-fn with_point(text: &str) -> Option<LeafValue> {
+pub(super) fn with_point(text: &str) -> Option<LeafValue> {
     let (whole, decimals) = text.split_once(',')?;
     let digits = whole.strip_prefix(['-', '+']).unwrap_or(whole);
     let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());

@@ -1,13 +1,15 @@
 //! A proposal as TOML, with what a person has to look at beside it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use meetnet_model::source::WireFormat;
 
 use super::Proposal;
 use super::known::{Known, MapNeed};
-use super::leaves::{Form, Leaf, LeafPlace};
+use super::leaves::{Form, Leaf, LeafPlace, LeafValue, with_point};
 use super::names;
+use super::times::end_of_interval;
 use super::values::{Certainty, range, sentinels};
 
 /// Values without a property that are named.
@@ -192,15 +194,24 @@ fn sensor(proposal: &Proposal, out: &mut String) {
         }
         (None, Some(sensor)) => {
             let leaf = &proposal.leaves.leaves[sensor.leaf];
+            let certainty = if sensor.is_place {
+                Certainty::Guess
+            } else {
+                Certainty::Likely
+            };
             let _ = writeln!(
                 out,
-                "sensor_id = {{ {} }}  # likely, by its name",
-                place(&leaf.place)
+                "sensor_id = {{ {} }}  # {}, by its name",
+                place(&leaf.place),
+                certainty.as_str()
             );
             sensor.is_hardware
         }
         (None, None) => {
             out.push_str("sensor_id = \"new-sensor\"  # a guess: nothing in the messages names the sensor, so they are all from one\n");
+            if has_equal_times(proposal) {
+                out.push_str("# Several messages have one time: as values of one sensor the last would replace the others.\n");
+            }
             false
         }
     };
@@ -209,6 +220,21 @@ fn sensor(proposal: &Proposal, out: &mut String) {
             "hardware_id = true  # it looks like a number of the hardware, so rows get its HMAC\n",
         );
     }
+}
+
+/// Returns true where two messages have the same time.
+fn has_equal_times(proposal: &Proposal) -> bool {
+    let Some(time) = &proposal.time else {
+        return false;
+    };
+    let texts = |at: usize| {
+        let values = proposal.leaves.leaves[at].values.iter();
+        values.map(|value| value.text().unwrap_or_default())
+    };
+    let clocks: Vec<&str> = time.clock.map_or_else(Vec::new, |at| texts(at).collect());
+    let mut seen = BTreeSet::new();
+    let mut times = texts(time.leaf).enumerate();
+    times.any(|(at, date)| !seen.insert((date, clocks.get(at).copied())))
 }
 
 fn time(proposal: &Proposal, out: &mut String) {
@@ -233,18 +259,28 @@ fn time(proposal: &Proposal, out: &mut String) {
         Some(at) => format!(", clock_{}", place(&proposal.leaves.leaves[at].place)),
         None => String::new(),
     };
-    let certainty = if needs_zone || time.or.is_some() {
-        Certainty::Likely
+    let certainty = if time.is_by_look() {
+        "a guess: it looks like a time, and no name says of what"
+    } else if needs_zone || time.or.is_some() {
+        Certainty::Likely.as_str()
     } else {
-        Certainty::Sure
+        Certainty::Sure.as_str()
     };
     let _ = writeln!(
         out,
-        "time = {{ {}{clock}, format = {}{zone} }}  # {}",
+        "time = {{ {}{clock}, format = {}{zone} }}  # {certainty}",
         place(&leaf.place),
         quoted(&time.format),
-        certainty.as_str()
     );
+    match end_of_interval(leaf) {
+        Some("start") => out.push_str(
+            "# By its name it is the start of an interval: `interval_s` says how long that is.\n",
+        ),
+        Some(_) => out.push_str(
+            "# By its name it is the end of an interval: add `time_is = \"end\"` and `interval_s`, since rows carry the start.\n",
+        ),
+        None => {}
+    }
     if needs_zone {
         out.push_str(
             "# The times carry no offset: check the zone (\"UTC\", or the device's clock).\n",
@@ -266,12 +302,87 @@ fn unmapped(proposal: &Proposal, out: &mut String) {
     out.push_str("# Not mapped:\n");
     for at in proposal.unmapped.iter().take(UNMAPPED_LISTED_MAX) {
         let leaf = &proposal.leaves.leaves[*at];
-        let _ = writeln!(out, "#   {} ({})", place(&leaf.place), what(leaf));
+        let _ = writeln!(
+            out,
+            "#   {} ({}){}",
+            place(&leaf.place),
+            what(leaf),
+            hint(leaf)
+        );
     }
     let more = proposal.unmapped.len().saturating_sub(UNMAPPED_LISTED_MAX);
     if more > 0 {
         let _ = writeln!(out, "#   and {more} more");
     }
+}
+
+/// Parts of names that say whether values are readings.
+const VALIDITY: [&str; 7] = ["valid", "ok", "quality", "status", "error", "fault", "flag"];
+/// Parts of names that say who is counted, and the column of `traffic` for that.
+const ROAD_USERS: [(&str, &[&str]); 4] = [
+    (
+        "car",
+        &["car", "cars", "auto", "autos", "pkw", "voiture", "voitures"],
+    ),
+    (
+        "bike",
+        &[
+            "bike",
+            "bikes",
+            "bicycle",
+            "bicycles",
+            "fiets",
+            "fietsen",
+            "fietsers",
+            "radfahrer",
+            "velo",
+            "velos",
+        ],
+    ),
+    (
+        "pedestrian",
+        &[
+            "pedestrian",
+            "pedestrians",
+            "voetgangers",
+            "fußgänger",
+            "piétons",
+        ],
+    ),
+    (
+        "heavy",
+        &[
+            "heavy",
+            "truck",
+            "trucks",
+            "lorry",
+            "lorries",
+            "vrachtwagens",
+            "lkw",
+        ],
+    ),
+];
+
+/// Returns what may be done with a value that is not mapped.
+fn hint(leaf: &Leaf) -> String {
+    let parts = names::tokens(&leaf.name);
+    let says = |words: &[&str]| parts.iter().any(|part| words.contains(&part.as_str()));
+    let user = ROAD_USERS.iter().find(|(_, words)| says(words));
+    if let Some((column, _)) = user.filter(|_| range(leaf).is_some()) {
+        return format!(
+            ": counted on a road segment it is {{ dataset = \"traffic\", column = \"{column}\", … }}, with segment_id and interval_s"
+        );
+    }
+    if says(&VALIDITY) {
+        return ": where it says which values are readings, see `valid`".to_owned();
+    }
+    let has_comma =
+        |value: &LeafValue| matches!(value, LeafValue::Text(text) if with_point(text).is_some());
+    if !leaf.values.is_empty() && leaf.values.iter().all(has_comma) {
+        return ": numbers with a comma, which JSON does not have; let the sender write a point"
+            .to_owned();
+    }
+    String::new()
 }
 
 /// Returns what kind of values a leaf has; numbers by their range, texts not at all.

@@ -84,6 +84,103 @@ fn units_show_in_names_and_numbers() {
     );
 }
 
+#[test]
+fn places_and_things_name_sensors_that_have_no_name() {
+    check(
+        r#"[{"container": "GL-1", "type": "glass", "temperature": 11.5, "timestamp": "2026-06-01T11:00:00Z"},
+            {"container": "GL-2", "type": "glass", "temperature": 12.5, "timestamp": "2026-06-01T11:00:00Z"}]"#,
+        None,
+        &["sensor_id = { pointer = \"/container\" }  # a guess, by its name\n"],
+        "heat sensor_id=ns-GL-1 property=air_temperature time=2026-06-01T11:00:00Z value=11.5\n\
+         heat sensor_id=ns-GL-2 property=air_temperature time=2026-06-01T11:00:00Z value=12.5\n",
+    );
+    // Of one sensor they are one value, and then another.
+    let equal = "# Several messages have one time";
+    check(
+        r#"[{"temperature": 11.5, "timestamp": "2026-06-01T11:00:00Z", "counter": 5},
+            {"temperature": 12.5, "timestamp": "2026-06-01T11:00:00Z", "counter": 6}]"#,
+        None,
+        &[
+            "sensor_id = \"new-sensor\"",
+            equal,
+            "#   pointer = \"/counter\" (5 … 6)",
+        ],
+        "heat sensor_id=ns-new-sensor property=air_temperature time=2026-06-01T11:00:00Z value=11.5\n\
+         heat sensor_id=ns-new-sensor property=air_temperature time=2026-06-01T11:00:00Z value=12.5\n",
+    );
+    let once = proposal(&[r#"{"temperature": 11.5, "ts": 1780311600}"#], None);
+    assert!(!once.contains(equal), "{once}");
+}
+
+#[test]
+fn times_show_in_names_of_intervals_and_in_their_look() {
+    check(
+        r#"{"gate": "North", "from": "30/05/2026 13:00", "to": "30/05/2026 13:15", "temp": 20.5}"#,
+        None,
+        &[
+            "sensor_id = { pointer = \"/gate\" }",
+            "time = { pointer = \"/from\", format = \"%d/%m/%Y %H:%M\", zone = ",
+            "# By its name it is the start of an interval: `interval_s` says",
+        ],
+        "heat sensor_id=ns-North property=air_temperature time=2026-05-30T11:00:00Z value=20.5\n",
+    );
+    check(
+        r#"{"id": "a", "end": 1780311600, "temp": 20.5}"#,
+        None,
+        &[
+            "time = { pointer = \"/end\", format = \"unix\" }",
+            "add `time_is = \"end\"` and `interval_s`",
+        ],
+        "heat sensor_id=ns-a property=air_temperature time=2026-06-01T11:00:00Z value=20.5\n",
+    );
+    check(
+        r#"{"id": "a", "afgelezen": "2026-06-01T13:00:00+02:00", "temp": 20.5}"#,
+        None,
+        &["format = \"rfc3339\" }  # a guess: it looks like a time"],
+        "heat sensor_id=ns-a property=air_temperature time=2026-06-01T11:00:00Z value=20.5\n",
+    );
+    // When something else was.
+    check(
+        r#"{"id": "a", "last_emptied": "2026-05-30T13:00:00Z", "temp": 20.5, "day": "2026-06-01"}"#,
+        None,
+        &["# No time was found"],
+        "heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=20.5\n",
+    );
+}
+
+#[test]
+fn what_is_not_mapped_has_a_hint_where_there_is_one() {
+    let sample = r#"{"valid": true, "cars": 210, "bikes_in": 45, "LAeq": "58,3", "colour": "red"}"#;
+    let proposal = proposal(&[sample], None);
+    for says in [
+        "\"/valid\" (true, false or a list): where it says which values are readings, see `valid`\n",
+        "\"/cars\" (210 … 210): counted on a road segment it is { dataset = \"traffic\", column = \"car\", … }",
+        "\"/bikes_in\" (45 … 45): counted on a road segment it is { dataset = \"traffic\", column = \"bike\"",
+        "\"/LAeq\" (text): numbers with a comma",
+        "\"/colour\" (text)\n",
+    ] {
+        assert!(proposal.contains(says), "no {says} in\n{proposal}");
+    }
+}
+
+#[test]
+fn a_table_with_tabs_may_begin_and_end_with_empty_cells() {
+    let table = "\tid\ttemp\trh\n0\troof\t20.5\t40\n1\troof\t20.5\t\n";
+    let proposal = proposal(&[table], None);
+    assert!(
+        proposal.contains("csv = { delimiter = \"\\u0009\" }"),
+        "{proposal}"
+    );
+    assert!(
+        proposal.contains("sensor_id = { field = \"id\" }"),
+        "{proposal}"
+    );
+    assert!(
+        proposal.contains("field = \"temp\", unit = \"Cel\""),
+        "{proposal}"
+    );
+}
+
 /// What says a unit is sure is what people stop looking at.
 #[test]
 fn a_unit_is_sure_only_where_something_tells_it() {

@@ -3,11 +3,11 @@
 use meetnet_model::source::{DoubledHour, TimeFormat};
 use meetnet_model::time::TimeReader;
 
-use super::leaves::Leaf;
+use super::leaves::{Leaf, LeafValue};
 use super::names;
 
 /// Names that a time goes by, the likelier first.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 29] = [
     "phenomenontime",
     "resulttime",
     "measuredat",
@@ -28,9 +28,35 @@ const NAMES: [&str; 21] = [
     "receivedat",
     "uhrzeit",
     "tijd",
+    "zeitpunkt",
+    "tijdstip",
+    "horodatage",
     // Of a device, by zigbee2mqtt: when it sent what the message says.
     "lastseen",
+    "from",
+    "start",
+    "begin",
+    "until",
+    "end",
 ];
+/// Names of the begin of an interval.
+const BEGINS: [&str; 3] = ["from", "start", "begin"];
+/// Names of its end.
+const ENDS: [&str; 2] = ["until", "end"];
+/// Parts of the names of times that are of something else than the measurement.
+const OTHER_MOMENTS: [&str; 7] = [
+    "last",
+    "next",
+    "since",
+    "installed",
+    "emptied",
+    "valid",
+    "expires",
+];
+/// The rank of a time that no name tells.
+const BY_LOOK: usize = usize::MAX;
+/// A date alone: what it is the day of, nobody knows by its look.
+const DATE: &str = "%Y-%m-%d";
 /// Patterns of tables and stations.
 const PATTERNS: [&str; 12] = [
     "%d/%m/%Y %H:%M:%S",
@@ -44,7 +70,7 @@ const PATTERNS: [&str; 12] = [
     "%Y/%m/%d %H:%M:%S",
     "%Y-%m-%d %H:%M",
     "%Y%m%d%H%M%S",
-    "%Y-%m-%d",
+    DATE,
 ];
 /// 2015-01-01 and 2100-01-01 in seconds: between them a number can be a time.
 const SECONDS: std::ops::Range<f64> = 1_420_070_400.0..4_102_444_800.0;
@@ -65,16 +91,32 @@ pub(super) struct TimeGuess {
     rank: usize,
 }
 
+impl TimeGuess {
+    /// Returns true where the values look like times, and no name says so.
+    pub(super) fn is_by_look(&self) -> bool {
+        self.rank == BY_LOOK
+    }
+}
+
+/// Says which end of an interval the times of a leaf are, where its name tells.
+pub(super) fn end_of_interval(leaf: &Leaf) -> Option<&'static str> {
+    let name = names::plain(&leaf.name);
+    let is = |words: &[&str]| words.contains(&name.as_str());
+    if is(&BEGINS) {
+        return Some("start");
+    }
+    is(&ENDS).then_some("end")
+}
+
 /// Returns the best guess.
 pub(super) fn time(leaves: &[Leaf]) -> Option<TimeGuess> {
     if let Some(guess) = apart(leaves) {
         return Some(guess);
     }
-    let guesses = leaves
-        .iter()
-        .enumerate()
-        .filter_map(|(at, leaf)| guess(at, leaf));
-    guesses.min_by_key(|guess| guess.rank)
+    let leaves = || leaves.iter().enumerate();
+    let guesses = leaves().filter_map(|(at, leaf)| guess(at, leaf));
+    let by_name = guesses.min_by_key(|guess| guess.rank);
+    by_name.or_else(|| leaves().find_map(|(at, leaf)| by_look(at, leaf)))
 }
 
 fn guess(at: usize, leaf: &Leaf) -> Option<TimeGuess> {
@@ -86,6 +128,22 @@ fn guess(at: usize, leaf: &Leaf) -> Option<TimeGuess> {
             |part: &String| matches!(part.as_str(), "time" | "date" | "timestamp" | "at");
         parts.iter().any(says_time).then_some(NAMES.len())
     })?;
+    read(at, leaf, rank)
+}
+
+/// Returns a time that its texts alone tell.
+fn by_look(at: usize, leaf: &Leaf) -> Option<TimeGuess> {
+    let parts = names::tokens(&leaf.name);
+    let is_other = |part: &String| OTHER_MOMENTS.contains(&part.as_str());
+    let is_number = |value: &LeafValue| value.number().is_some();
+    if parts.iter().any(is_other) || leaf.values.iter().any(is_number) {
+        return None;
+    }
+    read(at, leaf, BY_LOOK).filter(|guess| guess.format != DATE)
+}
+
+/// Returns how the times of a leaf are written; none where its values are no times.
+fn read(at: usize, leaf: &Leaf, rank: usize) -> Option<TimeGuess> {
     let texts: Vec<&str> = leaf
         .values
         .iter()
@@ -152,7 +210,7 @@ fn apart(leaves: &[Leaf]) -> Option<TimeGuess> {
     // A date that is a time already needs no other field.
     if formats
         .clone()
-        .any(|format| format != "%Y-%m-%d" && reads(format, &dates, true))
+        .any(|format| format != DATE && reads(format, &dates, true))
     {
         return None;
     }

@@ -251,11 +251,7 @@ impl Input {
     ) -> Result<bool, ImportError> {
         let shown = self.shown();
         let file = File::open(&self.path).map_err(ImportError::io("open", shown.as_str()))?;
-        let counted = Counted {
-            file,
-            read: Arc::clone(read),
-            failed: None,
-        };
+        let counted = Counted::new(file, Arc::clone(read));
         let mut bytes = BufReader::with_capacity(BUFFER_BYTES, counted);
         let unpacked = self.unpack(&shown, &mut bytes, NESTING_MAX, broken, visit);
         if let Some(error) = bytes.get_mut().failed.take() {
@@ -401,18 +397,44 @@ impl<R: Read> Read for Whole<R> {
     }
 }
 
+/// The system does not give what a file holds.
+#[derive(Debug, thiserror::Error)]
+#[error("the system does not give it")]
+struct NotGiven;
+
+impl NotGiven {
+    fn of(kind: io::ErrorKind) -> io::Error {
+        io::Error::new(kind, Self)
+    }
+}
+
+/// Returns false for an error that says nothing of what a file holds.
+pub(super) fn is_given(error: &io::Error) -> bool {
+    !error.get_ref().is_some_and(|why| why.is::<NotGiven>())
+}
+
 /// Counts what is read of a file.
-struct Counted {
+pub(super) struct Counted {
     file: File,
     read: Arc<AtomicU64>,
     /// Why the system gives no more of it: nothing behind that is read, or it would have a wrong number.
     failed: Option<io::Error>,
 }
 
+impl Counted {
+    pub(super) fn new(file: File, read: Arc<AtomicU64>) -> Self {
+        Self {
+            file,
+            read,
+            failed: None,
+        }
+    }
+}
+
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(failed) = &self.failed {
-            return Err(failed.kind().into());
+            return Err(NotGiven::of(failed.kind()));
         }
         match self.file.read(buffer) {
             Ok(count) => {
@@ -423,7 +445,7 @@ impl Read for Counted {
             Err(error) => {
                 let kind = error.kind();
                 self.failed = Some(error);
-                Err(kind.into())
+                Err(NotGiven::of(kind))
             }
         }
     }

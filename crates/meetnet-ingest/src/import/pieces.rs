@@ -7,6 +7,10 @@
 //!
 //! A piece has parts, which say the same by themselves: its lines, the rows of a table under its header, the elements of a
 //! list.
+//!
+//! **Where a document breaks off,** packed and cut, or in a broken archive, the lines before that are its last piece, and the
+//! error comes behind them. Not where the system fails to give what the file holds: pieces have numbers, by which an import
+//! goes on, and that piece is a longer one the next time.
 
 use std::io::{BufRead, Read};
 use std::sync::Arc;
@@ -18,6 +22,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::ImportError;
+use super::inputs::is_given;
 
 /// Bytes of a block of lines, about.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -84,6 +89,8 @@ pub(super) struct Pieces<'a> {
     /// Lines are JSON documents.
     by_line: bool,
     is_first: bool,
+    /// Why nothing comes behind the last piece.
+    broken: Option<ImportError>,
 }
 
 impl<'a> Pieces<'a> {
@@ -116,6 +123,7 @@ impl<'a> Pieces<'a> {
             header: 0,
             by_line: false,
             is_first: true,
+            broken: None,
         }
     }
 
@@ -233,10 +241,22 @@ impl<'a> Pieces<'a> {
 
     /// Reads lines behind the header until they are a block.
     fn block(&mut self) -> Result<bool, ImportError> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
         self.piece.truncate(self.header);
         while self.piece.len() < self.header + BLOCK_BYTES {
-            if !self.record()? {
-                break;
+            let record = self.piece.len();
+            match self.record() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if record > self.header && is_of_document(&error) => {
+                    // The line in which it breaks off says something else than the whole one.
+                    self.piece.truncate(record);
+                    self.broken = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(self.piece.len() > self.header)
@@ -295,6 +315,15 @@ impl<'a> Pieces<'a> {
                 PIECE_BYTES_MAX >> 20
             ),
         })
+    }
+}
+
+/// Returns true where a document is at fault, so that it breaks off at the same place whenever it is read.
+fn is_of_document(error: &ImportError) -> bool {
+    match error {
+        ImportError::Io { source, .. } => is_given(source),
+        ImportError::Input { .. } => true,
+        _ => false,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Files as they come: packed, cut off, imported twice, resumed.
 
-use std::io::{Cursor, Write};
+use std::fs::File;
+use std::io::{Cursor, Read as _, Write};
 use std::path::PathBuf;
 
-use super::inputs::{Broken, Input};
+use super::inputs::{Broken, Counted, Input};
 use super::pieces::{Pieces, Split};
 use super::*;
 
@@ -50,6 +51,51 @@ fn a_block_with_a_line_that_is_not_utf_8_is_torn() {
     assert!(is_torn(Split::Table, b"id,t\na,\xfc\n"));
     assert!(!is_torn(Split::Table, b"id,\xfc\na,1\n"));
     assert!(!is_torn(Split::Lines, b"a=1\nb=2\n"));
+}
+
+/// Bytes, and an error behind them.
+struct Ends(std::io::Error);
+
+impl std::io::Read for Ends {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        let kind = self.0.kind();
+        Err(std::mem::replace(&mut self.0, kind.into()))
+    }
+}
+
+#[test]
+fn the_lines_before_the_end_of_a_document_that_is_cut_are_read() {
+    let check = |split: Split, text: &str, error: std::io::Error, expect: &[&str]| {
+        let delimiter = (split == Split::Table).then_some(b';');
+        let mut bytes = std::io::BufReader::new(text.as_bytes().chain(Ends(error)));
+        let mut pieces = Pieces::cut(split, delimiter, "a file", &mut bytes);
+        for piece in expect {
+            assert_eq!(pieces.next().unwrap(), Some(piece.as_bytes()), "{text:?}");
+        }
+        assert!(pieces.next().is_err(), "{text:?}");
+    };
+    let cut = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    check(Split::Lines, "1\n2\n3", cut(), &["1\n2\n"]);
+    check(
+        Split::Table,
+        "a;b\n1;2\n3;4\n5;",
+        cut(),
+        &["a;b\n1;2\n3;4\n"],
+    );
+    check(Split::Table, "a;b\n1;2\n\"3\n4\";", cut(), &["a;b\n1;2\n"]);
+    // Neither a line that is cut, nor a header alone.
+    check(Split::Lines, "1", cut(), &[]);
+    check(Split::Table, "a;b\n1;", cut(), &[]);
+    // The next time there is more of it, under the number of this piece.
+    let folder = tempfile::tempdir().unwrap();
+    let not_given = || {
+        let folder = File::open(folder.path()).unwrap();
+        Counted::new(folder, Arc::default())
+            .read(&mut [0])
+            .unwrap_err()
+    };
+    check(Split::Lines, "1\n2\n3", not_given(), &[]);
+    check(Split::Table, "a;b\n1;2\n3;4\n5;", not_given(), &[]);
 }
 
 #[test]

@@ -101,8 +101,17 @@ struct Replayed {
     envelope: u32,
     /// Where the message stood first: its rejects keep their key.
     original: Sequence,
-    /// The rejects that it is to resolve.
+    /// The rejects that it is to resolve, and those that were dropped.
     handled: Handled,
+}
+
+/// Returns true for a reject that was dropped before its message was replayed: it stays so.
+fn was_dropped(replayed: &[Replayed], reject: &Reject) -> bool {
+    let of_replay = replayed.binary_search_by_key(&reject.envelope, |replayed| replayed.envelope);
+    of_replay.is_ok_and(|at| {
+        let dropped = &replayed[at].handled.dropped;
+        dropped.contains(&(reject.ordinal, reject.reason))
+    })
 }
 
 /// A row of `rejects` to be written.
@@ -420,7 +429,11 @@ impl GroupDecoder {
             ..
         } = self;
         let builder = builder.as_mut()?;
-        let open = rejects.iter().map(|reject| RejectRow {
+        let replayed = replayed.as_slice();
+        let told = rejects
+            .iter()
+            .filter(|reject| !was_dropped(replayed, reject));
+        let open = told.map(|reject| RejectRow {
             envelope: reject.envelope,
             ordinal: reject.ordinal,
             reason: reject.reason,

@@ -39,9 +39,7 @@ use meetnet_lake::Standing;
 use meetnet_lake::journal::{FrameKind, FrameRef, Sequences, visit_messages};
 use meetnet_model::ids::{DatasetId, Sequence};
 
-use super::{
-    CONFIRMS_META, Choice, Decision, Handled, IMPORT_META, Replay, ReplayError, Stage, repeat,
-};
+use super::{CONFIRMS_META, Choice, IMPORT_META, Replay, ReplayError, Stage, is_drop, repeat};
 use crate::pipeline::{ByKey, ConfirmedRows, MessageComparer, MetRow};
 
 /// Stored values that would be replaced, at most: all of their keys are in memory.
@@ -199,7 +197,7 @@ impl<'a> Confirmations<'a> {
         visit_messages::<ReplayError>(place, &sequences, |frame| {
             if let Some(rows) = messages.get(&frame.sequence) {
                 let text = rows.to_text();
-                let appended = repeat(journal, frame, Some((CONFIRMS_META, text.as_str())))?;
+                let appended = repeat(journal, frame, &[(CONFIRMS_META, text.as_str())])?;
                 last = Some(appended.sequence);
             }
             Ok(())
@@ -262,9 +260,7 @@ impl<'a> Confirmations<'a> {
 
 /// Returns true for a message whose rows are as old as it: none of an import, and no decision to drop rejects.
 fn is_comparable(frame: &FrameRef<'_>) -> bool {
-    let is_drop =
-        frame.kind == FrameKind::Replay && Handled::read(frame.meta).decision == Decision::Drop;
-    !is_drop && frame.meta.get(IMPORT_META).is_none()
+    !is_drop(frame) && frame.meta.get(IMPORT_META).is_none()
 }
 
 /// Counts one more, and tells now and then.

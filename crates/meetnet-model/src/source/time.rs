@@ -129,13 +129,30 @@ impl TimeDeclaration {
     }
 }
 
-/// The span around the receive time in which an observation's time is accepted, in microseconds.
+/// Which times of observations are accepted: a span around the receive time, and none of a clock that was never set. In
+/// microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeWindow {
     /// How far back, µs.
     pub back_us: i64,
     /// How far ahead, µs.
     pub ahead_us: i64,
+    /// The first that is believed, µs since 1970 UTC.
+    #[serde(default = "since_us", skip_serializing_if = "is_since_us")]
+    pub since_us: i64,
+}
+
+impl TimeWindow {
+    /// 2015-01-01T00:00:00Z: clocks that were never set begin in 1970 or 2000, and sensors that are read here are younger.
+    pub const SINCE_US: i64 = 1_420_070_400_000_000;
+}
+
+fn since_us() -> i64 {
+    TimeWindow::SINCE_US
+}
+
+fn is_since_us(since_us: &i64) -> bool {
+    *since_us == TimeWindow::SINCE_US
 }
 
 impl Default for TimeWindow {
@@ -144,6 +161,7 @@ impl Default for TimeWindow {
         Self {
             back_us: 400 * 24 * HOUR_US,
             ahead_us: HOUR_US,
+            since_us: Self::SINCE_US,
         }
     }
 }

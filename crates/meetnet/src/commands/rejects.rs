@@ -210,8 +210,10 @@ pub(super) fn replay_chosen(
     };
     let table = Rejects::open(&context.config(), &context.shared)?;
     let rejects = choose(context, &table, selection, progress)?;
+    let dropped = Handle::current().block_on(table.dropped(&rejects, messages.as_ref()))?;
     let choice = Choice {
         rejects,
+        dropped,
         messages,
         sources: Some(table.sources.clone()),
     };
@@ -484,6 +486,55 @@ impl Rejects {
             }
         }
         Ok(chosen)
+    }
+
+    /// Returns which rejects of chosen messages were dropped.
+    async fn dropped(
+        &self,
+        rejects: &BTreeMap<Sequence, RejectedMessage>,
+        messages: Option<&MessageRange>,
+    ) -> Result<BTreeMap<Sequence, Vec<(u32, RejectReason)>>, Failure> {
+        let mut dropped: BTreeMap<Sequence, Vec<(u32, RejectReason)>> = BTreeMap::new();
+        let range = messages.map(|messages| messages.first..=messages.last);
+        let ends = range
+            .iter()
+            .flat_map(|range| [*range.start(), *range.end()]);
+        let sequences = || rejects.keys().copied().chain(ends.clone());
+        let (Some(first), Some(last)) = (sequences().min(), sequences().max()) else {
+            return Ok(dropped);
+        };
+        let statement = format!(
+            "SELECT sequence, ordinal, reason FROM rejects \
+             WHERE resolution = 'dropped' AND sequence BETWEEN {first} AND {last} LIMIT {}",
+            CHOSEN_MAX + 1
+        );
+        let batches = self.collect(statement).await?;
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        if rows > CHOSEN_MAX {
+            return Err(Failure::Usage(anyhow!(
+                "more than {CHOSEN_MAX} rejects of these messages, or of some between them, were dropped; choose fewer with \
+                 --sequence, --since or --until"
+            )));
+        }
+        for batch in &batches {
+            let integers = |at: usize| batch.column(at).as_primitive::<Int64Type>();
+            let reasons = texts(batch, 2)?;
+            for row in 0..batch.num_rows() {
+                let sequence = Sequence(integers(0).value(row) as u64);
+                let is_in_range = range
+                    .as_ref()
+                    .is_some_and(|range| range.contains(&sequence));
+                if !is_in_range && !rejects.contains_key(&sequence) {
+                    continue;
+                }
+                let Some(reason) = RejectReason::from_name(reasons.value(row)) else {
+                    continue;
+                };
+                let of_message = dropped.entry(sequence).or_default();
+                of_message.push((integers(1).value(row) as u32, reason));
+            }
+        }
+        Ok(dropped)
     }
 
     async fn pieces(&self, source: &SourceId) -> Result<Option<HashSet<String>>, Failure> {

@@ -430,6 +430,7 @@ pub(super) struct Layer {
 pub(super) struct TimeWindow {
     pub(super) back: Option<DurationText>,
     pub(super) ahead: Option<DurationText>,
+    pub(super) since: Option<Spanned<String>>,
 }
 
 /// Whether places are published as they are: said by the city of what is its own, or with a reference to the consent of those

@@ -14,6 +14,7 @@ use meetnet_model::registry::{self, RegisteredDevice, WrittenDevice};
 use meetnet_model::source::{
     DeviceDeclaration, MapEntry, SecretRef, SourceDeclaration, SourceKind, TimeWindow, WireFormat,
 };
+use meetnet_model::time::day_or_time;
 use toml::Spanned;
 
 use super::document::{Document, Section};
@@ -212,7 +213,9 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         Kind::Files => Some(Transport::Files),
     };
     let named_properties = source_poll::named_properties(&raw);
-    let time_window = time_window(raw.time_window, kind);
+    let asked_since = raw.since.as_ref();
+    let asked_since = asked_since.and_then(|since| day_or_time(since.get_ref()));
+    let time_window = time_window(document, raw.time_window, kind, asked_since);
     if let (Some(after), Kind::Files) = (&raw.silent_after, kind) {
         let message = "files come when somebody imports them, so their source is never silent; remove `silent_after`";
         document.problem(after.span(), message);
@@ -309,12 +312,21 @@ fn check_format_keys(document: &mut Document<'_>, raw: &raw::Source, format: Wir
     }
 }
 
-/// Returns of which times a message can speak: as it is declared, else as its kind allows.
-fn time_window(declared: Option<raw::TimeWindow>, kind: Kind) -> TimeWindow {
+/// Returns of which times a message can speak: as it is declared, else as its kind allows. An API that is asked for all since
+/// `asked_since` may answer that.
+fn time_window(
+    document: &mut Document<'_>,
+    declared: Option<raw::TimeWindow>,
+    kind: Kind,
+    asked_since: Option<i64>,
+) -> TimeWindow {
     let default = match kind {
         // What an API answers was not timed by a device, and a backfill asks for years.
         Kind::Polled(_) => TimeWindow {
             back_us: POLLED_BACK_US,
+            since_us: asked_since.map_or(TimeWindow::SINCE_US, |since| {
+                since.min(TimeWindow::SINCE_US)
+            }),
             ..TimeWindow::default()
         },
         Kind::Mqtt | Kind::Http | Kind::Files => TimeWindow::default(),
@@ -324,9 +336,19 @@ fn time_window(declared: Option<raw::TimeWindow>, kind: Kind) -> TimeWindow {
     };
     let micros =
         |text: Option<DurationText>, default: i64| text.map_or(default, |text| text.micros());
+    let since = declared.since.as_ref();
+    let since = since.and_then(|since| {
+        let time = day_or_time(since.get_ref());
+        if time.is_none() {
+            let message = "write a day (\"1998-03-01\") or a time with its offset";
+            document.problem(since.span(), message);
+        }
+        time
+    });
     TimeWindow {
         back_us: micros(declared.back, default.back_us),
         ahead_us: micros(declared.ahead, default.ahead_us),
+        since_us: since.unwrap_or(default.since_us),
     }
 }
 

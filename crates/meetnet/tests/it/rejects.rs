@@ -175,6 +175,9 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
     assert!(said.contains("heat: 0 new, 0 revisions, "), "{said}");
     assert!(!said.contains(" 0 duplicates"), "{said}");
     assert_eq!(answer(&["sql", "--url", &portal, sql]), "n,s\r\n2,41.5\r\n");
+    // What was dropped comes out again and stays dropped, and the decision to drop it is no message.
+    assert_eq!(list(&[]).trim_end().lines().count(), 1, "{}", list(&[]));
+    assert!(list(&["--resolved"]).contains(",dropped"));
     let (status, said) = daemon.interrupt();
     assert_eq!(status.code(), Some(0), "{said}");
 }

@@ -76,6 +76,40 @@ fn what_is_missing_makes_no_row_and_no_zero() {
 }
 
 #[test]
+fn empty_cells_between_tabs_count_at_both_ends_of_a_body() {
+    const TABS: &str = r#"
+        format = 'csv'
+        csv = { delimiter = "\t" }
+        sensor_id = { field = 'id' }
+        map = [
+          { dataset = 'air', property = 'pm10', field = 'pm' },
+          { dataset = 'air', property = 'no2', field = 'no2' },
+        ]"#;
+    // The first column has no name, as where an index is written out; the last cell of the last row is empty.
+    for (before, end) in [
+        ("", ""),
+        ("", "\n"),
+        ("\n \r\n", "\r\n"),
+        ("", "\r\n\t\t\t\n  "),
+    ] {
+        let body = format!("{before}\tid\tpm\tno2\n0\ta\t5\t\n\tb\t6\t{end}");
+        assert_eq!(
+            decode(TABS, "", &body),
+            "air sensor_id=ns-a property=pm10 time=2026-06-01T12:00:00Z value=5\n\
+             air sensor_id=ns-b property=pm10 time=2026-06-01T12:00:00Z value=6\n",
+            "{body:?}"
+        );
+    }
+    check_source(
+        TABS,
+        "\t \n\t\t\n",
+        expect![[r#"
+            malformed: the body is empty
+        "#]],
+    );
+}
+
+#[test]
 fn a_row_cut_short_takes_no_other_with_it() {
     check(
         "1;SDS011;3121;\n2;SDS011;50.1;2026-06-01T11:59:58;1;;0.5\n5331;SDS011;3121;",

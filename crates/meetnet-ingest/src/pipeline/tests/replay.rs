@@ -370,6 +370,58 @@ fn a_dropped_reject_is_closed_without_rows() {
 }
 
 #[test]
+fn what_was_dropped_stays_so_where_its_message_is_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let first = daemon.append("timeless", "[{\"temp\":3},{\"t\":\"cold\"}]");
+    let second = daemon.append("timeless", "{\"t\":4}");
+    daemon.wait(second);
+    let (no_value, wrong_type) = (
+        (0, RejectReason::NoMappedValue),
+        (1, RejectReason::WrongType),
+    );
+    let chosen = BTreeMap::from([(first, message("timeless", &[wrong_type]))]);
+    let decided = drop_rejects(&daemon.journal, &chosen).unwrap();
+    let (_, last) = decided.span.unwrap();
+    let before = rejects(&daemon.wait(last));
+    let expect = [
+        state(first, "no_mapped_value", None),
+        state(first, "wrong_type", Some("dropped")),
+    ];
+    assert_eq!(before, expect);
+    let check = |choice: Choice, frames: u64| {
+        let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
+        assert_eq!(decided.frames, frames);
+        let after = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rejects(&after), before);
+        assert_eq!(temperatures(&after).len(), 1);
+    };
+    // Nothing is mended, so both come out again: by what is open of the message, and in a range in which the decision stands
+    // as well, which is no message.
+    let dropped = BTreeMap::from([(first, vec![wrong_type])]);
+    check(
+        Choice {
+            dropped: dropped.clone(),
+            ..choose([(first, message("timeless", &[no_value]))])
+        },
+        1,
+    );
+    let source = None;
+    check(
+        Choice {
+            dropped,
+            messages: Some(MessageRange {
+                first,
+                last,
+                source,
+            }),
+            ..Choice::default()
+        },
+        2,
+    );
+}
+
+#[test]
 fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());

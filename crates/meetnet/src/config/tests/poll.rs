@@ -92,6 +92,24 @@ fn the_past_of_an_api_is_not_too_old_unless_it_is_declared_so() {
 }
 
 #[test]
+fn what_is_older_than_2015_is_believed_where_it_is_asked_for() {
+    let since = |more: &str| {
+        let config = right(&format!("{TELRAAM}{more}"), &[]);
+        config.sources[0].declaration.time_window.since_us
+    };
+    let year_2015 = 1_420_070_400_000_000;
+    assert_eq!(since(""), year_2015);
+    assert_eq!(since("since = \"2020-01-01\"\n"), year_2015);
+    let march_1998 = 888_710_400_000_000;
+    assert_eq!(since("since = \"1998-03-01\"\n"), march_1998);
+    // As of a backfill, or of files.
+    assert_eq!(
+        since("time_window = { since = \"1998-03-01\" }\n"),
+        march_1998
+    );
+}
+
+#[test]
 fn every_key_is_read() {
     let text = format!(
         "{TELRAAM}url = \"http://proxy.lan/telraam/\"\nadvanced = true\ninterval = \"15m\"\nreask = \"1d\"\n\

@@ -346,6 +346,10 @@ fn exact_locations_are_for_what_the_city_may_publish() {
         "city/meetnet.toml:11: invalid type: string \"400d\", expected a table such as { back = \"400d\", ahead = \"1h\" }",
     );
     check(
+        &format!("{SOURCE}time_window = {{ since = \"long ago\" }}\n"),
+        "city/meetnet.toml:11: write a day (\"1998-03-01\") or a time with its offset",
+    );
+    check(
         &format!("{SOURCE}municipality = \" \"\n"),
         "city/meetnet.toml:11: `municipality` is empty; write its name, or remove it",
     );
