@@ -17,6 +17,7 @@ use super::policy::Choice;
 use crate::damage;
 use crate::error::LakeError;
 use crate::hot::gather_rows;
+use crate::journal::step_aside;
 use crate::keys::KeyCodec;
 use crate::snapshot::LiveFile;
 use crate::storage::TableFolder;
@@ -100,6 +101,7 @@ impl MergeJob {
                 return Ok(None);
             }
             writer.write(&batch)?;
+            step_aside();
         }
         writer.finish().map(Some)
     }

@@ -4,7 +4,8 @@
 //! to hand it over: Linux has a thread of its own do so for every flush of a disk's cache (`kblockd`), on the processor of the
 //! thread that syncs. Where queries keep that processor busy it has been seen to wait 5 ms. No priority of ours helps: nice
 //! values count within a session or a service, and the kernel's thread is in neither. On a processor that is given up it
-//! runs at once, so the threads of queries give theirs up, between two batches, where a sync takes much longer than usual.
+//! runs at once, so the threads of queries and merges give theirs up, between two batches, where a sync takes much longer
+//! than usual.
 //!
 //! ```text
 //! journal-writer  ──── sync ───────────────────────────────╴ acknowledged
