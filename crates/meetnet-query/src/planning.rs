@@ -33,7 +33,7 @@ mod unheard;
 
 use groups::check_groups;
 use positions::name_positions;
-use spelling::respell;
+use spelling::{name_series, respell};
 use unheard::check_heard;
 
 pub(crate) use spelling::respell_parsed;
@@ -200,8 +200,8 @@ async fn planned_or_renamed<N: Default>(
     planned.map(|plan| (plan, names)).or(Err(error))
 }
 
-/// Gives names of their own to columns beside a `*`, to what would have the same name, and to what an ORDER BY means by its
-/// position; returns what the columns are called, or None where nothing has another name.
+/// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its
+/// position, and to what an alias of a series means; returns what the columns are called, or None where nothing has another name.
 fn rename_columns(
     statement: &mut Statement,
     error: &DataFusionError,
@@ -213,13 +213,26 @@ fn rename_columns(
         has_casts = name_casts(statement);
     }
     let has_positions = name_positions(statement);
-    (!names.is_empty() || has_casts || has_positions).then_some(names)
+    let has_series = is_of_unknown_column(error) && name_series(statement);
+    (!names.is_empty() || has_casts || has_positions || has_series).then_some(names)
 }
 
-/// Gives names of their own to casts that would have the same one, in a statement whose columns have such already; returns None
-/// where nothing has another name.
+/// Gives names of their own to casts that would have the same one, and to what an alias of a series means, in a statement whose
+/// columns have such already; returns None where nothing has another name.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
-    (is_of_same_names(error) && name_casts(statement)).then_some(())
+    let has_casts = is_of_same_names(error) && name_casts(statement);
+    let has_series = is_of_unknown_column(error) && name_series(statement);
+    (has_casts || has_series).then_some(())
+}
+
+/// Returns true for what a statement is refused with because no column has the name that it says.
+fn is_of_unknown_column(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => {
+            matches!(**error, SchemaError::FieldNotFound { .. })
+        }
+        _ => false,
+    }
 }
 
 /// Returns true for what a statement is refused with because two expressions have one name.

@@ -11,7 +11,9 @@
 //! | `format('%s of %s', a, b)` | `concat('', a, ' of ', b, '')`; only of `%s` and `%I` |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
-//! | `generate_series(TIMESTAMP '2026-01-01', …)` | `generate_series(TIMESTAMP(9) '2026-01-01', …)`, which takes no others |
+//! | `generate_series(TIMESTAMP '2026-01-01 00:00', …, '1 hour')` | `generate_series(TIMESTAMP(9) '2026-01-01 00:00:00', …, INTERVAL '1 hour')`, which takes no others |
+//! | `SELECT day FROM generate_series(…) AS day` | `… AS day(day)`, where there is no such column otherwise |
+//! | `FROM counts` | `SELECT * FROM counts` |
 //! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
@@ -21,9 +23,11 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CharLengthUnits, CharacterLength, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query,
-    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select,
+    SelectFlavor, SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut,
+    VisitorMut, WildcardAdditionalOptions,
 };
+use meetnet_model::time::with_seconds;
 
 use super::rows::compared_by_parts;
 use crate::error::{QueryError, StatementFault};
@@ -103,6 +107,14 @@ impl VisitorMut for Respelling {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if select.flavor == SelectFlavor::FromFirstNoSelect && select.projection.is_empty() {
+            let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
+            select.projection.push(all);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
         let series = match table {
             TableFactor::Table {
@@ -114,6 +126,12 @@ impl VisitorMut for Respelling {
             _ => None,
         };
         if let Some(args) = series {
+            // PostgreSQL reads a text there as the span of time that it must be.
+            if let [_, _, FunctionArg::Unnamed(FunctionArgExpr::Expr(step))] = args.as_mut_slice()
+                && let Some(width) = text(step).filter(|width| width.parse::<f64>().is_err())
+            {
+                *step = interval(width.to_owned());
+            }
             // The visitor never breaks.
             let _ = args.visit(&mut Nanoseconds);
         }
@@ -126,12 +144,8 @@ impl VisitorMut for Respelling {
         } = table
             && let [array] = array_exprs.as_slice()
             && !is_struct(array)
-            && alias.columns.is_empty()
         {
-            alias.columns.push(TableAliasColumnDef {
-                name: alias.name.clone(),
-                data_type: None,
-            });
+            name_column(alias);
         }
         ControlFlow::Continue(())
     }
@@ -168,16 +182,83 @@ impl VisitorMut for Nanoseconds {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let data_type = match expr {
-            Expr::TypedString(typed) => &mut typed.data_type,
-            Expr::Cast { data_type, .. } => data_type,
+        let (data_type, written) = match expr {
+            Expr::TypedString(typed) => (&mut typed.data_type, Some(&mut typed.value.value)),
+            Expr::Cast {
+                expr, data_type, ..
+            } => match expr.as_mut() {
+                Expr::Value(value) => (data_type, Some(&mut value.value)),
+                _ => (data_type, None),
+            },
             _ => return ControlFlow::Continue(()),
         };
-        if let ast::DataType::Timestamp(precision @ None, _) = data_type {
-            *precision = Some(9);
+        let ast::DataType::Timestamp(precision, _) = data_type else {
+            return ControlFlow::Continue(());
+        };
+        *precision = precision.or(Some(9));
+        // These are constants before any other text is read as people write it.
+        if let Some(Value::SingleQuotedString(time)) = written
+            && let Some(whole) = with_seconds(time)
+        {
+            *time = whole;
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Gives the column of each series that has an alias that name, as PostgreSQL does: `generate_series(1, 3) AS n`. Returns true
+/// where there were any.
+///
+/// It is the second choice: as DataFusion has it, the column is `value`.
+pub(super) fn name_series(statement: &mut Statement) -> bool {
+    let mut named = NamedSeries(false);
+    match statement {
+        Statement::Statement(statement) => {
+            // The visitor never breaks.
+            let _ = statement.visit(&mut named);
+            named.0
+        }
+        Statement::Explain(explain) => name_series(&mut explain.statement),
+        _ => false,
+    }
+}
+
+/// Whether the column of a series has got a name.
+struct NamedSeries(bool);
+
+impl VisitorMut for NamedSeries {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table {
+            name,
+            args: Some(_),
+            alias: Some(alias),
+            ..
+        }
+        | TableFactor::Function {
+            name,
+            alias: Some(alias),
+            ..
+        } = table
+            && is_series(name)
+        {
+            self.0 |= name_column(alias);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Calls the one column of a table as the table is called; returns false where the columns have names already.
+fn name_column(alias: &mut TableAlias) -> bool {
+    let has_none = alias.columns.is_empty();
+    if has_none {
+        alias.columns.push(TableAliasColumnDef {
+            name: alias.name.clone(),
+            data_type: None,
+        });
+    }
+    has_none
 }
 
 /// Returns true for what unnest makes a column of each field of.
