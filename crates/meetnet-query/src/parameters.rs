@@ -17,6 +17,7 @@ use meetnet_model::time::with_seconds;
 
 use crate::encode::type_name;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::planning::in_units;
 
 mod lists;
 #[cfg(test)]
@@ -137,6 +138,7 @@ fn span(text: &str) -> Option<ScalarValue> {
         return None;
     }
     let of_sql = DataType::Interval(IntervalUnit::MonthDayNano);
+    let text = in_units(text).unwrap_or_else(|| text.to_owned());
     ScalarValue::from(text).cast_to(&of_sql).ok()
 }
 

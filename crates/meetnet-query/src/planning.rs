@@ -28,6 +28,7 @@ use crate::reach::Reach;
 mod groups;
 mod positions;
 mod rows;
+mod spans;
 mod spelling;
 mod unheard;
 
@@ -36,6 +37,7 @@ use positions::name_positions;
 use spelling::{name_series, respell};
 use unheard::check_heard;
 
+pub(crate) use spans::in_units;
 pub(crate) use spelling::respell_parsed;
 
 /// What PostgreSQL calls the column of a plan.

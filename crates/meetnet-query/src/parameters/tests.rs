@@ -56,6 +56,12 @@ async fn values_take_the_place_of_placeholders() {
     )
     .await;
     check(
+        "time < DATE '2026-01-31' + $1::interval",
+        &[("1", text("1 day 12:00:00"))],
+        336,
+    )
+    .await;
+    check(
         "TIMESTAMP '2026-02-01T00:00:00Z' - time > $1",
         &[("1", text("0 hours"))],
         300,

@@ -16,6 +16,7 @@
 //! | `FROM counts` | `SELECT * FROM counts` |
 //! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)` |
+//! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
@@ -30,6 +31,7 @@ use datafusion::sql::sqlparser::ast::{
 use meetnet_model::time::with_seconds;
 
 use super::rows::compared_by_parts;
+use super::spans::in_units;
 use crate::error::{QueryError, StatementFault};
 use crate::postgres::{formatted_call, reading_format_of};
 
@@ -157,6 +159,7 @@ impl VisitorMut for Respelling {
             *expr = other;
         }
         cut(expr);
+        read_span(expr);
         if let Some(other) = compared_by_parts(expr) {
             *expr = other;
         }
@@ -274,6 +277,25 @@ fn is_struct(expr: &Expr) -> bool {
             _ => false,
         },
         _ => false,
+    }
+}
+
+/// Writes a span of time in the words that Arrow reads.
+fn read_span(expr: &mut Expr) {
+    let written = match expr {
+        Expr::Interval(interval) if interval.leading_field.is_none() => interval.value.as_mut(),
+        Expr::Cast {
+            expr,
+            data_type: DataType::Interval { .. },
+            ..
+        } => expr.as_mut(),
+        _ => return,
+    };
+    if let Expr::Value(value) = written
+        && let Value::SingleQuotedString(text) = &mut value.value
+        && let Some(other) = in_units(text)
+    {
+        *text = other;
     }
 }
 
