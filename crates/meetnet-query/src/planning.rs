@@ -26,6 +26,7 @@ use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, 
 use crate::reach::Reach;
 
 mod groups;
+mod percentiles;
 mod positions;
 mod rows;
 mod spans;

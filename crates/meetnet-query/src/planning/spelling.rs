@@ -9,6 +9,10 @@
 //! | `timezone('Europe/Brussels', time)` | `time AT TIME ZONE 'Europe/Brussels'` |
 //! | `make_interval(days => 1, hours => n)` | `1 * INTERVAL '1 day' + n * INTERVAL '1 hour'` |
 //! | `format('%s of %s', a, b)` | `concat('', a, ' of ', b, '')`; only of `%s` and `%I` |
+//! | `ceiling(x)`, `variance(x)`, `approx_count_distinct(x)` | `ceil(x)`, `var_samp(x)`, `approx_distinct(x)` |
+//! | `percentile_disc(0.9) WITHIN GROUP (ORDER BY x)` | a value among all of a group: `percentiles.rs` |
+//! | `regexp_replace(text, '(a)', '$1 \1')` | `regexp_replace(text, '(a)', '$$1 ${1}')` |
+//! | `9999999999999999.99::decimal(20, 2)` | `'9999999999999999.99'::decimal(20, 2)`: a number by itself is a float |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
 //! | `generate_series(TIMESTAMP '2026-01-01 00:00', …, '1 hour')` | `generate_series(TIMESTAMP(9) '2026-01-01 00:00:00', …, INTERVAL '1 hour')`, which takes no others |
@@ -25,15 +29,19 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CharLengthUnits, CharacterLength, DataType, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select,
-    SelectFlavor, SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut,
-    VisitorMut, WildcardAdditionalOptions,
+    SelectFlavor, SelectItem, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
+    VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use meetnet_model::time::with_seconds;
 
+use super::percentiles::{discrete_percentile, name_percentiles};
 use super::rows::compared_by_parts;
 use super::spans::in_units;
 use crate::error::{QueryError, StatementFault};
 use crate::postgres::{formatted_call, reading_format_of};
+
+/// Digits of a decimal number that a float always keeps.
+const FLOAT_DIGITS: usize = 15;
 
 /// Writes a statement, or the one that is to be explained, in the words that DataFusion plans.
 ///
@@ -114,6 +122,7 @@ impl VisitorMut for Respelling {
             let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
             select.projection.push(all);
         }
+        name_percentiles(select);
         ControlFlow::Continue(())
     }
 
@@ -160,6 +169,7 @@ impl VisitorMut for Respelling {
         }
         cut(expr);
         read_span(expr);
+        keep_digits(expr);
         if let Some(other) = compared_by_parts(expr) {
             *expr = other;
         }
@@ -299,6 +309,42 @@ fn read_span(expr: &mut Expr) {
     }
 }
 
+/// Makes a text of a number that is cast to a decimal one, where it has more digits than a float keeps.
+fn keep_digits(expr: &mut Expr) {
+    let Expr::Cast {
+        expr,
+        data_type: DataType::Decimal(_) | DataType::Numeric(_) | DataType::Dec(_),
+        ..
+    } = expr
+    else {
+        return;
+    };
+    let digits = match &**expr {
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => many_digits(expr).map(|digits| format!("-{digits}")),
+        expr => many_digits(expr).map(str::to_owned),
+    };
+    if let Some(digits) = digits {
+        **expr = Expr::Value(Value::SingleQuotedString(digits).with_empty_span());
+    }
+}
+
+/// Returns the digits of a number with a point that has too many for a float.
+fn many_digits(expr: &Expr) -> Option<&str> {
+    let Expr::Value(value) = expr else {
+        return None;
+    };
+    let Value::Number(number, _) = &value.value else {
+        return None;
+    };
+    let is_plain = number
+        .bytes()
+        .all(|sign| sign.is_ascii_digit() || sign == b'.');
+    (is_plain && number.contains('.') && number.len() > FLOAT_DIGITS).then_some(number.as_str())
+}
+
 /// Cuts off what is longer than the type that a value is cast to, as PostgreSQL does: DataFusion 55.2 takes no notice of a length.
 fn cut(expr: &mut Expr) {
     let (length, data_type) = match expr {
@@ -387,6 +433,25 @@ fn respelled(function: &mut Function) -> Option<Expr> {
     };
     match part.as_ident()?.value.to_lowercase().as_str() {
         "every" => function.name = named("bool_and"),
+        "ceiling" => function.name = named("ceil"),
+        "variance" => function.name = named("var_samp"),
+        "approx_count_distinct" => function.name = named("approx_distinct"),
+        "percentile_disc" | "quantile_disc" => return discrete_percentile(function),
+        "regexp_replace" => {
+            let FunctionArguments::List(list) = &mut function.args else {
+                return None;
+            };
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) =
+                list.args.get_mut(2)?
+            else {
+                return None;
+            };
+            if let Value::SingleQuotedString(replacement) = &mut value.value
+                && let Some(other) = replacement_of(replacement)
+            {
+                *replacement = other;
+            }
+        }
         "format" => return formatted_call(function),
         "make_interval" => return made_interval(function),
         "mod" => {
@@ -422,6 +487,40 @@ fn respelled(function: &mut Function) -> Option<Expr> {
         _ => {}
     }
     None
+}
+
+/// Returns the text that `regexp_replace` puts in, in the words of the crate that does it: there `$1` means what `\1` means in
+/// PostgreSQL, and `\&` and `\\` mean themselves. None where both mean the same.
+fn replacement_of(text: &str) -> Option<String> {
+    let mut written = String::new();
+    let mut is_other = false;
+    let mut signs = text.chars().peekable();
+    while let Some(sign) = signs.next() {
+        match (sign, signs.peek().copied()) {
+            ('$', _) => {
+                written.push_str("$$");
+                is_other = true;
+            }
+            ('\\', Some('&')) => {
+                signs.next();
+                written.push_str("${0}");
+                is_other = true;
+            }
+            ('\\', Some('\\')) => {
+                signs.next();
+                written.push('\\');
+                is_other = true;
+            }
+            // A group has one digit: what follows is text.
+            ('\\', Some(group @ '1'..='9')) => {
+                signs.next();
+                written.extend(['$', '{', group, '}']);
+                is_other |= signs.peek().is_some_and(char::is_ascii_digit);
+            }
+            (sign, _) => written.push(sign),
+        }
+    }
+    is_other.then_some(written)
 }
 
 /// Parts of an interval in the order of the arguments of `make_interval`, and what each is a number of.
