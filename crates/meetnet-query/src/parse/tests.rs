@@ -270,9 +270,9 @@ fn without_brackets(statement: Statement) -> Statement {
     let Statement::Statement(mut parsed) = statement else {
         panic!("no statement of SQL");
     };
-    let unwrapped: ControlFlow<()> = visit_expressions_mut(&mut parsed, |expr| {
+    let unwrapped: ControlFlow<()> = visit_expressions_mut(&mut *parsed, |expr| {
         while let Expr::Nested(inner) = expr {
-            *expr = inner.as_ref().clone();
+            *expr = (**inner).clone();
         }
         ControlFlow::Continue(())
     });
