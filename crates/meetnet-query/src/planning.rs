@@ -31,6 +31,7 @@ mod positions;
 mod rows;
 mod spans;
 mod spelling;
+mod table_arguments;
 mod unheard;
 
 use groups::check_groups;
@@ -50,6 +51,8 @@ const PARAMETERS_MAX: usize = 65_535;
 pub(crate) struct Planned {
     pub(crate) plan: LogicalPlan,
     pub(crate) names: ShownNames,
+    /// Placeholders that have their values in the plan already.
+    filled: BTreeSet<String>,
 }
 
 /// What clients call the columns of a plan.
@@ -146,13 +149,14 @@ impl Planned {
     /// Puts values in place of the placeholders.
     pub(crate) fn with_values(self, values: &Parameters) -> Result<Self> {
         Ok(Self {
-            plan: parameters::bind(self.plan, values)?,
-            names: self.names,
+            plan: parameters::bind(self.plan, values, &self.filled)?,
+            ..self
         })
     }
 }
 
-/// Plans a statement; what does anything but read is refused. Its placeholders stay.
+/// Plans a statement; what does anything but read is refused. Its placeholders stay, but for those among the arguments of table
+/// functions.
 pub(crate) async fn planned(
     session: &SessionState,
     request: &QueryRequest,
@@ -160,6 +164,7 @@ pub(crate) async fn planned(
     options: &QueryOptions,
 ) -> Result<Planned> {
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
+    let filled = table_arguments::fill(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     check_only_reads(&statement)?;
     guard::check_lists(&statement)?;
@@ -178,7 +183,11 @@ pub(crate) async fn planned(
         }
     };
     guard::check_plan(&plan)?;
-    Ok(Planned { plan, names })
+    Ok(Planned {
+        plan,
+        names,
+        filled,
+    })
 }
 
 /// Plans a statement as it is written, or where that is refused and `rename` has other names for it, with those; returns what
@@ -320,11 +329,23 @@ pub(crate) async fn described(
     options: &QueryOptions,
     known: &[Option<DataType>],
 ) -> Result<StatementDescription> {
-    let planned = planned(session, request, tables, options).await?;
+    let planned = match request.parameters.is_empty() {
+        true => {
+            let request = QueryRequest {
+                parameters: table_arguments::samples(known),
+                ..request.clone()
+            };
+            planned(session, &request, tables, options).await?
+        }
+        false => planned(session, request, tables, options).await?,
+    };
     // Values that do not fit are told of when it runs.
     let bound = match request.parameters.is_empty() {
         true => None,
-        false => parameters::bind(planned.plan.clone(), &request.parameters).ok(),
+        false => {
+            let plan = planned.plan.clone();
+            parameters::bind(plan, &request.parameters, &planned.filled).ok()
+        }
     };
     let hints = hints::of_plan(bound.as_ref().unwrap_or(&planned.plan), tables);
     let found = planned.plan.get_parameter_types()?;
