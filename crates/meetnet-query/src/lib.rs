@@ -31,6 +31,7 @@ mod each_batch;
 mod empty_subqueries;
 pub mod encode;
 mod error;
+mod existence;
 mod functions;
 mod gathered;
 mod giving_way;

@@ -3,7 +3,7 @@
 //! Values are put into the plan, never into the text, so no value can become SQL. A text takes the type that the
 //! statement gives its placeholder: addresses carry nothing but texts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
@@ -17,6 +17,7 @@ use meetnet_model::time::with_seconds;
 
 use crate::encode::type_name;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::planning::in_units;
 
 mod lists;
 #[cfg(test)]
@@ -137,6 +138,7 @@ fn span(text: &str) -> Option<ScalarValue> {
         return None;
     }
     let of_sql = DataType::Interval(IntervalUnit::MonthDayNano);
+    let text = in_units(text).unwrap_or_else(|| text.to_owned());
     ScalarValue::from(text).cast_to(&of_sql).ok()
 }
 
@@ -151,11 +153,15 @@ fn listed(name: &str, text: &str, list: &DataType) -> Result<ScalarValue> {
     })
 }
 
-/// Puts values in place of placeholders.
+/// Puts values in place of placeholders. Those that are `filled` may stand there no more.
 ///
 /// # Errors
 /// `BadRequest` for a placeholder without a value, a value without a placeholder, and a text that is none of its type.
-pub(crate) fn bind(plan: LogicalPlan, values: &Parameters) -> Result<LogicalPlan> {
+pub(crate) fn bind(
+    plan: LogicalPlan,
+    values: &Parameters,
+    filled: &BTreeSet<String>,
+) -> Result<LogicalPlan> {
     let used = placeholders(&plan)?;
     if used.is_empty() && values.is_empty() {
         return Ok(plan);
@@ -172,7 +178,8 @@ pub(crate) fn bind(plan: LogicalPlan, values: &Parameters) -> Result<LogicalPlan
         )));
     }
     let left_over = values.iter().find(|(name, value)| {
-        !used.contains_key(*name) && !matches!(value, ParameterValue::Array(_))
+        let is_used = used.contains_key(*name) || filled.contains(*name);
+        !is_used && !matches!(value, ParameterValue::Array(_))
     });
     if let Some((name, _)) = left_over {
         return Err(wrong(format!(

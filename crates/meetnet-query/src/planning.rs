@@ -26,16 +26,20 @@ use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, 
 use crate::reach::Reach;
 
 mod groups;
+mod percentiles;
 mod positions;
 mod rows;
+mod spans;
 mod spelling;
+mod table_arguments;
 mod unheard;
 
 use groups::check_groups;
 use positions::name_positions;
-use spelling::respell;
+use spelling::{name_series, respell};
 use unheard::check_heard;
 
+pub(crate) use spans::in_units;
 pub(crate) use spelling::{binary, respell_parsed};
 
 /// What PostgreSQL calls the column of a plan.
@@ -47,6 +51,8 @@ const PARAMETERS_MAX: usize = 65_535;
 pub(crate) struct Planned {
     pub(crate) plan: LogicalPlan,
     pub(crate) names: ShownNames,
+    /// Placeholders that have their values in the plan already.
+    filled: BTreeSet<String>,
 }
 
 /// What clients call the columns of a plan.
@@ -143,13 +149,14 @@ impl Planned {
     /// Puts values in place of the placeholders.
     pub(crate) fn with_values(self, values: &Parameters) -> Result<Self> {
         Ok(Self {
-            plan: parameters::bind(self.plan, values)?,
-            names: self.names,
+            plan: parameters::bind(self.plan, values, &self.filled)?,
+            ..self
         })
     }
 }
 
-/// Plans a statement; what does anything but read is refused. Its placeholders stay.
+/// Plans a statement; what does anything but read is refused. Its placeholders stay, but for those among the arguments of table
+/// functions.
 pub(crate) async fn planned(
     session: &SessionState,
     request: &QueryRequest,
@@ -157,6 +164,7 @@ pub(crate) async fn planned(
     options: &QueryOptions,
 ) -> Result<Planned> {
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
+    let filled = table_arguments::fill(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     check_only_reads(&statement)?;
     guard::check_lists(&statement)?;
@@ -175,7 +183,11 @@ pub(crate) async fn planned(
         }
     };
     guard::check_plan(&plan)?;
-    Ok(Planned { plan, names })
+    Ok(Planned {
+        plan,
+        names,
+        filled,
+    })
 }
 
 /// Plans a statement as it is written, or where that is refused and `rename` has other names for it, with those; returns what
@@ -200,8 +212,8 @@ async fn planned_or_renamed<N: Default>(
     planned.map(|plan| (plan, names)).or(Err(error))
 }
 
-/// Gives names of their own to columns beside a `*`, to what would have the same name, and to what an ORDER BY means by its
-/// position; returns what the columns are called, or None where nothing has another name.
+/// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its
+/// position, and to what an alias of a series means; returns what the columns are called, or None where nothing has another name.
 fn rename_columns(
     statement: &mut Statement,
     error: &DataFusionError,
@@ -213,13 +225,26 @@ fn rename_columns(
         has_casts = name_casts(statement);
     }
     let has_positions = name_positions(statement);
-    (!names.is_empty() || has_casts || has_positions).then_some(names)
+    let has_series = is_of_unknown_column(error) && name_series(statement);
+    (!names.is_empty() || has_casts || has_positions || has_series).then_some(names)
 }
 
-/// Gives names of their own to casts that would have the same one, in a statement whose columns have such already; returns None
-/// where nothing has another name.
+/// Gives names of their own to casts that would have the same one, and to what an alias of a series means, in a statement whose
+/// columns have such already; returns None where nothing has another name.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
-    (is_of_same_names(error) && name_casts(statement)).then_some(())
+    let has_casts = is_of_same_names(error) && name_casts(statement);
+    let has_series = is_of_unknown_column(error) && name_series(statement);
+    (has_casts || has_series).then_some(())
+}
+
+/// Returns true for what a statement is refused with because no column has the name that it says.
+fn is_of_unknown_column(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => {
+            matches!(**error, SchemaError::FieldNotFound { .. })
+        }
+        _ => false,
+    }
 }
 
 /// Returns true for what a statement is refused with because two expressions have one name.
@@ -304,11 +329,23 @@ pub(crate) async fn described(
     options: &QueryOptions,
     known: &[Option<DataType>],
 ) -> Result<StatementDescription> {
-    let planned = planned(session, request, tables, options).await?;
+    let planned = match request.parameters.is_empty() {
+        true => {
+            let request = QueryRequest {
+                parameters: table_arguments::samples(known),
+                ..request.clone()
+            };
+            planned(session, &request, tables, options).await?
+        }
+        false => planned(session, request, tables, options).await?,
+    };
     // Values that do not fit are told of when it runs.
     let bound = match request.parameters.is_empty() {
         true => None,
-        false => parameters::bind(planned.plan.clone(), &request.parameters).ok(),
+        false => {
+            let plan = planned.plan.clone();
+            parameters::bind(plan, &request.parameters, &planned.filled).ok()
+        }
     };
     let hints = hints::of_plan(bound.as_ref().unwrap_or(&planned.plan), tables);
     let found = planned.plan.get_parameter_types()?;

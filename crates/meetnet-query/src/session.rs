@@ -29,6 +29,7 @@ use crate::cooperative::Cooperative;
 use crate::decimals::{self, RoundedQuotients};
 use crate::distinct_rows::DistinctRows;
 use crate::empty_subqueries::EmptySubqueries;
+use crate::existence::ExistenceAsValue;
 use crate::functions::{self, CallShare};
 use crate::gathered;
 use crate::grouping_sets::GroupingColumns;
@@ -92,6 +93,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(CallsApart))
             .with_analyzer_rule(Arc::new(GroupingColumns))
             .with_analyzer_rule(Arc::new(RepeatedKeys))
+            .with_analyzer_rule(Arc::new(ExistenceAsValue))
             .with_analyzer_rule(Arc::new(EmptySubqueries::new()))
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))

@@ -22,7 +22,20 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "date_sub" | "datesub" | "subdate" => "time - INTERVAL '1 day'",
         "date_format" | "strftime" | "formatdatetime" => "to_char(time, '%Y-%m-%d %H:%M')",
         "str_to_date" | "strptime" | "parsedatetime" => "to_timestamp(text, '%d/%m/%Y %H:%M')",
-        "getdate" | "sysdate" | "systimestamp" => "now()",
+        "dayname" => "to_char(time, '%A')",
+        "monthname" => "to_char(time, '%B')",
+        "weekofyear" | "toisoweek" => "week(time)",
+        "yearweek" => "to_char(time, '%G-W%V')",
+        "epoch_ms" | "epoch_us" | "epoch_ns" => "date_part('epoch', time) * 1000",
+        "make_timestamp" | "make_timestamptz" => {
+            "make_date(2026, 1, 31) + make_interval(hours => 12, mins => 30)"
+        }
+        "getdate"
+        | "sysdate"
+        | "systimestamp"
+        | "clock_timestamp"
+        | "statement_timestamp"
+        | "transaction_timestamp" => "now()",
         "curdate" => "current_date",
         "last_day" => "date_trunc('month', time) + INTERVAL '1 month' - INTERVAL '1 day'",
         "group_concat" | "listagg" => "string_agg(text, ', ')",
@@ -32,7 +45,15 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "min_by" | "arg_min" | "argmin" => "first(value, time), or first_value(value ORDER BY by)",
         "percentile" | "quantile" => "percentile_cont(0.95) WITHIN GROUP (ORDER BY value)",
         "approx_quantile" => "approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY value)",
-        "variance" => "var(x)",
+        "percentile_disc" | "quantile_disc" => {
+            "percentile_disc(0.95) WITHIN GROUP (ORDER BY value), of a number from 0 to 1 that is written there, without OVER"
+        }
+        "count_if" | "countif" => "count(*) FILTER (WHERE condition)",
+        "sum_if" | "sumif" => "sum(x) FILTER (WHERE condition)",
+        "avg_if" | "avgif" => "avg(x) FILTER (WHERE condition)",
+        "product" | "geomean" | "geometric_mean" => "exp(sum(ln(x))), or exp(avg(ln(x)))",
+        "list" | "grouparray" => "array_agg(x)",
+        "histogram" => "width_bucket(x, low, high, count), and GROUP BY it",
         "std" | "stdev" => "stddev(x)",
         "if" | "iif" => "CASE WHEN condition THEN a ELSE b END",
         "isnull" => "x IS NULL, or coalesce(x, y)",
@@ -48,7 +69,15 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "format" | "printf" => {
             "format('%s of %s', a, b), which knows %s alone, concat(a, ' ', b), or to_char(time, '%Y-%m-%d')"
         }
-        "len" => "length(text)",
+        "len" => "length(text), or array_length(list)",
+        "regexp_extract" | "regexp_substr" => "regexp_match(text, pattern)[1]",
+        "regexp_matches" | "regexp_full_match" => {
+            "regexp_like(text, pattern), text ~ pattern, or regexp_match(text, pattern)"
+        }
+        "string_split" | "str_split" | "regexp_split_to_array" | "splitbychar" => {
+            "string_to_array(text, ',')"
+        }
+        "typeof" => "arrow_typeof(x)",
         "charindex" => "strpos(text, part)",
         "ucase" => "upper(text)",
         "lcase" => "lower(text)",

@@ -86,7 +86,8 @@ fn unplanned(expression: &str) -> Option<&'static str> {
              row_number() OVER (PARTITION BY … ORDER BY …) AS n, and JOIN those of n = 1"
         }
         "Exists" | "InSubquery" => {
-            "not supported: EXISTS (SELECT …) or IN (SELECT …) as a value, in SELECT, CASE or ON; in WHERE they can stand. \
+            "not supported: IN (SELECT …) as a value, in SELECT, CASE or ON, or EXISTS (SELECT …) within an aggregate, in ON, or \
+             with columns of the query around it but in its WHERE; in WHERE both can stand. \
              Write LEFT JOIN (SELECT DISTINCT key, true AS found FROM …) AS x ON x.key = outer.key, and x.found IS NOT NULL"
         }
         "OuterReferenceColumn" => {

@@ -22,6 +22,97 @@ async fn count(sql: &str, values: &[(&str, ParameterValue)]) -> std::result::Res
 }
 
 #[tokio::test]
+async fn table_functions_take_values() {
+    use ParameterValue::{Array, Int};
+    use arrow::array::{Int32Array, TimestampMicrosecondArray};
+
+    let at = |micros: i64| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from(vec![micros]).with_timezone("UTC"))
+    };
+    for (from, values, rows) in [
+        (
+            "generate_series($1, $last)",
+            vec![("1", Int(-2)), ("last", text("5"))],
+            8,
+        ),
+        (
+            "generate_series($1, 3) WHERE value = $1 OR value = $2",
+            vec![("1", Int(2)), ("2", Int(3))],
+            2,
+        ),
+        (
+            "generate_series($1, $2, INTERVAL '1 hour')",
+            vec![("1", Array(at(0))), ("2", Array(at(7_200_000_000)))],
+            3,
+        ),
+        (
+            "generate_series(1, $1)",
+            vec![("1", Array(Arc::new(Int32Array::from(vec![4]))))],
+            4,
+        ),
+        (
+            "time_grid(INTERVAL '1 hour', $from, $to)",
+            vec![
+                ("from", text("2026-01-01")),
+                ("to", text("2026-01-01 02:00")),
+            ],
+            2,
+        ),
+        (
+            "revised_as_of($at)",
+            vec![("at", text("2026-01-01T01:00:00Z"))],
+            3,
+        ),
+    ] {
+        let sql = format!("SELECT count(*) FROM {from}");
+        assert_eq!(count(&sql, &values).await, Ok(rows), "{sql}");
+    }
+    // It stays a text, whatever is in it.
+    let sql = "SELECT count(*) FROM time_grid(INTERVAL '1 hour', $1, '2026-01-02')";
+    let error = count(sql, &[("1", text("2026-01-01', '2026-01-01"))]).await;
+    let error = error.expect_err("no time");
+    assert!(error.contains("is no time"), "{error}");
+    let error = count(sql, &[("2", text("2026-01-01"))]).await;
+    assert!(error.is_err(), "no value for $1");
+}
+
+#[tokio::test]
+async fn a_statement_with_values_in_table_functions_is_described() {
+    use arrow::datatypes::TimeUnit;
+
+    use crate::fixture;
+    use crate::options::QueryOptions;
+    use crate::service::QueryService;
+
+    let lake = fixture::lake();
+    let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
+    let service = service.expect("a service");
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    for (sql, known) in [
+        (
+            "SELECT value FROM generate_series($1, $2, INTERVAL '1 hour')",
+            vec![Some(time.clone()), Some(time)],
+        ),
+        (
+            "SELECT time FROM time_grid(INTERVAL '1 hour', $1, $2)",
+            vec![None, Some(DataType::Utf8)],
+        ),
+        (
+            "SELECT time FROM revised_as_of($1) WHERE segment_id = $2",
+            vec![None, Some(DataType::Int64)],
+        ),
+    ] {
+        let found = service.describe(QueryRequest::public(sql), known).await;
+        let found = found.expect(sql);
+        assert_eq!(found.parameters.len(), 2, "{sql}");
+        assert!(
+            matches!(found.schema.field(0).data_type(), DataType::Timestamp(..)),
+            "{sql}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn values_take_the_place_of_placeholders() {
     async fn check(condition: &str, values: &[(&str, ParameterValue)], rows: i64) {
         let sql = format!("SELECT count(*) FROM counts WHERE {condition}");
@@ -52,6 +143,12 @@ async fn values_take_the_place_of_placeholders() {
     check(
         "time < DATE '2026-01-31' + $1::interval",
         &[("1", text("36 hours"))],
+        336,
+    )
+    .await;
+    check(
+        "time < DATE '2026-01-31' + $1::interval",
+        &[("1", text("1 day 12:00:00"))],
         336,
     )
     .await;

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use datafusion::sql::parser::DFParser;
+use datafusion::sql::sqlparser::ast::visit_expressions_mut;
 
 use super::*;
 use crate::service::STACK_BYTES;
@@ -229,6 +230,54 @@ fn statements_of_postgresql_s_clients_read_as_in_its_dialect() {
         let theirs = DFParser::parse_sql_with_dialect(sql, &PostgreSqlDialect {}).expect(sql);
         assert_eq!(Some(&ours), theirs.front(), "{sql}");
     }
+}
+
+#[test]
+fn operators_bind_alike_in_every_dialect() {
+    // With the brackets that PostgreSQL reads.
+    for (written, read) in [
+        ("a IS DISTINCT FROM b AND c", "(a IS DISTINCT FROM b) AND c"),
+        (
+            "x OR NOT a IS NOT DISTINCT FROM b = c OR d IS DISTINCT FROM e",
+            "(x OR NOT (a IS NOT DISTINCT FROM (b = c))) OR (d IS DISTINCT FROM e)",
+        ),
+        (
+            "CASE WHEN a IS DISTINCT FROM b OR c THEN (d IS DISTINCT FROM e AND f) ELSE g AND h END",
+            "CASE WHEN (a IS DISTINCT FROM b) OR c THEN ((d IS DISTINCT FROM e) AND f) ELSE g AND h END",
+        ),
+        ("tests >> 3 & 1", "(tests >> 3) & 1"),
+        ("1 | 5 & 4", "(1 | 5) & 4"),
+        ("a || b + c", "a || (b + c)"),
+        ("a = b IN (1, 2)", "a = (b IN (1, 2))"),
+        ("a = b IS NULL", "(a = b) IS NULL"),
+        (
+            "x::int + 1 AT TIME ZONE 'UTC' < y",
+            "(x::int + (1 AT TIME ZONE 'UTC')) < y",
+        ),
+    ] {
+        for dialect in [Dialect::Generic, Dialect::Postgres] {
+            let [written, read] = [written, read].map(|condition| {
+                let sql = format!("SELECT {condition} FROM t");
+                without_brackets(parse(&sql, dialect).expect(&sql))
+            });
+            assert_eq!(written, read);
+        }
+    }
+}
+
+/// Returns a statement without the brackets in it, which its tree goes on saying.
+fn without_brackets(statement: Statement) -> Statement {
+    let Statement::Statement(mut parsed) = statement else {
+        panic!("no statement of SQL");
+    };
+    let unwrapped: ControlFlow<()> = visit_expressions_mut(&mut *parsed, |expr| {
+        while let Expr::Nested(inner) = expr {
+            *expr = (**inner).clone();
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(unwrapped.is_continue());
+    Statement::Statement(parsed)
 }
 
 #[test]

@@ -9,11 +9,18 @@
 //! | `timezone('Europe/Brussels', time)` | `time AT TIME ZONE 'Europe/Brussels'` |
 //! | `make_interval(days => 1, hours => n)` | `1 * INTERVAL '1 day' + n * INTERVAL '1 hour'` |
 //! | `format('%s of %s', a, b)` | `concat('', a, ' of ', b, '')`; only of `%s` and `%I` |
+//! | `ceiling(x)`, `variance(x)`, `approx_count_distinct(x)` | `ceil(x)`, `var_samp(x)`, `approx_distinct(x)` |
+//! | `percentile_disc(0.9) WITHIN GROUP (ORDER BY x)` | a value among all of a group: `percentiles.rs` |
+//! | `regexp_replace(text, '(a)', '$1 \1')` | `regexp_replace(text, '(a)', '$$1 ${1}')` |
+//! | `9999999999999999.99::decimal(20, 2)` | `'9999999999999999.99'::decimal(20, 2)`: a number by itself is a float |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
-//! | `generate_series(TIMESTAMP '2026-01-01', …)` | `generate_series(TIMESTAMP(9) '2026-01-01', …)`, which takes no others |
+//! | `generate_series(TIMESTAMP '2026-01-01 00:00', …, '1 hour')` | `generate_series(TIMESTAMP(9) '2026-01-01 00:00:00', …, INTERVAL '1 hour')`, which takes no others |
+//! | `SELECT day FROM generate_series(…) AS day` | `… AS day(day)`, where there is no such column otherwise |
+//! | `FROM counts` | `SELECT * FROM counts` |
 //! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)` |
+//! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
@@ -21,13 +28,20 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CharLengthUnits, CharacterLength, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query,
-    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select,
+    SelectFlavor, SelectItem, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
+    VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
+use meetnet_model::time::with_seconds;
 
+use super::percentiles::{discrete_percentile, name_percentiles};
 use super::rows::compared_by_parts;
+use super::spans::in_units;
 use crate::error::{QueryError, StatementFault};
 use crate::postgres::{formatted_call, reading_format_of};
+
+/// Digits of a decimal number that a float always keeps.
+const FLOAT_DIGITS: usize = 15;
 
 /// Writes a statement, or the one that is to be explained, in the words that DataFusion plans.
 ///
@@ -103,6 +117,15 @@ impl VisitorMut for Respelling {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if select.flavor == SelectFlavor::FromFirstNoSelect && select.projection.is_empty() {
+            let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
+            select.projection.push(all);
+        }
+        name_percentiles(select);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
         let series = match table {
             TableFactor::Table {
@@ -114,6 +137,12 @@ impl VisitorMut for Respelling {
             _ => None,
         };
         if let Some(args) = series {
+            // PostgreSQL reads a text there as the span of time that it must be.
+            if let [_, _, FunctionArg::Unnamed(FunctionArgExpr::Expr(step))] = args.as_mut_slice()
+                && let Some(width) = text(step).filter(|width| width.parse::<f64>().is_err())
+            {
+                *step = interval(width.to_owned());
+            }
             // The visitor never breaks.
             let _ = args.visit(&mut Nanoseconds);
         }
@@ -126,12 +155,8 @@ impl VisitorMut for Respelling {
         } = table
             && let [array] = array_exprs.as_slice()
             && !is_struct(array)
-            && alias.columns.is_empty()
         {
-            alias.columns.push(TableAliasColumnDef {
-                name: alias.name.clone(),
-                data_type: None,
-            });
+            name_column(alias);
         }
         ControlFlow::Continue(())
     }
@@ -143,6 +168,8 @@ impl VisitorMut for Respelling {
             *expr = other;
         }
         cut(expr);
+        read_span(expr);
+        keep_digits(expr);
         if let Some(other) = compared_by_parts(expr) {
             *expr = other;
         }
@@ -168,16 +195,83 @@ impl VisitorMut for Nanoseconds {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let data_type = match expr {
-            Expr::TypedString(typed) => &mut typed.data_type,
-            Expr::Cast { data_type, .. } => data_type,
+        let (data_type, written) = match expr {
+            Expr::TypedString(typed) => (&mut typed.data_type, Some(&mut typed.value.value)),
+            Expr::Cast {
+                expr, data_type, ..
+            } => match expr.as_mut() {
+                Expr::Value(value) => (data_type, Some(&mut value.value)),
+                _ => (data_type, None),
+            },
             _ => return ControlFlow::Continue(()),
         };
-        if let ast::DataType::Timestamp(precision @ None, _) = data_type {
-            *precision = Some(9);
+        let ast::DataType::Timestamp(precision, _) = data_type else {
+            return ControlFlow::Continue(());
+        };
+        *precision = precision.or(Some(9));
+        // These are constants before any other text is read as people write it.
+        if let Some(Value::SingleQuotedString(time)) = written
+            && let Some(whole) = with_seconds(time)
+        {
+            *time = whole;
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Gives the column of each series that has an alias that name, as PostgreSQL does: `generate_series(1, 3) AS n`. Returns true
+/// where there were any.
+///
+/// It is the second choice: as DataFusion has it, the column is `value`.
+pub(super) fn name_series(statement: &mut Statement) -> bool {
+    let mut named = NamedSeries(false);
+    match statement {
+        Statement::Statement(statement) => {
+            // The visitor never breaks.
+            let _ = statement.visit(&mut named);
+            named.0
+        }
+        Statement::Explain(explain) => name_series(&mut explain.statement),
+        _ => false,
+    }
+}
+
+/// Whether the column of a series has got a name.
+struct NamedSeries(bool);
+
+impl VisitorMut for NamedSeries {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table {
+            name,
+            args: Some(_),
+            alias: Some(alias),
+            ..
+        }
+        | TableFactor::Function {
+            name,
+            alias: Some(alias),
+            ..
+        } = table
+            && is_series(name)
+        {
+            self.0 |= name_column(alias);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Calls the one column of a table as the table is called; returns false where the columns have names already.
+fn name_column(alias: &mut TableAlias) -> bool {
+    let has_none = alias.columns.is_empty();
+    if has_none {
+        alias.columns.push(TableAliasColumnDef {
+            name: alias.name.clone(),
+            data_type: None,
+        });
+    }
+    has_none
 }
 
 /// Returns true for what unnest makes a column of each field of.
@@ -194,6 +288,61 @@ fn is_struct(expr: &Expr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Writes a span of time in the words that Arrow reads.
+fn read_span(expr: &mut Expr) {
+    let written = match expr {
+        Expr::Interval(interval) if interval.leading_field.is_none() => interval.value.as_mut(),
+        Expr::Cast {
+            expr,
+            data_type: DataType::Interval { .. },
+            ..
+        } => expr.as_mut(),
+        _ => return,
+    };
+    if let Expr::Value(value) = written
+        && let Value::SingleQuotedString(text) = &mut value.value
+        && let Some(other) = in_units(text)
+    {
+        *text = other;
+    }
+}
+
+/// Makes a text of a number that is cast to a decimal one, where it has more digits than a float keeps.
+fn keep_digits(expr: &mut Expr) {
+    let Expr::Cast {
+        expr,
+        data_type: DataType::Decimal(_) | DataType::Numeric(_) | DataType::Dec(_),
+        ..
+    } = expr
+    else {
+        return;
+    };
+    let digits = match &**expr {
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => many_digits(expr).map(|digits| format!("-{digits}")),
+        expr => many_digits(expr).map(str::to_owned),
+    };
+    if let Some(digits) = digits {
+        **expr = Expr::Value(Value::SingleQuotedString(digits).with_empty_span());
+    }
+}
+
+/// Returns the digits of a number with a point that has too many for a float.
+fn many_digits(expr: &Expr) -> Option<&str> {
+    let Expr::Value(value) = expr else {
+        return None;
+    };
+    let Value::Number(number, _) = &value.value else {
+        return None;
+    };
+    let is_plain = number
+        .bytes()
+        .all(|sign| sign.is_ascii_digit() || sign == b'.');
+    (is_plain && number.contains('.') && number.len() > FLOAT_DIGITS).then_some(number.as_str())
 }
 
 /// Cuts off what is longer than the type that a value is cast to, as PostgreSQL does: DataFusion 55.2 takes no notice of a length.
@@ -284,6 +433,25 @@ fn respelled(function: &mut Function) -> Option<Expr> {
     };
     match part.as_ident()?.value.to_lowercase().as_str() {
         "every" => function.name = named("bool_and"),
+        "ceiling" => function.name = named("ceil"),
+        "variance" => function.name = named("var_samp"),
+        "approx_count_distinct" => function.name = named("approx_distinct"),
+        "percentile_disc" | "quantile_disc" => return discrete_percentile(function),
+        "regexp_replace" => {
+            let FunctionArguments::List(list) = &mut function.args else {
+                return None;
+            };
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) =
+                list.args.get_mut(2)?
+            else {
+                return None;
+            };
+            if let Value::SingleQuotedString(replacement) = &mut value.value
+                && let Some(other) = replacement_of(replacement)
+            {
+                *replacement = other;
+            }
+        }
         "format" => return formatted_call(function),
         "make_interval" => return made_interval(function),
         "mod" => {
@@ -319,6 +487,40 @@ fn respelled(function: &mut Function) -> Option<Expr> {
         _ => {}
     }
     None
+}
+
+/// Returns the text that `regexp_replace` puts in, in the words of the crate that does it: there `$1` means what `\1` means in
+/// PostgreSQL, and `\&` and `\\` mean themselves. None where both mean the same.
+fn replacement_of(text: &str) -> Option<String> {
+    let mut written = String::new();
+    let mut is_other = false;
+    let mut signs = text.chars().peekable();
+    while let Some(sign) = signs.next() {
+        match (sign, signs.peek().copied()) {
+            ('$', _) => {
+                written.push_str("$$");
+                is_other = true;
+            }
+            ('\\', Some('&')) => {
+                signs.next();
+                written.push_str("${0}");
+                is_other = true;
+            }
+            ('\\', Some('\\')) => {
+                signs.next();
+                written.push('\\');
+                is_other = true;
+            }
+            // A group has one digit: what follows is text.
+            ('\\', Some(group @ '1'..='9')) => {
+                signs.next();
+                written.extend(['$', '{', group, '}']);
+                is_other |= signs.peek().is_some_and(char::is_ascii_digit);
+            }
+            (sign, _) => written.push(sign),
+        }
+    }
+    is_other.then_some(written)
 }
 
 /// Parts of an interval in the order of the arguments of `make_interval`, and what each is a number of.

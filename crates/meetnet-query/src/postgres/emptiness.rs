@@ -3,6 +3,7 @@
 //! So has what takes privileges or options apart, which nobody has. Such a query is answered without being planned, and
 //! such a subquery is a constant.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -29,28 +30,43 @@ const AGGREGATES: [&str; 12] = [
     "every",
 ];
 
+/// Names of queries in WITH, and whether these cannot have rows; of several of one name the last.
+type Named = BTreeMap<String, bool>;
+
 /// Returns true where a query cannot have rows.
 pub(super) fn is_empty(query: &Query) -> bool {
-    is_set_empty(&query.body)
+    is_query_empty(query, &Named::new())
 }
 
-fn is_set_empty(body: &SetExpr) -> bool {
+fn is_query_empty(query: &Query, around: &Named) -> bool {
+    let Some(with) = &query.with else {
+        return is_set_empty(&query.body, around);
+    };
+    let mut named = around.clone();
+    for cte in &with.cte_tables {
+        let is_empty = !with.recursive && is_query_empty(&cte.query, &named);
+        named.insert(cte.alias.name.value.to_lowercase(), is_empty);
+    }
+    is_set_empty(&query.body, &named)
+}
+
+fn is_set_empty(body: &SetExpr, named: &Named) -> bool {
     match body {
-        SetExpr::Select(select) => is_select_empty(select),
-        SetExpr::Query(query) => is_empty(query),
+        SetExpr::Select(select) => is_select_empty(select, named),
+        SetExpr::Query(query) => is_query_empty(query, named),
         SetExpr::SetOperation {
             left, op, right, ..
         } => match op {
-            SetOperator::Union => is_set_empty(left) && is_set_empty(right),
-            SetOperator::Intersect => is_set_empty(left) || is_set_empty(right),
-            SetOperator::Except | SetOperator::Minus => is_set_empty(left),
+            SetOperator::Union => is_set_empty(left, named) && is_set_empty(right, named),
+            SetOperator::Intersect => is_set_empty(left, named) || is_set_empty(right, named),
+            SetOperator::Except | SetOperator::Minus => is_set_empty(left, named),
         },
         _ => false,
     }
 }
 
-fn is_select_empty(select: &Select) -> bool {
-    let has_no_rows = select.from.iter().any(is_joined_empty)
+fn is_select_empty(select: &Select, named: &Named) -> bool {
+    let has_no_rows = select.from.iter().any(|from| is_joined_empty(from, named))
         || select.selection.as_ref().is_some_and(is_never_true);
     has_no_rows && !answers_one_row(select)
 }
@@ -79,14 +95,14 @@ fn is_null(value: &Expr) -> bool {
     column.is_some_and(|column| is_null_texts(&column.value.to_lowercase()))
 }
 
-fn is_joined_empty(from: &TableWithJoins) -> bool {
-    from.joins
-        .iter()
-        .fold(is_relation_empty(&from.relation), is_join_empty)
+fn is_joined_empty(from: &TableWithJoins, named: &Named) -> bool {
+    let first = is_relation_empty(&from.relation, named);
+    let joins = from.joins.iter();
+    joins.fold(first, |left, join| is_join_empty(left, join, named))
 }
 
-fn is_join_empty(left: bool, join: &Join) -> bool {
-    let right = is_relation_empty(&join.relation);
+fn is_join_empty(left: bool, join: &Join, named: &Named) -> bool {
+    let right = is_relation_empty(&join.relation, named);
     match &join.join_operator {
         JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => {
             left || right
@@ -98,11 +114,17 @@ fn is_join_empty(left: bool, join: &Join) -> bool {
     }
 }
 
-fn is_relation_empty(relation: &TableFactor) -> bool {
+fn is_relation_empty(relation: &TableFactor, named: &Named) -> bool {
     match relation {
         TableFactor::Table {
             name, args: None, ..
-        } => is_always_empty(name),
+        } => {
+            let known = match name.0.as_slice() {
+                [_] => named.get(&last_part(name)).copied(),
+                _ => None,
+            };
+            known.unwrap_or_else(|| is_always_empty(name))
+        }
         // With the name of a schema it is read as the call of a function, without one as syntax.
         TableFactor::Table {
             name,
@@ -118,10 +140,10 @@ fn is_relation_empty(relation: &TableFactor) -> bool {
         TableFactor::UNNEST { array_exprs, .. } => {
             !array_exprs.is_empty() && array_exprs.iter().all(is_null)
         }
-        TableFactor::Derived { subquery, .. } => is_empty(subquery),
+        TableFactor::Derived { subquery, .. } => is_query_empty(subquery, named),
         TableFactor::NestedJoin {
             table_with_joins, ..
-        } => is_joined_empty(table_with_joins),
+        } => is_joined_empty(table_with_joins, named),
         _ => false,
     }
 }

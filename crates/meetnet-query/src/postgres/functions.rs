@@ -49,7 +49,8 @@ const SIZES: [&str; 7] = [
     "pg_table_size",
     "pg_total_relation_size",
 ];
-const VISIBLE: [&str; 10] = [
+const VISIBLE: [&str; 11] = [
+    "pg_collation_is_visible",
     "pg_conversion_is_visible",
     "pg_function_is_visible",
     "pg_has_role",

@@ -181,7 +181,7 @@ impl Task {
             .map_err(classify)?;
         let planned = planned(&session, &self.request, &tables, &shared.options);
         let planned = self.clock.run(planned).await?;
-        let Planned { plan, names } = planned
+        let Planned { plan, names, .. } = planned
             .and_then(|planned| planned.with_values(&self.request.parameters))
             .map_err(classify)?;
         let reach = Reach::of_plan(&plan, &tables);

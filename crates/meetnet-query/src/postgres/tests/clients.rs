@@ -61,6 +61,58 @@ async fn sqlalchemy_reflects_tables() {
     .await;
 }
 
+/// SQLAlchemy 2.1 asks so where views are reflected, too.
+#[tokio::test]
+async fn sqlalchemy_looks_for_domains() {
+    check(
+        &Database::new(),
+        "SELECT pg_catalog.pg_type.typname AS name,
+           CASE WHEN (pg_catalog.pg_collation.oid IS NULL) THEN NULL
+             WHEN pg_catalog.pg_collation_is_visible(pg_catalog.pg_collation.oid) THEN NULL
+             ELSE collation_namespace.nspname END AS collation_schema
+         FROM pg_catalog.pg_type
+           LEFT OUTER JOIN pg_catalog.pg_collation ON pg_catalog.pg_type.typcollation = pg_catalog.pg_collation.oid
+           LEFT OUTER JOIN pg_catalog.pg_namespace AS collation_namespace
+             ON collation_namespace.oid = pg_catalog.pg_collation.collnamespace
+         WHERE pg_catalog.pg_type.typtype = 'd'",
+        &["name|collation_schema"],
+    )
+    .await;
+}
+
+/// The driver of ADBC for PostgreSQL asks so in `adbc_get_objects`: everything comes of constraints, through names in WITH.
+#[tokio::test]
+async fn adbc_looks_for_keys() {
+    let database = Database::new();
+    check(
+        &database,
+        "WITH fk_unnest AS (
+           SELECT con.conname, UNNEST(con.conkey) AS conkey, UNNEST(con.confkey) AS confkey
+           FROM pg_catalog.pg_constraint AS con INNER JOIN pg_catalog.pg_class AS cls ON cls.oid = conrelid
+           WHERE con.contype = 'f' AND cls.relname = 'counts'
+         ), fkeys AS (
+           SELECT fk_unnest.conname, ARRAY_AGG(attr.attname ORDER BY fk_unnest.conkey) AS colnames
+           FROM fk_unnest LEFT JOIN pg_catalog.pg_attribute AS attr ON attr.attnum = fk_unnest.confkey
+           GROUP BY fk_unnest.conname
+         ), other_constraints AS (
+           SELECT con.conname, ARRAY_AGG(attr.attname) AS colnames
+           FROM pg_catalog.pg_constraint AS con CROSS JOIN UNNEST(conkey) AS conkeys
+             INNER JOIN pg_catalog.pg_attribute AS attr ON attr.attnum = conkeys
+           GROUP BY conname
+         )
+         SELECT conname, colnames FROM fkeys UNION ALL SELECT conname, colnames FROM other_constraints",
+        &["conname|colnames"],
+    )
+    .await;
+    // An aggregate of what is empty has a row.
+    check(
+        &database,
+        "WITH none AS (SELECT indexrelid FROM pg_catalog.pg_index) SELECT count(*) AS n FROM none",
+        &["n", "0"],
+    )
+    .await;
+}
+
 /// SQLAlchemy 2.1 asks so for the names of schemas; over psycopg its texts are parameters.
 #[tokio::test]
 async fn sqlalchemy_escapes_patterns_with_a_slash() {
