@@ -140,7 +140,10 @@ impl Use {
                 let unnested = unnested_bytes(batch, lists, room.batch_rows())?;
                 room.hold(unnested, "`unnest` makes")
             }
-            Self::Joined => room.join(side, batch.num_rows(), repeated_bytes(batch)?),
+            Self::Joined => {
+                room.gather(side, batch)?;
+                room.join(side, batch.num_rows(), repeated_bytes(batch)?)
+            }
             Self::Subquery => room.repeat(repeated_bytes(batch)?),
             Self::Computed(calls) => {
                 let computed = computed_bytes(batch, *calls)?;

@@ -83,6 +83,45 @@ async fn batches_of_wide_rows_are_memory_of_their_query() {
     }
 }
 
+/// What a join gathers is memory of its query, also where nothing is asked of its rows but how many there are: DataFusion
+/// counts the columns of what it gathers, and two million batches of two rows without a column are none.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_without_columns_that_a_join_gathers_are_memory_of_their_query() {
+    let lake = fixture::lake();
+    let options = QueryOptions {
+        memory_bytes_max: 32 << 20,
+        threads: 2,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let batches = |rows: u64| {
+        format!(
+            "(SELECT 1 FROM generate_series(1, {rows}) a, generate_series(1, {rows}) b, generate_series(1, 2) c) l"
+        )
+    };
+    let others = [
+        ", generate_series(1, 2) d",
+        " LEFT JOIN generate_series(1, 2) d ON random() < 0.5",
+    ];
+    for join in others {
+        for (rows, is_answered) in [(100, true), (1_500, false)] {
+            let sql = format!("SELECT count(*) FROM {}{join}", batches(rows));
+            let answer = match service.query(QueryRequest::public(sql.as_str())).await {
+                Ok(mut answer) => answer.collect().await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(()) => assert!(is_answered, "{sql}"),
+                Err(error) => {
+                    assert!(!is_answered, "{sql}: {error}");
+                    assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
+                    assert!(error.message.contains("a join gathers"), "{sql}: {error}");
+                }
+            }
+        }
+    }
+}
+
 /// A batch of rows of 900 numbers has 8 MiB, and one of rows of ten has all its rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_of_many_columns_have_fewer_rows() {
