@@ -1,6 +1,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::collect;
+use datafusion::prelude::{SQLOptions, SessionContext};
+
+use super::checked;
 use crate::error::QueryErrorKind;
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
@@ -154,4 +161,42 @@ async fn batches_of_many_columns_have_fewer_rows() {
     check(900, "value", "", 1_000..1_166).await;
     check(10, "value + AT", "", 8_000..8_193).await;
     check(10, "value + AT", "WHERE value % 3 <> 0", 4_000..8_193).await;
+}
+
+/// A CUBE of two columns makes four groups of each row, so it gets a quarter of a batch at a time: memory for the groups is
+/// asked for behind each batch.
+#[tokio::test]
+async fn who_groups_each_row_often_gets_fewer_at_a_time() {
+    let context = SessionContext::new();
+    let batch_rows = context.state().config().batch_size();
+    for (group_by, sets) in [
+        ("a, b", 1),
+        ("ROLLUP (a, b)", 3),
+        ("CUBE (a, b)", 4),
+        ("GROUPING SETS ((a), (b))", 2),
+    ] {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT value % 3 AS a, value % 5 AS b FROM generate_series(1, 20000)) \
+             GROUP BY {group_by}"
+        );
+        let rows = context.sql_with_options(&sql, SQLOptions::new()).await;
+        let plan = rows.expect("a statement").create_physical_plan().await;
+        let plan = plan.expect("a plan").transform_up(checked);
+        let plan = plan.expect("a plan").data;
+        // The deepest aggregate is the one that reads the rows.
+        let mut input = None;
+        plan.apply(|node| {
+            if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+                input = Some(Arc::clone(aggregate.input()));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .expect("a plan");
+        let batches = collect(input.expect("an aggregate"), context.task_ctx()).await;
+        let batches = batches.expect("rows");
+        let most = batches.iter().map(RecordBatch::num_rows).max();
+        assert_eq!(most, Some(batch_rows / sets), "{group_by}");
+        let all: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(all, 20_000, "{group_by}");
+    }
 }
