@@ -5,6 +5,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::Statistics;
@@ -183,7 +184,13 @@ impl ExecutionPlan for EachBatchExec {
         } else {
             input
         };
-        let input = GivingWay::new(input, AT_A_TIME).map(move |batch| {
+        // Who takes a long time for a few rows gives way behind each of them. And an operator may ask for the next batch from
+        // within the last one, as deep as it has batches to wait for: a wait takes it back.
+        let at_a_time = match self.split {
+            Some(Part(parts)) if parts > NonZeroUsize::MIN => Duration::ZERO,
+            _ => AT_A_TIME,
+        };
+        let input = GivingWay::new(input, at_a_time).map(move |batch| {
             let batch = batch?;
             look(&batch)?;
             Ok(batch)
