@@ -1,9 +1,11 @@
 //! A step of a plan that looks at every batch on its way from one node to the next, and ends the query where it must not go
-//! on. The rows stay as they are; batches of more rows than the session says are split, since some nodes make their own. Who
-//! works for long on these batches gives way between them.
+//! on. The rows stay as they are; batches of more rows than the session says are split, since some nodes make their own, or
+//! a node makes many rows of each. Who works for long on these batches gives way between them.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::Statistics;
@@ -33,7 +35,20 @@ pub(crate) struct EachBatchExec {
     name: &'static str,
     input: Arc<dyn ExecutionPlan>,
     begin: Arc<Begin>,
-    splits: bool,
+    /// Batches have at most this part of the rows that the session says; None: as many as they have.
+    split: Option<Part>,
+}
+
+/// One of so many equal parts; at least one row.
+#[derive(Clone, Copy, Debug)]
+struct Part(NonZeroUsize);
+
+impl Part {
+    const WHOLE: Self = Self(NonZeroUsize::MIN);
+
+    fn of(self, rows: usize) -> usize {
+        (rows / self.0).max(1)
+    }
 }
 
 impl EachBatchExec {
@@ -59,15 +74,23 @@ impl EachBatchExec {
             name,
             input,
             begin: Arc::new(begin),
-            splits: true,
+            split: Some(Part::WHOLE),
         }
     }
 
     /// Leaves the batches as they are, and only lets who works on them give way.
     pub(crate) fn giving_way(input: Arc<dyn ExecutionPlan>) -> Self {
         Self {
-            splits: false,
+            split: None,
             ..Self::new("GivesWayExec", input, |_| Ok(()))
+        }
+    }
+
+    /// Splits batches of which a node makes so many times as many rows, so that it has at a time as many as any other.
+    pub(crate) fn split_for(input: Arc<dyn ExecutionPlan>, times: NonZeroUsize) -> Self {
+        Self {
+            split: Some(Part(times)),
+            ..Self::split(input)
         }
     }
 
@@ -129,7 +152,7 @@ impl ExecutionPlan for EachBatchExec {
                 name: self.name,
                 input,
                 begin: Arc::clone(&self.begin),
-                splits: self.splits,
+                split: self.split,
             })),
             None => Ok(self),
         }
@@ -154,14 +177,20 @@ impl ExecutionPlan for EachBatchExec {
         let look = (self.begin)(&context);
         let input = self.input.execute(partition, context)?;
         let schema = input.schema();
-        let input: SendableRecordBatchStream = if self.splits {
+        let input: SendableRecordBatchStream = if let Some(part) = self.split {
             // Nobody asks for the number of splits.
             let metrics = SplitMetrics::new(&ExecutionPlanMetricsSet::new(), partition);
-            Box::pin(BatchSplitStream::new(input, rows_max, metrics))
+            Box::pin(BatchSplitStream::new(input, part.of(rows_max), metrics))
         } else {
             input
         };
-        let input = GivingWay::new(input, AT_A_TIME).map(move |batch| {
+        // Who takes a long time for a few rows gives way behind each of them. And an operator may ask for the next batch from
+        // within the last one, as deep as it has batches to wait for: a wait takes it back.
+        let at_a_time = match self.split {
+            Some(Part(parts)) if parts > NonZeroUsize::MIN => Duration::ZERO,
+            _ => AT_A_TIME,
+        };
+        let input = GivingWay::new(input, at_a_time).map(move |batch| {
             let batch = batch?;
             look(&batch)?;
             Ok(batch)

@@ -6,14 +6,18 @@
 //!
 //! A row goes in once and comes out once. So what is held is what has gone in less what has come out, and the rows that a
 //! frame looks back to, which stay after they have come out; where it looks back by a range of values, everything counts.
-//! Without it `sum(value) OVER ()` over a long series would take all memory there is.
+//! `array_agg` and `string_agg` make of each row what its whole frame has, up to a thousand times of what came in: they get
+//! as few rows at a time, and what is made counts until it has come out. Without it `sum(value) OVER ()` over a long series
+//! would take all memory there is, and a list of each frame, too.
 
 use std::any::Any;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ScalarValue, Statistics};
 use datafusion::error::Result;
@@ -33,6 +37,7 @@ use futures::StreamExt;
 
 use crate::each_batch::EachBatchExec;
 use crate::functions::sizes::{batch_bytes, wide_bytes};
+use crate::guard::GATHERED_ROWS_MAX;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +45,8 @@ mod tests;
 /// What a window operator makes of a row for each of its functions, beside keeping it: a result, a state (`sliding`: of two
 /// columns twice as much).
 const ROW_BYTES: u64 = 64;
+/// Functions that give every value of a frame.
+const LISTING: [&str; 2] = ["array_agg", "string_agg"];
 
 /// Charges what goes into a window operator and does not come out.
 #[derive(Debug)]
@@ -48,6 +55,7 @@ pub(crate) struct HeldRowsExec {
     /// Rows that stay after they have come out; None: all of them.
     kept: Option<u64>,
     results: Results,
+    lists: Lists,
 }
 
 /// How many results there are of each row.
@@ -56,6 +64,87 @@ struct Results {
     all: u64,
     /// Of these, texts and lists: as large as those that the row has.
     wide: u64,
+}
+
+/// What `array_agg` and `string_agg` make of a row: everything in its frame.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lists {
+    /// Values, of all these functions together.
+    values: u64,
+    /// Bytes of those of them that are numbers.
+    numbers_bytes: u64,
+    /// How many of them are texts, lists or structs: each as large as those that a row has.
+    wide: u64,
+    /// Rows wait for many behind them. What waits is copied with every batch that comes in, so these stay as they are.
+    waits: bool,
+}
+
+impl Lists {
+    fn of(expressions: &[Arc<dyn WindowExpr>]) -> Self {
+        let mut lists = Self {
+            waits: expressions
+                .iter()
+                .any(|expression| waits_long(expression.get_window_frame())),
+            ..Self::default()
+        };
+        for expression in expressions {
+            let Some(values) = values_listed(expression) else {
+                continue;
+            };
+            let width = expression
+                .field()
+                .ok()
+                .and_then(|field| match field.data_type() {
+                    DataType::List(element) => element.data_type().primitive_width(),
+                    _ => None,
+                });
+            lists.values = lists.values.saturating_add(values);
+            match width {
+                Some(width) => {
+                    let bytes = values.saturating_mul(width as u64);
+                    lists.numbers_bytes = lists.numbers_bytes.saturating_add(bytes);
+                }
+                None => lists.wide = lists.wide.saturating_add(values),
+            }
+        }
+        lists
+    }
+
+    /// Returns how many times as much as its input an operator makes of each batch; None where it is no more.
+    fn times(self) -> Option<NonZeroUsize> {
+        if self.waits {
+            return None;
+        }
+        let values = usize::try_from(self.values).unwrap_or(usize::MAX);
+        NonZeroUsize::new(values).filter(|values| values.get() > 1)
+    }
+}
+
+/// Returns true where a row waits for more rows than a list may have.
+fn waits_long(frame: &WindowFrame) -> bool {
+    match &frame.end_bound {
+        WindowFrameBound::CurrentRow | WindowFrameBound::Preceding(_) => false,
+        WindowFrameBound::Following(ScalarValue::UInt64(Some(rows))) => *rows > GATHERED_ROWS_MAX,
+        WindowFrameBound::Following(_) => true,
+    }
+}
+
+/// Returns how many values a function that lists them makes of each row; None for all other functions.
+fn values_listed(expression: &Arc<dyn WindowExpr>) -> Option<u64> {
+    let sliding: &SlidingAggregateWindowExpr = expression.as_any().downcast_ref()?;
+    if !LISTING.contains(&sliding.get_aggregate_expr().fun().name()) {
+        return None;
+    }
+    let frame = expression.get_window_frame();
+    let offset = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::CurrentRow => 0,
+        WindowFrameBound::Preceding(ScalarValue::UInt64(Some(rows)))
+        | WindowFrameBound::Following(ScalarValue::UInt64(Some(rows))) => *rows,
+        // A longer one is refused before anything is planned.
+        WindowFrameBound::Preceding(_) | WindowFrameBound::Following(_) => GATHERED_ROWS_MAX,
+    };
+    let rows = offset(&frame.start_bound).saturating_add(offset(&frame.end_bound));
+    Some(rows.saturating_add(1))
 }
 
 impl HeldRowsExec {
@@ -73,10 +162,12 @@ impl HeldRowsExec {
             all: (expressions.len() + pairs.count()) as u64,
             wide: wide.count() as u64,
         };
+        let lists = Lists::of(expressions);
         Self {
             window,
             kept,
             results,
+            lists,
         }
     }
 }
@@ -126,7 +217,7 @@ fn rows_kept(frame: &WindowFrame) -> Option<u64> {
 #[derive(Debug)]
 struct Held {
     reservation: MemoryReservation,
-    results: Results,
+    what: What,
     kept: Option<u64>,
     /// Rows that have come out and are charged still.
     came_out: AtomicU64,
@@ -135,12 +226,48 @@ struct Held {
     bytes: AtomicU64,
 }
 
+/// What is held of each row.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// Itself, and a result of each function.
+    Rows(Results),
+    /// What functions list of its frame.
+    Lists(Lists),
+}
+
+impl What {
+    fn bytes(self, batch: &RecordBatch) -> u64 {
+        let rows = batch.num_rows() as u64;
+        match self {
+            Self::Rows(results) => {
+                let numbers = rows.saturating_mul(ROW_BYTES * results.all);
+                let texts = wide_bytes(batch).saturating_mul(results.wide);
+                batch_bytes(batch).saturating_add(numbers.saturating_add(texts))
+            }
+            Self::Lists(lists) => {
+                let numbers = rows.saturating_mul(lists.numbers_bytes);
+                numbers.saturating_add(wide_bytes(batch).saturating_mul(lists.wide))
+            }
+        }
+    }
+}
+
 impl Held {
+    fn new(partition: usize, context: &TaskContext, what: What, kept: Option<u64>) -> Self {
+        let consumer = MemoryConsumer::new(format!("window[{partition}]"));
+        Self {
+            reservation: consumer.register(context.memory_pool()),
+            what,
+            kept,
+            came_out: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
     fn charge(&self, batch: &RecordBatch) -> Result<()> {
         let rows = batch.num_rows() as u64;
-        let numbers = rows.saturating_mul(ROW_BYTES * self.results.all);
-        let texts = wide_bytes(batch).saturating_mul(self.results.wide);
-        let bytes = batch_bytes(batch).saturating_add(numbers.saturating_add(texts));
+        let bytes = self.what.bytes(batch);
         self.reservation.try_grow(bytes as usize)?;
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -227,20 +354,22 @@ impl ExecutionPlan for HeldRowsExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let consumer = MemoryConsumer::new(format!("window[{partition}]"));
-        let held = Arc::new(Held {
-            reservation: consumer.register(context.memory_pool()),
-            results: self.results,
-            kept: self.kept,
-            came_out: AtomicU64::new(0),
-            rows: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-        });
+        let held = [
+            Held::new(partition, &context, What::Rows(self.results), self.kept),
+            // A list is given on with its row, also where the row stays.
+            Held::new(partition, &context, What::Lists(self.lists), Some(0)),
+        ];
+        let held = Arc::new(held);
         // What goes in is charged. This is put in behind all planning: no rule sees it.
         let children = self.window.children().into_iter().map(|child| {
             let held = Arc::clone(&held);
-            let charge = move |batch: &RecordBatch| held.charge(batch);
-            let charged = EachBatchExec::new("ChargedExec", Arc::clone(child), charge);
+            let charge =
+                move |batch: &RecordBatch| held.iter().try_for_each(|held| held.charge(batch));
+            let mut input = Arc::clone(child);
+            if let Some(times) = self.lists.times() {
+                input = Arc::new(EachBatchExec::split_for(input, times));
+            }
+            let charged = EachBatchExec::new("ChargedExec", input, charge);
             Arc::new(charged) as Arc<dyn ExecutionPlan>
         });
         let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
@@ -251,7 +380,8 @@ impl ExecutionPlan for HeldRowsExec {
         let schema = output.schema();
         let output = output.inspect(move |batch| {
             if let Ok(batch) = batch {
-                held.discharge(batch.num_rows() as u64);
+                let rows = batch.num_rows() as u64;
+                held.iter().for_each(|held| held.discharge(rows));
             }
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, output)))

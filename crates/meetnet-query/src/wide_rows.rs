@@ -2,11 +2,15 @@
 //! repeats a row for each that it meets, a scalar subquery its one value for every row, and a thousand calls of functions make
 //! a thousand values of each. A thousand columns of numbers are 64 MiB in a batch of 8,192 rows, so that such batches have fewer.
 //!
+//! ROLLUP, CUBE and GROUPING SETS make a group of each row for each of their sets, 128 at the most, and ask for memory once
+//! they have a batch behind them: of 8,192 rows with keys of a kilobyte that would be a gigabyte. So they get smaller ones.
+//!
 //! An aggregate may have gathered a list of many megabytes, which is within the memory of its query. Repeated for a batch of
 //! rows it is gigabytes, and nobody asks the memory pool. So rows are looked at before, and what the batches of such a node
 //! may take is charged to the memory of its query ([`batch_room`]).
 
 use std::any::Any;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
@@ -14,6 +18,7 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{
@@ -70,6 +75,30 @@ enum Use {
 /// # Errors
 /// Where the node cannot be made anew.
 pub(crate) fn checked(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let sets = grouping_sets(node.as_ref());
+    let node = checked_rows(node)?;
+    let Some(sets) = sets else {
+        return Ok(node);
+    };
+    let children = node.data.children().into_iter();
+    let children = children.map(|child| -> Arc<dyn ExecutionPlan> {
+        Arc::new(EachBatchExec::split_for(Arc::clone(child), sets))
+    });
+    let children = children.collect();
+    let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    node.data
+        .replace_children(children, anew)
+        .map(Transformed::yes)
+}
+
+/// Returns how many groups an aggregate makes of each row; None where it is one.
+fn grouping_sets(node: &dyn ExecutionPlan) -> Option<NonZeroUsize> {
+    let aggregate: &AggregateExec = node.downcast_ref()?;
+    let sets = aggregate.group_expr().groups().len();
+    NonZeroUsize::new(sets).filter(|sets| sets.get() > 1)
+}
+
+fn checked_rows(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     // The first input of a subquery's node is what uses its value.
     let (of_rows, first) = if node.name().contains("Join") {
         (Use::Joined, 0)
@@ -140,7 +169,10 @@ impl Use {
                 let unnested = unnested_bytes(batch, lists, room.batch_rows())?;
                 room.hold(unnested, "`unnest` makes")
             }
-            Self::Joined => room.join(side, batch.num_rows(), repeated_bytes(batch)?),
+            Self::Joined => {
+                room.gather(side, batch)?;
+                room.join(side, batch.num_rows(), repeated_bytes(batch)?)
+            }
             Self::Subquery => room.repeat(repeated_bytes(batch)?),
             Self::Computed(calls) => {
                 let computed = computed_bytes(batch, *calls)?;

@@ -1,4 +1,6 @@
-//! One Parquet file, zstd. Row groups leave as they are complete; the footer says `through` and `stable_time`.
+//! One Parquet file, zstd. Row groups leave as they are complete; the footer says `through` and `stable_time`. What is not
+//! complete is in memory: of a thousand columns with as many dictionaries that would be gigabytes, so that an answer of many
+//! columns, or of long texts, has smaller row groups.
 //!
 //! Intervals are texts in it, as in CSV and JSON: the writer of parquet 59.3 has none of months, days and nanoseconds, and
 //! Parquet's own type has milliseconds and is read by few.
@@ -10,15 +12,23 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::streamed::{Finished, Streamed};
 use super::{ATTRIBUTION, Encoder, Footer, Header, LICENCE, failed, format_time};
-use crate::error::QueryError;
+use crate::error::{QueryError, QueryErrorKind};
 
 /// Rows of one row group, which is what the writer holds in memory.
 const ROW_GROUP_ROWS: usize = 131_072;
+/// Bytes that the writer may hold behind a batch; a row group of a dataset's columns has less.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+/// Columns up to which each has a dictionary, whose table takes 72 KiB before there is a value.
+const DICTIONARIES_MAX: usize = 256;
+/// Columns of a file, of which each part of a struct is one: more than a SELECT may have. Each takes some kilobytes in every
+/// row group, also where there is one row.
+const COLUMNS_MAX: usize = 4_096;
 const WRITING: &str = "writing Parquet";
 
 pub(super) struct ParquetFile {
@@ -86,11 +96,48 @@ fn written_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch,
         .map_err(|error| failed(WRITING, error))
 }
 
+/// Returns how many columns of Parquet a type is.
+fn columns_of(of: &DataType) -> usize {
+    match of {
+        DataType::Struct(fields) => fields
+            .iter()
+            .map(|field| columns_of(field.data_type()))
+            .sum(),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => columns_of(field.data_type()),
+        _ => 1,
+    }
+}
+
+/// Completes the row group where the writer holds much of it.
+fn complete_row_group(writer: &mut ArrowWriter<Finished>) -> Result<(), ParquetError> {
+    if writer.memory_size() < ROW_GROUP_BYTES {
+        return Ok(());
+    }
+    writer.flush()
+}
+
 impl Encoder for ParquetFile {
     fn begin(&mut self, header: &Header<'_>, out: &mut Vec<u8>) -> Result<(), QueryError> {
+        let fields = header.schema.fields().iter();
+        let columns: usize = fields.map(|field| columns_of(field.data_type())).sum();
+        if columns > COLUMNS_MAX {
+            return Err(QueryError::new(
+                QueryErrorKind::TooLarge,
+                format!(
+                    "the answer has {columns} columns as Parquet, which has one for each part of a struct; at most \
+                     {COLUMNS_MAX} are written: ask for the parts that you need, or for another format"
+                ),
+            ));
+        }
         let level = ZstdLevel::try_new(3).map_err(|error| failed(WRITING, error))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
+            .set_dictionary_enabled(columns <= DICTIONARIES_MAX)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_created_by("meetnet".to_owned())
             .build();
@@ -102,8 +149,11 @@ impl Encoder for ParquetFile {
 
     fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), QueryError> {
         match &self.written {
-            Some(schema) => self.file.batch(&written_batch(batch, schema)?, out),
-            None => self.file.batch(batch, out),
+            Some(schema) => {
+                let batch = written_batch(batch, schema)?;
+                self.file.batch_and(&batch, complete_row_group, out)
+            }
+            None => self.file.batch_and(batch, complete_row_group, out),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A library's writer of record batches, and the buffer between it and an answer that is sent piece by piece: the
 //! writer owns what it writes to, so what it has finished is taken out of a shared buffer.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,10 +69,21 @@ impl<W: RecordBatchWriter> Streamed<W> {
         batch: &RecordBatch,
         out: &mut Vec<u8>,
     ) -> Result<(), QueryError> {
+        self.batch_and(batch, |_| Ok::<(), Infallible>(()), out)
+    }
+
+    /// Writes rows, and lets `then` finish what the writer still holds.
+    pub(super) fn batch_and<E: std::error::Error + Send + Sync + 'static>(
+        &mut self,
+        batch: &RecordBatch,
+        then: impl FnOnce(&mut W) -> Result<(), E>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), QueryError> {
         if let Some(writer) = &mut self.writer {
             writer
                 .write(batch)
                 .map_err(|error| failed(self.operation, error))?;
+            then(writer).map_err(|error| failed(self.operation, error))?;
         }
         self.finished.take(out);
         Ok(())

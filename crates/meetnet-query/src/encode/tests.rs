@@ -479,3 +479,61 @@ async fn a_cut_answer_never_looks_whole() {
         assert_eq!(failed, !format.states_cut(), "{format:?}");
     }
 }
+
+/// What a writer holds until a row group is complete is memory: an answer of 400 columns has smaller ones, and one of few
+/// columns has one.
+#[tokio::test]
+async fn wide_answers_have_small_row_groups() {
+    const ROWS: i64 = 20_000;
+    for (columns, is_cut) in [(400, true), (5, false)] {
+        let values = (0..columns).map(|column| format!("value * 1.7 + {column} AS c{column}"));
+        let values: Vec<String> = values.collect();
+        let sql = format!(
+            "SELECT {} FROM generate_series(1, {ROWS})",
+            values.join(", ")
+        );
+        let parquet = bytes(&sql, Format::Parquet, None).await;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(::bytes::Bytes::from(parquet));
+        let builder = builder.expect("a file");
+        let groups = builder.metadata().row_groups();
+        assert_eq!(groups.len() > 1, is_cut, "{columns} columns");
+        for group in groups {
+            let bytes = group.total_byte_size();
+            assert!(bytes < 48 << 20, "{columns} columns: {bytes} bytes");
+        }
+        let rows: i64 = groups.iter().map(|group| group.num_rows()).sum();
+        assert_eq!(rows, ROWS, "{columns} columns");
+    }
+}
+
+/// One row of structs of many parts made a writer take gigabytes.
+#[tokio::test]
+async fn parquet_of_too_many_parts_is_refused() {
+    let parts = (0..100).map(|part| format!("'p{part}', value"));
+    let parts: Vec<String> = parts.collect();
+    for (structs, is_written) in [(10, true), (50, false)] {
+        let named = (0..structs).map(|column| format!("s AS s{column}"));
+        let named: Vec<String> = named.collect();
+        let sql = format!(
+            "SELECT {} FROM (SELECT named_struct({}) AS s FROM generate_series(1, 3))",
+            named.join(", "),
+            parts.join(", ")
+        );
+        let lake = fixture::lake();
+        let service = QueryService::new(QueryOptions::default(), Arc::clone(&lake.snapshot));
+        let answer = service
+            .expect("a service")
+            .query(QueryRequest::public(sql))
+            .await
+            .expect("an answer");
+        let first = encode(answer, Format::Parquet).next().await;
+        match first.expect("a chunk") {
+            Ok(_) => assert!(is_written, "{structs} structs"),
+            Err(error) => {
+                assert!(!is_written, "{structs} structs: {error}");
+                assert_eq!(error.kind, QueryErrorKind::TooLarge, "{error}");
+                assert!(error.message.contains("5000 columns"), "{error}");
+            }
+        }
+    }
+}

@@ -113,3 +113,50 @@ async fn many_functions_over_a_window_hold_many_results() {
         }
     }
 }
+
+/// A list of each frame is up to a thousand times what came in: few rows are made at a time, and what waits for others counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_frames_are_made_of_few_rows_at_a_time() {
+    let lake = fixture::lake();
+    let options = QueryOptions {
+        memory_bytes_max: 48 << 20,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let over = |others: &str, rows: u64| {
+        format!(
+            "SELECT array_agg(value) OVER (ORDER BY value ROWS 99 PRECEDING) AS l{others} FROM generate_series(1, {rows})"
+        )
+    };
+    let answer = service
+        .query(QueryRequest::public(over("", 20_000)))
+        .await
+        .expect("an answer")
+        .collect()
+        .await
+        .expect("rows");
+    let rows: Vec<usize> = answer.iter().map(|batch| batch.num_rows()).collect();
+    assert_eq!(rows.iter().sum::<usize>(), 20_000);
+    // A hundred values of each row.
+    let most = rows.iter().max().copied();
+    assert!(most <= Some(8_192 / 100), "{most:?}");
+    for bound in ["UNBOUNDED", "500000"] {
+        let waits = format!(
+            ", sum(value) OVER (ORDER BY value ROWS BETWEEN CURRENT ROW AND {bound} FOLLOWING)"
+        );
+        for (rows, is_answered) in [(1_000, true), (100_000, false)] {
+            let sql = over(&waits, rows);
+            let answer = match service.query(QueryRequest::public(sql.as_str())).await {
+                Ok(mut answer) => answer.collect().await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(()) => assert!(is_answered, "{sql}"),
+                Err(error) => {
+                    assert!(!is_answered, "{sql}: {error}");
+                    assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
+                }
+            }
+        }
+    }
+}

@@ -2,9 +2,13 @@
 //!
 //! A join of rows of 20 KiB makes batches of 160 MiB: one on its way, one being made, in each partition. How wide rows are is
 //! known when they come in, and so is how many of them can have met: a few rows make small batches, however wide they are.
+//!
+//! And what a join holds of its left side without asking: it asks for the columns of the batches, and of `count(*)` of a
+//! cross join they have none. Batches of a few rows by the ten million are gigabytes all the same.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -15,6 +19,8 @@ const BATCHES: u64 = 2;
 const ROW_BYTES_FREE: u64 = 1 << 10;
 /// Bytes of a batch up to which it is as any other node's.
 const HELD_BYTES_FREE: u64 = 8 << 20;
+/// Bytes that a join holds of a batch without columns: of a list that doubles when it is full.
+const EMPTY_BATCH_BYTES: usize = 2 * size_of::<RecordBatch>();
 
 /// Which input of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +71,8 @@ impl NodeRoom {
 #[derive(Debug)]
 pub(super) struct BatchRoom {
     reservation: MemoryReservation,
+    /// For batches without columns that a join holds.
+    empty: MemoryReservation,
     /// Rows of a batch.
     batch_rows: u64,
     partitions: u64,
@@ -90,6 +98,7 @@ impl BatchRoom {
     pub(super) fn new(context: &TaskContext, partitions: usize) -> Self {
         Self {
             reservation: MemoryConsumer::new("batches").register(context.memory_pool()),
+            empty: MemoryConsumer::new("batches without columns").register(context.memory_pool()),
             batch_rows: context.session_config().batch_size() as u64,
             partitions: partitions as u64,
             seen: Mutex::default(),
@@ -99,6 +108,27 @@ impl BatchRoom {
     /// Returns how many rows a batch has.
     pub(super) fn batch_rows(&self) -> u64 {
         self.batch_rows
+    }
+
+    /// Charges for a batch that a join holds until it ends, where it has no columns: those the join charges itself.
+    ///
+    /// # Errors
+    /// As [`Self::join`].
+    pub(super) fn gather(&self, side: Side, batch: &RecordBatch) -> Result<()> {
+        if side == Side::Right || batch.num_columns() > 0 {
+            return Ok(());
+        }
+        self.empty
+            .try_grow(EMPTY_BATCH_BYTES)
+            .map_err(|error| match error {
+                DataFusionError::ResourcesExhausted(text) => {
+                    DataFusionError::ResourcesExhausted(format!(
+                        "a join gathers all rows of its first side, and these are too many; join fewer, or count each \
+                         side and multiply\n{text}"
+                    ))
+                }
+                other => other,
+            })
     }
 
     /// Charges for rows of one side of a join, of which none has more than `row_bytes`.

@@ -1,6 +1,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::collect;
+use datafusion::prelude::{SQLOptions, SessionContext};
+
+use super::checked;
 use crate::error::QueryErrorKind;
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
@@ -83,6 +90,45 @@ async fn batches_of_wide_rows_are_memory_of_their_query() {
     }
 }
 
+/// What a join gathers is memory of its query, also where nothing is asked of its rows but how many there are: DataFusion
+/// counts the columns of what it gathers, and two million batches of two rows without a column are none.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_without_columns_that_a_join_gathers_are_memory_of_their_query() {
+    let lake = fixture::lake();
+    let options = QueryOptions {
+        memory_bytes_max: 32 << 20,
+        threads: 2,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let batches = |rows: u64| {
+        format!(
+            "(SELECT 1 FROM generate_series(1, {rows}) a, generate_series(1, {rows}) b, generate_series(1, 2) c) l"
+        )
+    };
+    let others = [
+        ", generate_series(1, 2) d",
+        " LEFT JOIN generate_series(1, 2) d ON random() < 0.5",
+    ];
+    for join in others {
+        for (rows, is_answered) in [(100, true), (1_500, false)] {
+            let sql = format!("SELECT count(*) FROM {}{join}", batches(rows));
+            let answer = match service.query(QueryRequest::public(sql.as_str())).await {
+                Ok(mut answer) => answer.collect().await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(()) => assert!(is_answered, "{sql}"),
+                Err(error) => {
+                    assert!(!is_answered, "{sql}: {error}");
+                    assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
+                    assert!(error.message.contains("a join gathers"), "{sql}: {error}");
+                }
+            }
+        }
+    }
+}
+
 /// A batch of rows of 900 numbers has 8 MiB, and one of rows of ten has all its rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_of_many_columns_have_fewer_rows() {
@@ -115,4 +161,42 @@ async fn batches_of_many_columns_have_fewer_rows() {
     check(900, "value", "", 1_000..1_166).await;
     check(10, "value + AT", "", 8_000..8_193).await;
     check(10, "value + AT", "WHERE value % 3 <> 0", 4_000..8_193).await;
+}
+
+/// A CUBE of two columns makes four groups of each row, so it gets a quarter of a batch at a time: memory for the groups is
+/// asked for behind each batch.
+#[tokio::test]
+async fn who_groups_each_row_often_gets_fewer_at_a_time() {
+    let context = SessionContext::new();
+    let batch_rows = context.state().config().batch_size();
+    for (group_by, sets) in [
+        ("a, b", 1),
+        ("ROLLUP (a, b)", 3),
+        ("CUBE (a, b)", 4),
+        ("GROUPING SETS ((a), (b))", 2),
+    ] {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT value % 3 AS a, value % 5 AS b FROM generate_series(1, 20000)) \
+             GROUP BY {group_by}"
+        );
+        let rows = context.sql_with_options(&sql, SQLOptions::new()).await;
+        let plan = rows.expect("a statement").create_physical_plan().await;
+        let plan = plan.expect("a plan").transform_up(checked);
+        let plan = plan.expect("a plan").data;
+        // The deepest aggregate is the one that reads the rows.
+        let mut input = None;
+        plan.apply(|node| {
+            if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+                input = Some(Arc::clone(aggregate.input()));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .expect("a plan");
+        let batches = collect(input.expect("an aggregate"), context.task_ctx()).await;
+        let batches = batches.expect("rows");
+        let most = batches.iter().map(RecordBatch::num_rows).max();
+        assert_eq!(most, Some(batch_rows / sets), "{group_by}");
+        let all: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(all, 20_000, "{group_by}");
+    }
 }
