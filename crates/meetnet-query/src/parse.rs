@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::{
     Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::{
-    self, Dialect as _, GenericDialect, PostgreSqlDialect, Precedence,
+    self, GenericDialect, PostgreSqlDialect, Precedence,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
