@@ -17,9 +17,7 @@ use datafusion::sql::sqlparser::ast::{
     GroupByWithModifier, ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins,
     Visit, Visitor,
 };
-use datafusion::sql::sqlparser::dialect::{
-    self, GenericDialect, PostgreSqlDialect, Precedence,
-};
+use datafusion::sql::sqlparser::dialect::{self, GenericDialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
