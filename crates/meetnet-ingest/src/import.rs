@@ -8,7 +8,7 @@
 //! A piece is what a source would have sent as one message: a whole document, one line of it, or a block of lines. So
 //! every wire format can be imported, by the same decoder and mapping that its messages go through.
 //!
-//! **Resumable.** The id of an import is a hash of what the files hold, of the format and of the source's declaration.
+//! **Resumable.** The id of an import is a hash of what the files hold, of the source's declaration and of how it is cut.
 //! Each commit records with its rows how many pieces of the import its table has consumed, so the same command goes on
 //! where it was cut off; not behind rows that a repair has taken out of a table since: there it begins again.
 //! **Idempotent.** Rows are looked up by key: what the tables hold already is unchanged, whichever files it comes in.
@@ -60,6 +60,7 @@ pub use self::inputs::{Broken, Found, Input, find};
 pub(crate) use self::kept::IMPORT_META;
 pub use self::kept::{IMPORT_PIECE, Keep};
 use self::kept::{Keeper, Kept};
+use self::pieces::PIECES_VERSION;
 use self::reading::{Chunk, Reader, topic_of};
 use crate::http::STATION_META;
 use crate::pipeline::{ImportChunk, ImportedPiece, PipelineCommands, PipelineError};
@@ -311,6 +312,8 @@ impl Import {
             &self.topic,
             self.correct,
             self.declarations.decoder_version,
+            // Of an earlier version the numbers of pieces are others: behind those that it consumed some would be left out.
+            PIECES_VERSION,
         );
         let declared = serde_json::to_vec(&declared).expect("declarations have string keys only");
         hash.update((declared.len() as u64).to_le_bytes());

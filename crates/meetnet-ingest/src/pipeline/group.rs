@@ -1,6 +1,6 @@
 //! One group of frames becomes decoded rows: envelopes through the decoders, rejects into their own dataset.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use meetnet_decode::{Decoded, Decoders, EnvelopeRef, Group};
@@ -105,13 +105,70 @@ struct Replayed {
     handled: Handled,
 }
 
-/// Returns true for a reject that was dropped before its message was replayed: it stays so.
-fn was_dropped(replayed: &[Replayed], reject: &Reject) -> bool {
-    let of_replay = replayed.binary_search_by_key(&reject.envelope, |replayed| replayed.envelope);
-    of_replay.is_ok_and(|at| {
-        let dropped = &replayed[at].handled.dropped;
-        dropped.contains(&(reject.ordinal, reject.reason))
-    })
+impl Replayed {
+    /// Marks those rejects of the message that were dropped before.
+    ///
+    /// Ordinals count all rejects of a message, so they shift where one before is mended. Of a reason those that come out are
+    /// therefore the known ones in their order, where no ordinal says more. Where fewer come out than are known, and one of
+    /// the known is open, nobody can tell which is mended: then all of that reason are told.
+    fn mark_dropped(&self, rejects: &[Reject], is_dropped: &mut [bool]) {
+        let Handled {
+            rejects: open,
+            dropped,
+            ..
+        } = &self.handled;
+        let start = rejects.partition_point(|reject| reject.envelope < self.envelope);
+        let end = rejects.partition_point(|reject| reject.envelope <= self.envelope);
+        let reasons: BTreeSet<RejectReason> = dropped.iter().map(|(_, reason)| *reason).collect();
+        for reason in reasons {
+            // By ordinal: whether it was dropped.
+            let mut known: BTreeMap<u32, bool> = BTreeMap::new();
+            for (list, was_dropped) in [(open, false), (dropped, true)] {
+                let of_reason = list.iter().filter(|(_, of)| *of == reason);
+                known.extend(of_reason.map(|(ordinal, _)| (*ordinal, was_dropped)));
+            }
+            let again: Vec<usize> = (start..end)
+                .filter(|at| rejects[*at].reason == reason)
+                .collect();
+            let stands = |ordinal: &u32| {
+                let at = again.binary_search_by_key(ordinal, |at| rejects[*at].ordinal);
+                at.is_ok()
+            };
+            if known.keys().all(stands) {
+                for at in again {
+                    is_dropped[at] = known.get(&rejects[at].ordinal) == Some(&true);
+                }
+            } else if again.len() >= known.len() || known.values().all(|dropped| *dropped) {
+                for (at, was_dropped) in again.into_iter().zip(known.into_values()) {
+                    is_dropped[at] = was_dropped;
+                }
+            }
+        }
+        // Where another reject takes the row of one that was dropped, nothing says any more that it was.
+        let is_taken = |at: usize| {
+            let ordinal = rejects[at].ordinal;
+            !is_dropped[at] && dropped.iter().any(|(of, _)| *of == ordinal)
+        };
+        if (start..end).any(is_taken) {
+            for (reject, is_dropped) in rejects[start..end].iter().zip(&mut is_dropped[start..end])
+            {
+                *is_dropped &= dropped.contains(&(reject.ordinal, reject.reason));
+            }
+        }
+    }
+}
+
+/// Returns the rejects without those that were dropped before their message was replayed: they stay so.
+fn without_dropped<'r>(rejects: &'r [Reject], replayed: &[Replayed]) -> Vec<&'r Reject> {
+    let mut is_dropped = vec![false; rejects.len()];
+    for replayed in replayed {
+        replayed.mark_dropped(rejects, &mut is_dropped);
+    }
+    let by_reject = rejects.iter().zip(is_dropped);
+    by_reject
+        .filter(|(_, is_dropped)| !is_dropped)
+        .map(|(reject, _)| reject)
+        .collect()
 }
 
 /// A row of `rejects` to be written.
@@ -430,10 +487,8 @@ impl GroupDecoder {
         } = self;
         let builder = builder.as_mut()?;
         let replayed = replayed.as_slice();
-        let told = rejects
-            .iter()
-            .filter(|reject| !was_dropped(replayed, reject));
-        let open = told.map(|reject| RejectRow {
+        let told = without_dropped(rejects, replayed);
+        let open = told.iter().map(|reject| RejectRow {
             envelope: reject.envelope,
             ordinal: reject.ordinal,
             reason: reject.reason,
@@ -448,10 +503,10 @@ impl GroupDecoder {
                 Decision::Drop => ("dropped", "the data team dropped it"),
             };
             for (ordinal, reason) in &replayed.handled.rejects {
-                let again = |reject: &Reject| {
+                let again = |reject: &&Reject| {
                     (reject.envelope, reject.ordinal) == (replayed.envelope, *ordinal)
                 };
-                if !rejects.iter().any(again) {
+                if !told.iter().any(again) {
                     reject_rows.push(RejectRow {
                         envelope: replayed.envelope,
                         ordinal: *ordinal,
@@ -530,3 +585,6 @@ pub(super) fn count_applied(dataset: &DatasetId, applied: Applied) {
     count("history", applied.history);
     count("skipped", applied.skipped);
 }
+
+#[cfg(test)]
+mod tests;

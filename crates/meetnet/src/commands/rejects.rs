@@ -210,7 +210,8 @@ pub(super) fn replay_chosen(
     };
     let table = Rejects::open(&context.config(), &context.shared)?;
     let rejects = choose(context, &table, selection, progress)?;
-    let dropped = Handle::current().block_on(table.dropped(&rejects, messages.as_ref()))?;
+    let dropped = table.dropped(selection, &rejects, messages.as_ref());
+    let dropped = Handle::current().block_on(dropped)?;
     let choice = Choice {
         rejects,
         dropped,
@@ -488,32 +489,42 @@ impl Rejects {
         Ok(chosen)
     }
 
-    /// Returns which rejects of chosen messages were dropped.
+    /// Returns which rejects of chosen messages were dropped: of those that have `rejects` of a selection, or of all
+    /// `messages`. What was dropped of others does not count against the limit.
     async fn dropped(
         &self,
+        selection: &Selection,
         rejects: &BTreeMap<Sequence, RejectedMessage>,
         messages: Option<&MessageRange>,
     ) -> Result<BTreeMap<Sequence, Vec<(u32, RejectReason)>>, Failure> {
         let mut dropped: BTreeMap<Sequence, Vec<(u32, RejectReason)>> = BTreeMap::new();
-        let range = messages.map(|messages| messages.first..=messages.last);
-        let ends = range
-            .iter()
-            .flat_map(|range| [*range.start(), *range.end()]);
-        let sequences = || rejects.keys().copied().chain(ends.clone());
-        let (Some(first), Some(last)) = (sequences().min(), sequences().max()) else {
-            return Ok(dropped);
+        let ends = rejects.keys().next().zip(rejects.keys().next_back());
+        let condition = match (messages, ends) {
+            (Some(messages), _) => {
+                let all = Selection {
+                    source: messages.source.clone(),
+                    sequences: Some((messages.first, messages.last)),
+                    resolved: true,
+                    ..Selection::default()
+                };
+                all.condition()
+            }
+            (None, Some((first, last))) => format!(
+                "sequence BETWEEN {first} AND {last} AND sequence IN (SELECT sequence FROM rejects WHERE {})",
+                selection.condition()
+            ),
+            (None, None) => return Ok(dropped),
         };
         let statement = format!(
-            "SELECT sequence, ordinal, reason FROM rejects \
-             WHERE resolution = 'dropped' AND sequence BETWEEN {first} AND {last} LIMIT {}",
+            "SELECT sequence, ordinal, reason FROM rejects WHERE resolution = 'dropped' AND {condition} LIMIT {}",
             CHOSEN_MAX + 1
         );
         let batches = self.collect(statement).await?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if rows > CHOSEN_MAX {
             return Err(Failure::Usage(anyhow!(
-                "more than {CHOSEN_MAX} rejects of these messages, or of some between them, were dropped; choose fewer with \
-                 --sequence, --since or --until"
+                "more than {CHOSEN_MAX} rejects of these messages were dropped; choose fewer with --source, --sequence, --since \
+                 or --until"
             )));
         }
         for batch in &batches {
@@ -521,12 +532,6 @@ impl Rejects {
             let reasons = texts(batch, 2)?;
             for row in 0..batch.num_rows() {
                 let sequence = Sequence(integers(0).value(row) as u64);
-                let is_in_range = range
-                    .as_ref()
-                    .is_some_and(|range| range.contains(&sequence));
-                if !is_in_range && !rejects.contains_key(&sequence) {
-                    continue;
-                }
                 let Some(reason) = RejectReason::from_name(reasons.value(row)) else {
                     continue;
                 };

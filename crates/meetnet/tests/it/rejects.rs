@@ -183,6 +183,38 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
 }
 
 #[test]
+fn what_was_dropped_stays_dropped_where_its_message_is_replayed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("meetnet.toml");
+    let file = path.display().to_string();
+    std::fs::write(&path, config("/temperature")).expect("a file");
+    let (daemon, _, push) = start(&file);
+    let body = r#"[{"id": "1", "temp": 20.5}, {"id": "2", "temp": "cold", "temperature": "cold"}]"#;
+    let (status, said) = http("POST", &format!("{push}/ingest/v1/desk"), body);
+    assert_eq!(status, 400, "{said}");
+    let wrong_type = ["rejects", "drop", "--reason", "wrong_type"];
+    let said = answer(&[&wrong_type[..], &["--config", &file]].concat());
+    assert!(said.contains("dropped 1 rejects of 1 messages"), "{said}");
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+
+    std::fs::write(&path, config("/temp")).expect("a file");
+    let said = answer(&["rejects", "replay", "--source", "desk", "--config", &file]);
+    assert!(
+        said.contains("replayed 1 messages: 1 of 1 rejects are resolved"),
+        "{said}"
+    );
+    let list = ["rejects", "list", "--format", "csv", "--config", &file];
+    let open = answer(&list);
+    assert_eq!(open.trim_end().lines().count(), 1, "{open}");
+    let all = answer(&[&list[..], &["--resolved"]].concat());
+    assert!(
+        all.contains(",replayed") && all.contains(",dropped"),
+        "{all}"
+    );
+}
+
+#[test]
 fn rejects_of_a_source_that_was_removed_keep_their_reasons() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("meetnet.toml");

@@ -192,6 +192,63 @@ fn a_file_that_is_cut_off_ends_no_import_and_is_read_once() {
     assert_eq!((repeated.resumed, repeated.rows()), (301_000, 0));
 }
 
+/// All of it is less than a block, so what comes of it is its last piece.
+#[test]
+fn of_a_small_table_that_is_cut_off_no_line_is_lost_or_doubled() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let of_table = |file: &PathBuf, behind: &PathBuf| {
+        let import = import("timed", &[file.clone(), behind.clone()]);
+        let temperature = MapEntry::property("heat", "air_temperature").in_unit("Cel");
+        let time = TimeDeclaration::at_pointer("/ts", TimeFormat::UnixMs);
+        let source = SourceDeclaration {
+            format: WireFormat::Csv,
+            time: Some(TimeDeclaration {
+                pointer: None,
+                field: Some("ts".to_owned()),
+                ..time
+            }),
+            map: vec![MapEntry {
+                field: Some("t".to_owned()),
+                ..temperature
+            }],
+            ..import.source.clone()
+        };
+        Import { source, ..import }
+    };
+    let table = |from: i64, count: i64| {
+        let rows = (0..count).map(|at| format!("{},20\n", from + at * 60_000));
+        format!("ts,t\n{}", rows.collect::<String>())
+    };
+    let [cut, behind] = ["a.csv.gz", "b.csv"].map(|name| folder.path().join(name));
+    std::fs::write(&behind, table(1_500_000_000_000, 10)).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    let text = table(1_600_000_000_000, 1_000);
+    std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    // In the middle of a line, and within the checksum: then every line is there.
+    let mut before = 0;
+    for (bytes, expect) in [
+        (packed.len() / 2, 410..610),
+        (packed.len() - 4, 1_010..1_011),
+    ] {
+        std::fs::write(&cut, &packed[..bytes]).unwrap();
+        let first = imported(&daemon, of_table(&cut, &behind));
+        assert_eq!(first.broken.len(), 1, "{first:?}");
+        assert!(expect.contains(&first.rows()), "{first:?}");
+        assert_eq!(of_heat(&first).inserted, first.rows() - before, "{first:?}");
+        assert!(first.rejects.is_empty(), "{first:?}");
+        let again = imported(&daemon, of_table(&cut, &behind));
+        assert_eq!((again.resumed, again.rows()), (first.rows(), 0));
+        before = first.rows();
+    }
+    std::fs::write(&cut, &packed).unwrap();
+    let whole = imported(&daemon, of_table(&cut, &behind));
+    let heat = of_heat(&whole);
+    assert_eq!((heat.inserted, heat.unchanged), (0, 1_010), "{whole:?}");
+    assert!(whole.broken.is_empty(), "{whole:?}");
+}
+
 #[test]
 fn a_row_without_a_time_of_its_own_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -422,6 +422,41 @@ fn what_was_dropped_stays_so_where_its_message_is_replayed() {
 }
 
 #[test]
+fn what_was_dropped_stays_so_where_what_stood_before_it_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let body = "[{\"temp\":3},{\"t\":\"cold\",\"temp\":\"cold\"}]";
+    let sequence = daemon.append("timeless", body);
+    daemon.wait(sequence);
+    let wrong_type = (1, RejectReason::WrongType);
+    let chosen = BTreeMap::from([(sequence, message("timeless", &[wrong_type]))]);
+    let decided = drop_rejects(&daemon.journal, &chosen).unwrap();
+    daemon.wait(decided.span.unwrap().1);
+    let mended = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), mended.path());
+    drop(daemon);
+    let declarations = declarations_reading("/temp");
+    let daemon = start_as(mended.path(), &declarations, |_| {}, |_| {});
+    let open = message("timeless", &[(0, RejectReason::NoMappedValue)]);
+    let choice = Choice {
+        dropped: BTreeMap::from([(sequence, vec![wrong_type])]),
+        ..choose([(sequence, open)])
+    };
+    // It is the first reject of its message now. Twice: nothing changes.
+    let expect = [
+        state(sequence, "no_mapped_value", Some("replayed")),
+        state(sequence, "wrong_type", Some("dropped")),
+    ];
+    for _ in 0..2 {
+        let place = place(mended.path());
+        let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
+        let after = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rejects(&after), expect);
+        assert_eq!(temperatures(&after), [(3.0, true)]);
+    }
+}
+
+#[test]
 fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
