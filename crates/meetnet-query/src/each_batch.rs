@@ -26,8 +26,8 @@ use crate::giving_way::{AT_A_TIME, GivingWay};
 
 /// What looks at a batch; an error ends the query.
 pub(crate) type Look = dyn Fn(&RecordBatch) -> Result<()> + Send + Sync;
-/// What begins to look at the batches of one partition.
-type Begin = dyn Fn(&TaskContext) -> Box<Look> + Send + Sync;
+/// What begins to look at the batches of one partition; an error ends the query before any work is done for it.
+type Begin = dyn Fn(&TaskContext) -> Result<Box<Look>> + Send + Sync;
 
 /// Gives the batches of its input, each once it has been looked at.
 pub(crate) struct EachBatchExec {
@@ -60,7 +60,8 @@ impl EachBatchExec {
         let look = Arc::new(look);
         Self::each_partition(name, input, move |_| {
             let look = Arc::clone(&look);
-            Box::new(move |batch: &RecordBatch| look(batch))
+            let look: Box<Look> = Box::new(move |batch: &RecordBatch| look(batch));
+            Ok(look)
         })
     }
 
@@ -68,7 +69,7 @@ impl EachBatchExec {
     pub(crate) fn each_partition(
         name: &'static str,
         input: Arc<dyn ExecutionPlan>,
-        begin: impl Fn(&TaskContext) -> Box<Look> + Send + Sync + 'static,
+        begin: impl Fn(&TaskContext) -> Result<Box<Look>> + Send + Sync + 'static,
     ) -> Self {
         Self {
             name,
@@ -174,7 +175,7 @@ impl ExecutionPlan for EachBatchExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let rows_max = context.session_config().batch_size();
-        let look = (self.begin)(&context);
+        let look = (self.begin)(&context)?;
         let input = self.input.execute(partition, context)?;
         let schema = input.schema();
         let input: SendableRecordBatchStream = if let Some(part) = self.split {

@@ -7,8 +7,8 @@
 //! A row goes in once and comes out once. So what is held is what has gone in less what has come out, and the rows that a
 //! frame looks back to, which stay after they have come out; where it looks back by a range of values, everything counts.
 //! `array_agg` and `string_agg` make of each row what its whole frame has, up to a thousand times of what came in: they get
-//! as few rows at a time, and what is made counts until it has come out. Without it `sum(value) OVER ()` over a long series
-//! would take all memory there is, and a list of each frame, too.
+//! as few rows at a time, not quite as few where another frame of theirs keeps many, and what is made counts until it has come
+//! out. Without it `sum(value) OVER ()` over a long series would take all memory there is, and a list of each frame, too.
 
 use std::any::Any;
 use std::fmt;
@@ -45,6 +45,8 @@ mod tests;
 /// What a window operator makes of a row for each of its functions, beside keeping it: a result, a state (`sliding`: of two
 /// columns twice as much).
 const ROW_BYTES: u64 = 64;
+/// Parts of a batch at most where a frame looks far back: what it looks back to is copied with every part.
+const PARTS_LOOKING_BACK_MAX: u64 = 16;
 /// Functions that give every value of a frame.
 const LISTING: [&str; 2] = ["array_agg", "string_agg"];
 
@@ -77,6 +79,8 @@ struct Lists {
     wide: u64,
     /// Rows wait for many behind them. What waits is copied with every batch that comes in, so these stay as they are.
     waits: bool,
+    /// Rows stay for many behind them, and are copied so, too.
+    stays: bool,
 }
 
 impl Lists {
@@ -85,6 +89,9 @@ impl Lists {
             waits: expressions
                 .iter()
                 .any(|expression| waits_long(expression.get_window_frame())),
+            stays: expressions
+                .iter()
+                .any(|expression| stays_long(expression.get_window_frame())),
             ..Self::default()
         };
         for expression in expressions {
@@ -110,12 +117,18 @@ impl Lists {
         lists
     }
 
-    /// Returns how many times as much as its input an operator makes of each batch; None where it is no more.
-    fn times(self) -> Option<NonZeroUsize> {
+    /// Returns in how many parts an operator gets each batch: as many as it makes times as much of it. None where it gets
+    /// the whole.
+    fn parts(self) -> Option<NonZeroUsize> {
         if self.waits {
             return None;
         }
-        let values = usize::try_from(self.values).unwrap_or(usize::MAX);
+        let values = if self.stays {
+            self.values.min(PARTS_LOOKING_BACK_MAX)
+        } else {
+            self.values
+        };
+        let values = usize::try_from(values).unwrap_or(usize::MAX);
         NonZeroUsize::new(values).filter(|values| values.get() > 1)
     }
 }
@@ -127,6 +140,11 @@ fn waits_long(frame: &WindowFrame) -> bool {
         WindowFrameBound::Following(ScalarValue::UInt64(Some(rows))) => *rows > GATHERED_ROWS_MAX,
         WindowFrameBound::Following(_) => true,
     }
+}
+
+/// Returns true where a row stays for more rows behind it than a list may have, or nobody can say for how many.
+fn stays_long(frame: &WindowFrame) -> bool {
+    rows_kept(frame).is_none_or(|rows| rows > GATHERED_ROWS_MAX)
 }
 
 /// Returns how many values a function that lists them makes of each row; None for all other functions.
@@ -244,6 +262,8 @@ impl What {
                 let texts = wide_bytes(batch).saturating_mul(results.wide);
                 batch_bytes(batch).saturating_add(numbers.saturating_add(texts))
             }
+            // Most windows list nothing, and are not looked at a second time.
+            Self::Lists(lists) if lists.values == 0 => 0,
             Self::Lists(lists) => {
                 let numbers = rows.saturating_mul(lists.numbers_bytes);
                 numbers.saturating_add(wide_bytes(batch).saturating_mul(lists.wide))
@@ -366,8 +386,8 @@ impl ExecutionPlan for HeldRowsExec {
             let charge =
                 move |batch: &RecordBatch| held.iter().try_for_each(|held| held.charge(batch));
             let mut input = Arc::clone(child);
-            if let Some(times) = self.lists.times() {
-                input = Arc::new(EachBatchExec::split_for(input, times));
+            if let Some(parts) = self.lists.parts() {
+                input = Arc::new(EachBatchExec::split_for(input, parts));
             }
             let charged = EachBatchExec::new("ChargedExec", input, charge);
             Arc::new(charged) as Arc<dyn ExecutionPlan>

@@ -15,17 +15,19 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
+use datafusion::common::JoinType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::joins::NestedLoopJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions,
 };
 
-use crate::each_batch::EachBatchExec;
+use crate::each_batch::{EachBatchExec, Look};
 use crate::functions::sizes::{array_bytes, length_at, longest_value, usual_bytes, wide_bytes};
 use crate::postgres::layers::WKT_COLUMN;
 
@@ -56,6 +58,17 @@ const CALLS_FREE: usize = 16;
 const COMPUTED_BYTES_MAX: u64 = 512 << 20;
 /// Of those, bytes that are not charged: most calls make numbers or booleans, which are far less, of a batch of short texts.
 const COMPUTED_BYTES_FREE: u64 = 64 << 20;
+
+/// Nodes that keep nothing of their run, and give the same rows when they are executed once more.
+const ANEW: [&str; 7] = [
+    "CoalescePartitionsExec",
+    "CooperativeExec",
+    "DataSourceExec",
+    "FilterExec",
+    "LazyMemoryExec",
+    "ProjectionExec",
+    "UnionExec",
+];
 
 /// What is made of the rows.
 #[derive(Clone, Debug)]
@@ -117,6 +130,7 @@ fn checked_rows(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Exec
         }
         (Use::Computed(calls), 0)
     };
+    let gathers_once = gathers_once(node.as_ref())?;
     let room = Arc::new(NodeRoom::new(node.output_partitioning().partition_count()));
     let children = node.children().into_iter().enumerate();
     let children = children.map(|(position, child)| -> Arc<dyn ExecutionPlan> {
@@ -132,13 +146,44 @@ fn checked_rows(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Exec
                 Use::Joined | Use::Subquery => room.of_all_partitions(context),
                 Use::Unnested(_) | Use::Computed(_) => Arc::new(BatchRoom::new(context, 1)),
             };
-            Box::new(move |batch: &RecordBatch| of_rows.check(batch, side, &room))
+            if gathers_once && side == Side::Left {
+                room.gather_once()?;
+            }
+            let look: Box<Look> =
+                Box::new(move |batch: &RecordBatch| of_rows.check(batch, side, &room));
+            Ok(look)
         });
         Arc::new(looked_at)
     });
     let children = children.collect();
     let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
     node.replace_children(children, anew).map(Transformed::yes)
+}
+
+/// Returns true for a nested loop join whose left side must not be executed once more.
+///
+/// Where that side is more than its memory, DataFusion 55.2 does so, to spill it. But a node that divides rows among
+/// partitions panics then, and each partition gives the left rows that none of its own right rows met, though others of the
+/// right side may have.
+fn gathers_once(node: &dyn ExecutionPlan) -> Result<bool> {
+    let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() else {
+        return Ok(false);
+    };
+    let gives_unmatched = matches!(
+        join.join_type(),
+        JoinType::Left
+            | JoinType::LeftSemi
+            | JoinType::LeftAnti
+            | JoinType::LeftMark
+            | JoinType::Full
+    );
+    if gives_unmatched && join.right().output_partitioning().partition_count() > 1 {
+        return Ok(true);
+    }
+    join.left().exists(|node| {
+        let is_anew = ANEW.contains(&node.name()) || node.downcast_ref::<EachBatchExec>().is_some();
+        Ok(!is_anew)
+    })
 }
 
 /// Returns the positions of the columns that a node unnests.

@@ -480,29 +480,34 @@ async fn a_cut_answer_never_looks_whole() {
     }
 }
 
-/// What a writer holds until a row group is complete is memory: an answer of 400 columns has smaller ones, and one of few
-/// columns has one.
+/// What a writer holds until a row group is complete is memory: an answer of 400 columns has smaller ones. One of few columns
+/// has them of 131,072 rows, though no two values are equal, and its columns have dictionaries.
 #[tokio::test]
 async fn wide_answers_have_small_row_groups() {
-    const ROWS: i64 = 20_000;
-    for (columns, is_cut) in [(400, true), (5, false)] {
+    for (columns, rows, is_cut) in [(400, 20_000, true), (5, 140_000, false)] {
         let values = (0..columns).map(|column| format!("value * 1.7 + {column} AS c{column}"));
         let values: Vec<String> = values.collect();
         let sql = format!(
-            "SELECT {} FROM generate_series(1, {ROWS})",
+            "SELECT {} FROM generate_series(1, {rows})",
             values.join(", ")
         );
         let parquet = bytes(&sql, Format::Parquet, None).await;
         let builder = ParquetRecordBatchReaderBuilder::try_new(::bytes::Bytes::from(parquet));
         let builder = builder.expect("a file");
         let groups = builder.metadata().row_groups();
-        assert_eq!(groups.len() > 1, is_cut, "{columns} columns");
         for group in groups {
             let bytes = group.total_byte_size();
             assert!(bytes < 48 << 20, "{columns} columns: {bytes} bytes");
+            let has_dictionary = group.column(0).dictionary_page_offset().is_some();
+            assert_eq!(has_dictionary, !is_cut, "{columns} columns");
         }
-        let rows: i64 = groups.iter().map(|group| group.num_rows()).sum();
-        assert_eq!(rows, ROWS, "{columns} columns");
+        let rows_of: Vec<i64> = groups.iter().map(|group| group.num_rows()).collect();
+        assert_eq!(rows_of.iter().sum::<i64>(), rows, "{columns} columns");
+        if is_cut {
+            assert!(rows_of.len() > 1, "{columns} columns");
+        } else {
+            assert_eq!(rows_of, [131_072, rows - 131_072]);
+        }
     }
 }
 

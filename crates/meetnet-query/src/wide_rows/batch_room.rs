@@ -6,6 +6,7 @@
 //! And what a join holds of its left side without asking: it asks for the columns of the batches, and of `count(*)` of a
 //! cross join they have none. Batches of a few rows by the ten million are gigabytes all the same.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::array::RecordBatch;
@@ -76,6 +77,8 @@ pub(super) struct BatchRoom {
     /// Rows of a batch.
     batch_rows: u64,
     partitions: u64,
+    /// Its left side has been asked for.
+    is_gathering: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -101,6 +104,7 @@ impl BatchRoom {
             empty: MemoryConsumer::new("batches without columns").register(context.memory_pool()),
             batch_rows: context.session_config().batch_size() as u64,
             partitions: partitions as u64,
+            is_gathering: AtomicBool::new(false),
             seen: Mutex::default(),
         }
     }
@@ -121,14 +125,20 @@ impl BatchRoom {
         self.empty
             .try_grow(EMPTY_BATCH_BYTES)
             .map_err(|error| match error {
-                DataFusionError::ResourcesExhausted(text) => {
-                    DataFusionError::ResourcesExhausted(format!(
-                        "a join gathers all rows of its first side, and these are too many; join fewer, or count each \
-                         side and multiply\n{text}"
-                    ))
-                }
+                DataFusionError::ResourcesExhausted(text) => too_many_rows(&format!("\n{text}")),
                 other => other,
             })
+    }
+
+    /// Begins to gather the left side of a join, which its partitions share and which is not to be gathered again.
+    ///
+    /// # Errors
+    /// `ResourcesExhausted` at the second time.
+    pub(super) fn gather_once(&self) -> Result<()> {
+        if self.is_gathering.swap(true, Ordering::Relaxed) {
+            return Err(too_many_rows(""));
+        }
+        Ok(())
     }
 
     /// Charges for rows of one side of a join, of which none has more than `row_bytes`.
@@ -196,6 +206,14 @@ impl BatchRoom {
             .try_grow(more.min(usize::MAX >> 1))
             .map_err(|error| explained(error, what_makes, bytes))
     }
+}
+
+/// Says what is gathered where it has no room, and whose memory was too small.
+fn too_many_rows(whose: &str) -> DataFusionError {
+    DataFusionError::ResourcesExhausted(format!(
+        "a join gathers all rows of its first side, and these are too many; join fewer, ask for `a.x = b.x` as well where it \
+         compares otherwise, or count each side and multiply where all are wanted{whose}"
+    ))
 }
 
 /// Says first what needs so much; whose memory it was that is too small stays in the text behind.

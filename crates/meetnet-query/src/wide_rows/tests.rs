@@ -1,7 +1,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::collect;
@@ -124,6 +125,45 @@ async fn rows_without_columns_that_a_join_gathers_are_memory_of_their_query() {
                     assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
                     assert!(error.message.contains("a join gathers"), "{sql}: {error}");
                 }
+            }
+        }
+    }
+}
+
+/// A nested loop join whose first side is too large for its memory is refused: DataFusion would execute that once more, where
+/// rows divided among partitions make it panic, and a LEFT JOIN would give rows of it in each partition.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_nested_loop_join_gathers_is_memory_of_its_query() {
+    let lake = fixture::lake();
+    let options = QueryOptions {
+        memory_bytes_max: 32 << 20,
+        threads: 2,
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    for (join, rows, met) in [
+        ("LEFT JOIN", 2_000, Some(2_000)),
+        ("JOIN", 2_000, Some(0)),
+        ("LEFT JOIN", 100_000, None),
+        ("JOIN", 100_000, None),
+    ] {
+        let sql = format!(
+            "SELECT count(*), sum(length(t)) FROM (SELECT value AS v, rpad('a' || value, 900, 'x') AS t \
+             FROM generate_series(1, {rows})) l {join} generate_series(1, 8300) r ON l.v < -r.value"
+        );
+        let answer = match service.query(QueryRequest::public(sql.as_str())).await {
+            Ok(mut answer) => answer.collect().await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(batches) => {
+                let counted = batches[0].column(0).as_primitive::<Int64Type>();
+                assert_eq!(Some(counted.value(0)), met, "{sql}");
+            }
+            Err(error) => {
+                assert_eq!(met, None, "{sql}: {error}");
+                assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
+                assert!(error.message.contains("a join gathers"), "{sql}: {error}");
             }
         }
     }
