@@ -24,6 +24,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
+use crate::error::{QueryError, QueryErrorKind};
+use crate::options::QueryRequest;
+use crate::service::QueryService;
+
 mod database;
 mod revised;
 
@@ -386,4 +390,33 @@ pub(crate) fn lake() -> Lake {
         ..lake.table(&notes)
     });
     lake
+}
+
+/// Asks a service for all rows of an answer.
+pub(crate) async fn all_rows(
+    service: &QueryService,
+    sql: &str,
+) -> Result<Vec<RecordBatch>, QueryError> {
+    service
+        .query(QueryRequest::public(sql))
+        .await?
+        .collect()
+        .await
+}
+
+/// Makes sure that a statement is answered, or else refused as too large; returns why it is refused.
+pub(crate) async fn check_size(
+    service: &QueryService,
+    sql: &str,
+    is_answered: bool,
+) -> Option<QueryError> {
+    let error = all_rows(service, sql).await.err();
+    match &error {
+        None => assert!(is_answered, "{sql}"),
+        Some(error) => {
+            assert!(!is_answered, "{sql}: {error}");
+            assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
+        }
+    }
+    error
 }

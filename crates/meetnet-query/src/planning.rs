@@ -40,7 +40,7 @@ use spelling::{name_series, respell};
 use unheard::check_heard;
 
 pub(crate) use spans::in_units;
-pub(crate) use spelling::{binary, respell_parsed};
+pub(crate) use spelling::{binary, call, respell_parsed};
 
 /// What PostgreSQL calls the column of a plan.
 const QUERY_PLAN: &str = "QUERY PLAN";

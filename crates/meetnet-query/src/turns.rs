@@ -262,9 +262,9 @@ impl<F: Future> Future for InTurn<F> {
         let is_long = task.turn.0.worked() >= turns.0.young_time;
         if is_long {
             step_aside();
-        }
-        if is_long && !turns.enter(task.ticket, &task.turn, context.waker()) {
-            return Poll::Pending;
+            if !turns.enter(task.ticket, &task.turn, context.waker()) {
+                return Poll::Pending;
+            }
         }
         let _working = Working {
             turn: &task.turn,

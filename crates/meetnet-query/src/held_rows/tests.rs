@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
-use crate::error::QueryErrorKind;
-use crate::fixture;
-use crate::options::{QueryOptions, QueryRequest};
+use crate::fixture::{self, all_rows, check_size};
+use crate::options::QueryOptions;
 use crate::service::QueryService;
 
 /// Windows over much more than their memory: what has to be held is refused, what goes by is answered.
@@ -51,18 +50,7 @@ async fn a_window_holds_no_more_than_its_query_may() {
         ("PARTITION BY value % 7", 5_000_000, false),
     ] {
         let sql = over(window, rows);
-        let answer = service.query(QueryRequest::public(sql.as_str())).await;
-        let answer = match answer {
-            Ok(mut answer) => answer.collect().await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        match answer {
-            Ok(()) => assert!(is_answered, "{sql}"),
-            Err(error) => {
-                assert!(!is_answered, "{sql}: {error}");
-                assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
-            }
-        }
+        check_size(&service, &sql, is_answered).await;
     }
 }
 
@@ -96,21 +84,8 @@ async fn many_functions_over_a_window_hold_many_results() {
         ("max(t || AT)", 1, 10_000, true),
         ("max(t || AT)", 100, 10_000, false),
     ] {
-        let what = format!("{count} of {function} over {rows} rows");
-        let answer = service
-            .query(QueryRequest::public(of(function, count, rows)))
-            .await;
-        let answer = match answer {
-            Ok(mut answer) => answer.collect().await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        match answer {
-            Ok(()) => assert!(is_answered, "{what}"),
-            Err(error) => {
-                assert!(!is_answered, "{what}: {error}");
-                assert_eq!(error.kind, QueryErrorKind::TooLarge, "{what}: {error}");
-            }
-        }
+        let sql = of(function, count, rows);
+        check_size(&service, &sql, is_answered).await;
     }
 }
 
@@ -141,11 +116,7 @@ async fn lists_of_frames_are_made_of_few_rows_at_a_time() {
             frame => format!(", sum(value) OVER (ORDER BY value {frame})"),
         };
         let sql = over(&others, 20_000);
-        let mut answer = service
-            .query(QueryRequest::public(sql.as_str()))
-            .await
-            .expect("an answer");
-        let batches = answer.collect().await.expect("rows");
+        let batches = all_rows(&service, &sql).await.expect("rows");
         let rows: Vec<usize> = batches.iter().map(|batch| batch.num_rows()).collect();
         assert_eq!(rows.iter().sum::<usize>(), 20_000, "{sql}");
         let most = rows.iter().max().copied().unwrap_or(0);
@@ -157,17 +128,7 @@ async fn lists_of_frames_are_made_of_few_rows_at_a_time() {
         );
         for (rows, is_answered) in [(1_000, true), (100_000, false)] {
             let sql = over(&waits, rows);
-            let answer = match service.query(QueryRequest::public(sql.as_str())).await {
-                Ok(mut answer) => answer.collect().await.map(|_| ()),
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(()) => assert!(is_answered, "{sql}"),
-                Err(error) => {
-                    assert!(!is_answered, "{sql}: {error}");
-                    assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
-                }
-            }
+            check_size(&service, &sql, is_answered).await;
         }
     }
 }

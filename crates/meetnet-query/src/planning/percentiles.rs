@@ -7,8 +7,10 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Select, SelectItem, Value,
+    FunctionArguments, Ident, Select, SelectItem, Value,
 };
+
+use super::call;
 
 /// Names columns of such percentiles as they are written: what they become is long.
 pub(super) fn name_percentiles(select: &mut Select) {
@@ -116,23 +118,4 @@ fn plain(argument: &FunctionArg) -> Option<&Expr> {
 
 fn nested(expr: Expr) -> Box<Expr> {
     Box::new(Expr::Nested(Box::new(expr)))
-}
-
-fn call(name: &str, arguments: Vec<Expr>) -> Function {
-    let arguments = arguments.into_iter();
-    let arguments = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
-    Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: arguments.collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    }
 }

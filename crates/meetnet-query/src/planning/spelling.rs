@@ -28,9 +28,9 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CharLengthUnits, CharacterLength, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select,
-    SelectFlavor, SelectItem, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
-    VisitMut, VisitorMut, WildcardAdditionalOptions,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, LimitClause,
+    ObjectName, Query, Select, SelectFlavor, SelectItem, TableAlias, TableAliasColumnDef,
+    TableFactor, UnaryOperator, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use meetnet_model::time::with_seconds;
 
@@ -585,6 +585,26 @@ pub(crate) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
         left: Box::new(left),
         op,
         right: Box::new(right),
+    }
+}
+
+/// Returns the call of a function.
+pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Function {
+    let arguments = arguments.into_iter();
+    let arguments = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
+    Function {
+        name: named(name),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
     }
 }
 

@@ -3,8 +3,7 @@
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    TimezoneInfo, Value,
+    FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TimezoneInfo, Value,
 };
 
 use super::catalog::{
@@ -15,7 +14,7 @@ use super::geometry::SRID;
 use super::settings::{SETTINGS, setting};
 use super::types::PgType;
 use crate::catalog::SCHEMA;
-use crate::planning::binary;
+use crate::planning::{self, binary};
 
 /// Who everybody is in SQL.
 const USER: &str = "public";
@@ -347,22 +346,7 @@ fn formatted(arguments: &[&Expr]) -> Option<Expr> {
 
 /// Returns the call of a function.
 pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    let arguments = arguments.into_iter();
-    let arguments = arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: arguments.collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
+    Expr::Function(planning::call(name, arguments))
 }
 
 /// A list of privileges means any of them.

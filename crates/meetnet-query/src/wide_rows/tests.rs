@@ -10,8 +10,8 @@ use datafusion::prelude::{SQLOptions, SessionContext};
 
 use super::checked;
 use crate::error::QueryErrorKind;
-use crate::fixture;
-use crate::options::{QueryOptions, QueryRequest};
+use crate::fixture::{self, all_rows, check_size};
+use crate::options::QueryOptions;
 use crate::service::QueryService;
 
 /// Rows of `kib` KiB, so many of them, each with every one of so many others.
@@ -70,23 +70,14 @@ async fn batches_of_wide_rows_are_memory_of_their_query() {
         // Less than 8,192 elements, beside a text of which 8,000 are gigabytes.
         (unnested(800_000), Some("of one row")),
     ] {
-        let answer = match service.query(QueryRequest::public(sql.as_str())).await {
-            Ok(mut answer) => answer.collect().await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        match (answer, refused) {
-            (Ok(()), None) => {}
-            (Err(error), Some(why)) => {
-                assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
-                assert!(error.message.contains(why), "{sql}: {error}");
-            }
-            (answer, refused) => panic!("{sql}: {answer:?}, and not {refused:?}"),
+        let error = check_size(&service, &sql, refused.is_none()).await;
+        if let (Some(error), Some(why)) = (error, refused) {
+            assert!(error.message.contains(why), "{sql}: {error}");
         }
     }
     // What was charged has been given back.
     for _ in 0..20 {
-        let answer = service.query(QueryRequest::public(joined(60, 3, 4))).await;
-        let answer = answer.expect("few rows").collect().await;
+        let answer = all_rows(&service, &joined(60, 3, 4)).await;
         assert!(answer.is_ok(), "{answer:?}");
     }
 }
@@ -114,17 +105,8 @@ async fn rows_without_columns_that_a_join_gathers_are_memory_of_their_query() {
     for join in others {
         for (rows, is_answered) in [(100, true), (1_500, false)] {
             let sql = format!("SELECT count(*) FROM {}{join}", batches(rows));
-            let answer = match service.query(QueryRequest::public(sql.as_str())).await {
-                Ok(mut answer) => answer.collect().await.map(|_| ()),
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(()) => assert!(is_answered, "{sql}"),
-                Err(error) => {
-                    assert!(!is_answered, "{sql}: {error}");
-                    assert_eq!(error.kind, QueryErrorKind::TooLarge, "{sql}: {error}");
-                    assert!(error.message.contains("a join gathers"), "{sql}: {error}");
-                }
+            if let Some(error) = check_size(&service, &sql, is_answered).await {
+                assert!(error.message.contains("a join gathers"), "{sql}: {error}");
             }
         }
     }
@@ -151,11 +133,7 @@ async fn what_a_nested_loop_join_gathers_is_memory_of_its_query() {
             "SELECT count(*), sum(length(t)) FROM (SELECT value AS v, rpad('a' || value, 900, 'x') AS t \
              FROM generate_series(1, {rows})) l {join} generate_series(1, 8300) r ON l.v < -r.value"
         );
-        let answer = match service.query(QueryRequest::public(sql.as_str())).await {
-            Ok(mut answer) => answer.collect().await,
-            Err(error) => Err(error),
-        };
-        match answer {
+        match all_rows(&service, &sql).await {
             Ok(batches) => {
                 let counted = batches[0].column(0).as_primitive::<Int64Type>();
                 assert_eq!(Some(counted.value(0)), met, "{sql}");
@@ -183,11 +161,7 @@ async fn batches_of_many_columns_have_fewer_rows() {
             "SELECT {} FROM generate_series(1, 30000) {filter}",
             names.join(", ")
         );
-        let mut answer = service
-            .query(QueryRequest::public(sql))
-            .await
-            .expect("an answer");
-        let batches = answer.collect().await.expect("rows");
+        let batches = all_rows(&service, &sql).await.expect("rows");
         let rows = batches.iter().map(|batch| batch.num_rows()).max();
         let rows = rows.expect("a batch");
         assert!(
