@@ -12,7 +12,7 @@ use super::report::{FindingKind, Place, Report};
 use crate::journal::error::IoContext;
 use crate::journal::frame::{FrameKind, FrameRef};
 use crate::journal::opening::FolderLock;
-use crate::journal::scan::Scanned;
+use crate::journal::scan::{self, Scanned};
 use crate::journal::segment::{HEADER_BYTES, Header, Identity, ReadHeader};
 use crate::journal::stored::{LocatedSegment, OpenSegment, StoredSegment};
 use crate::journal::{JournalError, JournalPlace};
@@ -78,18 +78,19 @@ impl<'a> Walk<'a> {
             return Ok(true);
         };
         self.report.counts.segments += 1;
-        // A daemon may have been creating it when the segments were listed.
-        let again;
         let header = match header {
             ReadHeader::Damaged => {
-                again = open.header().context("read", &self.place.dir)?;
-                &again
+                if self.is_unbegun(&open, *void_after)? {
+                    return Ok(true);
+                }
+                // A daemon may have been creating it when the segments were listed.
+                open.header().context("read", &self.place.dir)?
             }
-            header => header,
+            header => *header,
         };
         match header {
             ReadHeader::Newer(version) => {
-                self.report_newer(&open, *version);
+                self.report_newer(&open, version);
                 return Ok(false);
             }
             ReadHeader::Valid(header) if header.identity.id != self.identity.id => {
@@ -101,7 +102,7 @@ impl<'a> Walk<'a> {
                 );
                 return Ok(true);
             }
-            ReadHeader::Valid(header) => self.start(segment, header, &open),
+            ReadHeader::Valid(header) => self.start(segment, &header, &open),
             ReadHeader::Damaged => {
                 // Where a file cannot be unpacked, that is said below.
                 if open.broken.is_none() {
@@ -113,7 +114,11 @@ impl<'a> Walk<'a> {
                     );
                 }
                 let before = Sequence(segment.first.0.saturating_sub(1));
-                self.end.get_or_insert(before);
+                let end = *self.end.get_or_insert(before);
+                // Nothing is missing before it: what is damaged there is a group that was written again, here.
+                if before <= end {
+                    self.pending.clear();
+                }
             }
         }
         if let Some(error) = &open.broken {
@@ -141,6 +146,31 @@ impl<'a> Walk<'a> {
             self.pending.clear();
         }
         Ok(is_ours)
+    }
+
+    /// Returns whether a segment without a valid header is the one that is being created, or that a crash left so: the last
+    /// one, without a frame. What of it is written is judged at the end.
+    fn is_unbegun(
+        &mut self,
+        open: &OpenSegment,
+        void_after: Sequence,
+    ) -> Result<bool, JournalError> {
+        let is_last = void_after == Sequence(u64::MAX) && !open.archived;
+        let read = |result: std::io::Result<bool>| result.context("read", &self.place.dir);
+        if !is_last || read(open.scanner(self.identity.key(), void_after).holds_frames())? {
+            return Ok(false);
+        }
+        let written = scan::written_end(open.handle.as_ref(), 0, open.bytes);
+        let bytes = written.context("read", &self.place.dir)?;
+        if bytes > 0 {
+            self.pending.push(Damage {
+                place: place_of(open, Some(0)),
+                bytes,
+                after: self.end.unwrap_or_default(),
+                at_head: false,
+            });
+        }
+        Ok(true)
     }
 
     /// Judges what came before by where a segment starts.

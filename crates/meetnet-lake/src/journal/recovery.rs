@@ -201,19 +201,14 @@ pub(crate) fn scan(
     let mut cut_bytes = 0;
     // A segment that was torn while it was created holds nothing that was ever acknowledged.
     while let Some(last) = found.last().filter(|last| last.header.is_none()) {
-        let mut scanner = Scanner::new(
+        let scanner = Scanner::new(
             Arc::clone(&last.handle),
             identity.key(),
             HEADER_BYTES as u64,
             last.bytes,
-        )
-        .over_zeros();
-        let holds_frames = match scanner.next().context("read", &last.path)? {
-            Scanned::Frame { .. } | Scanned::Newer(_) => true,
-            Scanned::Damage { followed, .. } => followed,
-            Scanned::End => false,
-        };
-        if holds_frames {
+        );
+        let holds_frames = scanner.over_zeros().holds_frames();
+        if holds_frames.context("read", &last.path)? {
             break;
         }
         let written = written_end(last.handle.as_ref(), 0, last.bytes);
@@ -445,13 +440,18 @@ impl Walk<'_> {
 
     /// Judges what is pending from earlier segments by where this one starts.
     fn start_segment(&mut self, found: &Found) {
+        let known = self.end.sequence.max(self.trimmed_through);
         let Some(header) = found.header else {
-            // It says nothing about earlier segments, and perhaps was torn when it was created.
+            // Its name says where it begins. Where nothing is missing before that, what is damaged in earlier segments is
+            // no loss: a group whose write failed, and which stands here. Else nothing is known of them, and perhaps this one
+            // was torn when it was created.
+            if found.follows_at_most() <= known {
+                self.pending.clear();
+            }
             self.damage(&found.path, 0, (HEADER_BYTES as u64).min(found.bytes));
             self.gap_checked = true;
             return;
         };
-        let known = self.end.sequence.max(self.trimmed_through);
         if self.gap_checked && header.follows > known {
             if self.pending.is_empty() {
                 self.damage(&found.path, 0, 0);

@@ -87,6 +87,15 @@ impl Scanner {
         self.base + self.taken as u64
     }
 
+    /// Returns whether there is a frame in what is left to be read. None: nothing that was ever acknowledged is there.
+    pub(crate) fn holds_frames(mut self) -> io::Result<bool> {
+        Ok(match self.next()? {
+            Scanned::Frame { .. } | Scanned::Newer(_) => true,
+            Scanned::Damage { followed, .. } => followed,
+            Scanned::End => false,
+        })
+    }
+
     /// Lets the scan go on to a later end.
     pub(crate) fn extend_to(&mut self, end: u64) {
         self.end = self.end.max(end);
