@@ -134,6 +134,56 @@ fn a_second_process_is_told_who_has_the_folder() {
 }
 
 #[test]
+fn a_torn_header_is_judged_by_the_name_of_its_segment() {
+    // `damage` is done to the segment before; `expect`: whether a region of it is reported.
+    let check = |damage: fn(&mut Vec<u8>), expect: bool| {
+        let (folder, clock) = (TempDir::new().expect("a folder"), ManualClock::new(NOW));
+        let options = || JournalOptions {
+            background: false,
+            ..options(&folder, &clock)
+        };
+        let (journal, _) = Journal::open(options(), b"one").expect("opens");
+        journal.append(&envelope("t", b"a")).expect("taken");
+        journal.write_group().expect("written");
+        journal.inner.shared.begin_segment();
+        for payload in [b"b", b"c"] {
+            journal.append(&envelope("t", payload)).expect("taken");
+        }
+        journal.write_group().expect("written");
+        journal.shutdown().expect("all written");
+
+        let dir = folder.path().join("journal");
+        let segments = recovery::segment_names(&DiskFiles::PRIVATE, &dir).expect("a folder");
+        let [.., before, last] = &segments[..] else {
+            panic!("two segments: {segments:?}");
+        };
+        let [before, last] = [before, last].map(|name| dir.join(name.to_string()));
+        let change = |path: &Path, change: &dyn Fn(&mut Vec<u8>)| {
+            let mut content = std::fs::read(path).expect("a segment");
+            change(&mut content);
+            std::fs::write(path, content).expect("written");
+        };
+        change(&before, &damage);
+        change(&last, &|content| content[..segment::HEADER_BYTES].fill(0));
+
+        let (_, recovery) = Journal::open(options(), b"one").expect("opens");
+        let skipped = &recovery.skipped;
+        let header = skipped.last().expect("the header is reported");
+        assert_eq!((&header.segment, header.last_group), (&last, true));
+        let earlier: Vec<_> = skipped.iter().filter(|one| one.segment == before).collect();
+        assert_eq!(!earlier.is_empty(), expect, "{skipped:?}");
+        assert!(earlier.iter().all(|one| !one.last_group), "{skipped:?}");
+    };
+    // The remains of a group whose write failed, and which stands in the next one.
+    check(
+        |content| content.extend_from_slice(b"mnjf and no more"),
+        false,
+    );
+    // The last byte of the last frame: that frame is lost.
+    check(|content| *content.last_mut().expect("bytes") ^= 1, true);
+}
+
+#[test]
 fn a_lake_has_one_writer_whatever_journals_there_are() {
     let folder = TempDir::new().expect("a folder");
     let lake = folder.path().join("lake");

@@ -7,6 +7,7 @@ use meetnet_model::ids::Sequence;
 
 use super::*;
 use crate::journal::checkpoint::{self, CHECKPOINT, Checkpoint, Sealed};
+use crate::journal::segment::SegmentName;
 use crate::journal::state;
 use crate::table::actions::Remove;
 use crate::table::checkpoint as table_checkpoint;
@@ -34,6 +35,16 @@ pub(super) fn expect(name: &str, damage: impl FnOnce(&Folders), expected: &[Find
 }
 
 impl Folders {
+    /// Returns where the journal would begin its next segment.
+    fn next_segment(&self) -> PathBuf {
+        let last = self.segments().pop().unwrap();
+        let mut name = SegmentName::parse(last.file_name().unwrap().to_str().unwrap()).unwrap();
+        name.number += 1;
+        // Behind every frame of the last one.
+        name.first = Sequence(name.first.0 + 1_000);
+        last.with_file_name(name.to_string())
+    }
+
     /// Puts changed rows in the place of a file, as a file of `partition`.
     fn rewrite(
         &self,
@@ -103,6 +114,20 @@ fn damage_to_the_journal_is_found_and_nothing_else() {
         "a segment header",
         |city| flip(&city.segments()[0], 20),
         &[SegmentHeader],
+    );
+    expect(
+        "a segment that a crash left half begun",
+        |city| {
+            let segments = city.segments();
+            let last = std::fs::read(segments.last().unwrap()).unwrap();
+            std::fs::write(city.next_segment(), &last[..50]).unwrap();
+        },
+        &[TornTail],
+    );
+    expect(
+        "a segment that a crash left over zeros",
+        |city| std::fs::write(city.next_segment(), vec![0; 4096]).unwrap(),
+        &[],
     );
     expect(
         "the head of a segment",
