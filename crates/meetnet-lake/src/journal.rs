@@ -71,7 +71,8 @@
 //! 2. Only bytes behind which no valid frame follows, in the last segment, are **cut**: the group that was being written,
 //!    and the zeros behind it.
 //! 3. An intact frame or header of a newer version stops the opening: what this version cannot read it must not cut.
-//! 4. A damaged header costs nothing but its 88 bytes: identity, number and start are also elsewhere.
+//! 4. A damaged header costs nothing but its 88 bytes: identity, number and start are also elsewhere. Its first frame is the
+//!    one that the name says; where none before it is missing, damage in earlier segments is nobody's loss either.
 //! 5. The journal goes on in a fresh segment. It starts with the **tail**, the frames after T of the last segment,
 //!    written again and synced: after a process died on a failed fdatasync they may have been read from memory only.
 //!    Then the old segment is cut before them. Where the disk has no room for it, `room` makes some.
