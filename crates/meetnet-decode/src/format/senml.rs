@@ -28,19 +28,17 @@ use meetnet_model::source::{MapEntry, Place, SourceDeclaration, TimeFormat, Valu
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
-use crate::fields::{FieldNames, Fields, Slot, Span, WantedPlaces};
+use crate::fields::{FieldNames, Fields, Raw, Slot, Span, WantedPlaces};
 use crate::format::mapped::{Finds, FoundId, Mapped, OneField, Sensor};
 use crate::format::{Body, reject_id};
 use crate::group::{Group, Output, RowScratch, Scratch};
 use crate::identity::IdFault;
 use crate::instant::{self, ObservedAt};
 use crate::json::read::{self, Reading};
-use crate::json::shape::Shape;
-use crate::json::walk::walk;
 use crate::mapping::{MappingFault, Series, Stated, UnitCodes, Units};
 use crate::topic::TopicPattern;
 
-use members::{Base, Fault, Slots, number_of, text_of};
+use members::{Base, Fault, Members, number_of, text_of};
 
 /// Unit codes of the SenML registries (RFC 8428, 8798) that measure what a property can be.
 const UNITS: &UnitCodes = &[
@@ -104,8 +102,6 @@ pub(crate) const DEVICE_URN: &str = "urn:dev:";
 /// The decoder of one source of SenML packs.
 #[derive(Clone, Debug)]
 pub(crate) struct SenmlDecoder {
-    record: Shape,
-    slots: Slots,
     names: FieldNames,
     /// By the end of a name: the slots of values and of sums.
     ends: HashMap<Box<str>, Quantity>,
@@ -132,7 +128,7 @@ struct Pack<'p, 't, 'm> {
 #[derive(Clone, Copy, Debug)]
 struct Named<'t, 'm> {
     /// Its part of the name, as it stands in the record.
-    own_name: Option<&'t str>,
+    own_name: Option<Raw<'t>>,
     quantity: Quantity,
     sensor: Result<Sensor<'m>, IdFault>,
     /// The series of its values, where they are of one.
@@ -181,8 +177,6 @@ impl SenmlDecoder {
         if source.valid.is_some() || entries.chain(of_devices).any(looks_beside) {
             return Err(of_source(SetupProblem::ValidityBeside(format)));
         }
-        let mut record = Shape::new();
-        let slots = Slots::want(&mut record).map_err(of_source)?;
         let mut names = FieldNames::default();
         let mut mapped = Mapped::compile(
             source,
@@ -211,8 +205,6 @@ impl SenmlDecoder {
             }
         }
         Ok(Self {
-            record,
-            slots,
             names,
             ends,
             mapped,
@@ -253,7 +245,6 @@ impl SenmlDecoder {
         let mut unmapped = Unmapped::default();
         for (at, value) in records.enumerate() {
             output.begin_item(at as u32);
-            walk(&self.record, value, &mut scratch.spans);
             let record = value.text();
             if !value.is_object() {
                 let message = "a record is no object";
@@ -266,7 +257,8 @@ impl SenmlDecoder {
                 named: &mut named,
                 unmapped: &mut unmapped,
             };
-            match self.record(body, record, pack, output, scratch) {
+            let members = Members::of(value);
+            match self.record(body, record, &members, pack, output, scratch) {
                 Ok(Came::BaseFields) => {}
                 Ok(Came::Something) => nothing = None,
                 Err(Fault(reason, message)) => {
@@ -284,17 +276,17 @@ impl SenmlDecoder {
         Ok(())
     }
 
-    /// Decodes one record, whose members stand in `scratch.spans`. Of a fault the caller makes the reject.
+    /// Decodes one record. Of a fault the caller makes the reject.
     fn record<'t, 'm>(
         &'m self,
-        body: &Body<'t>,
+        body: &Body<'_>,
         record: &'t str,
+        members: &Members<'t>,
         pack: Pack<'_, 't, 'm>,
         output: &mut Output,
         scratch: &mut Scratch,
     ) -> Result<Came, Fault> {
         let Scratch {
-            spans,
             part_spans,
             text: name,
             values,
@@ -306,34 +298,37 @@ impl SenmlDecoder {
             named,
             unmapped,
         } = pack;
-        let slots = &self.slots;
-        let fields = Fields::json(body.text, spans);
-        let sets_base = fields.has_any(&slots.base());
+        let sets_base = !members.base.is_empty();
         if sets_base {
-            base.take(slots, &self.seconds, &fields);
+            base.take(&members.base, &self.seconds);
             end_series(named.take().as_ref(), row, output);
         }
         if let Some(fault) = &base.fault {
             return Err(fault.clone());
         }
-        if fields.has(slots.unknown) {
+        if members.has_unknown {
             return Err(Fault(
                 RejectReason::UnexpectedShape,
                 "the record has a member ending in `_`, which must be understood and is not".into(),
             ));
         }
-        let value = [slots.value, slots.text, slots.boolean, slots.data]
-            .into_iter()
-            .find(|slot| fields.has(*slot));
-        let sum = number_of(&fields, slots.sum, "`s`")?;
+        let Members {
+            value,
+            text,
+            boolean,
+            data,
+            ..
+        } = *members;
+        let value = value.or(text).or(boolean).or(data);
+        let sum = number_of(members.sum, "`s`")?;
         let no_value = || Fault(RejectReason::NoMappedValue, NO_VALUE.into());
         if value.is_none() && sum.is_none() {
-            if sets_base && !fields.has(slots.name) {
+            if sets_base && members.name.is_none() {
                 return Ok(Came::BaseFields);
             }
             return Err(no_value());
         }
-        let own_name = fields.source_text(slots.name);
+        let own_name = members.name;
         let Named {
             quantity,
             sensor,
@@ -344,7 +339,7 @@ impl SenmlDecoder {
             _ => {
                 name.clear();
                 name.push_str(&base.name);
-                name.push_str(&text_of(&fields, slots.name, "`n`")?);
+                name.push_str(&text_of(own_name, "`n`")?);
                 check_name(name)?;
                 let (quantity, device) = self.quantity(name).unwrap_or_default();
                 let nothing = Fields::text("", &[]);
@@ -365,8 +360,8 @@ impl SenmlDecoder {
             unmapped.add(record);
             return Ok(Came::Something);
         }
-        let time = self.time(body, base, &fields)?;
-        let own_unit = text_of(&fields, slots.unit, "`u`")?;
+        let time = self.time(body, base, members)?;
+        let own_unit = text_of(members.unit, "`u`")?;
         let unit = if own_unit.is_empty() {
             &base.unit
         } else {
@@ -402,14 +397,14 @@ impl SenmlDecoder {
             }
         };
         let mut is_something = false;
-        if let Some((slot, from)) = value {
+        if let Some((slot, raw)) = value {
             let stated = Stated {
                 interval_s: None,
                 units: (!unit.is_empty()).then_some(Units::Same(unit)),
             };
-            let text = fields.source_text(from).unwrap_or_default();
-            if from == slots.value && base.value != 0.0 {
-                if let Some(value) = number_of(&fields, from, "`v`")? {
+            let (Raw::Json(text) | Raw::Text(text)) = raw;
+            if members.value.is_some() && base.value != 0.0 {
+                if let Some(value) = number_of(members.value, "`v`")? {
                     values.begin(&self.names);
                     values.set_number(slot, base.value + value);
                     is_something |= emit(slot, values.fields(), stated);
@@ -418,10 +413,10 @@ impl SenmlDecoder {
                 // A number is taken as it stands.
                 part_spans.clear();
                 part_spans.resize(self.names.slots(), Span::default());
-                part_spans[usize::from(slot.0)] = fields.span(from);
+                part_spans[usize::from(slot.0)] = Span::of(text, body.text);
                 is_something |= emit(slot, Fields::json(body.text, part_spans), stated);
             } else {
-                match read::text(fields.raw(from)) {
+                match read::text(Some(raw)) {
                     Reading::Value(text) => {
                         values.begin(&self.names);
                         values.set(slot, &text);
@@ -469,9 +464,9 @@ impl SenmlDecoder {
         &self,
         body: &Body<'_>,
         base: &Base<'_>,
-        fields: &Fields<'_, '_>,
+        members: &Members<'_>,
     ) -> Result<ObservedAt, Fault> {
-        let own = instant::read(&self.seconds, fields.raw(self.slots.time), "`t`")?;
+        let own = instant::read(&self.seconds, members.time, "`t`")?;
         let time = base.time_us.saturating_add(own.unwrap_or(0));
         let received_at = body.envelope.received_at;
         if time >= RELATIVE_BELOW_US {

@@ -39,6 +39,27 @@ fn base_fields_hold_for_the_records_behind_them() {
 }
 
 #[test]
+fn a_member_is_known_by_its_whole_name_however_that_is_written() {
+    let of = |members: &str| decode(CITY, "", &format!("[{{{members}}}]"));
+    let row = "heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=1\n";
+    for members in [
+        r#""n": "a:temperature", "v": 1"#,
+        r#""\u006e": "a:temperature", "\u0076": 1"#,
+        r#""\u0062n": "a:", "n": "temperature", "v": 1"#,
+        // Of a repeated one the last counts.
+        r#""n": "b:rain", "v": 2, "v": 1, "n": "a:temperature""#,
+        r#""\u006e": "b:rain", "v": 2, "n": "a:temperature", "\u0076": 1"#,
+        r#""n": "a:temperature", "v": 1, "vx": 2, "bn:": "b:", "bvers": 11, "nn": "x", "": 3"#,
+    ] {
+        assert_eq!(of(members), row, "{members}");
+    }
+    for unknown in [r#""v_": 1"#, r#""_": 1"#, r#""must\u005f": 1"#] {
+        let text = of(&format!(r#""n": "a:temperature", "v": 1, {unknown}"#));
+        assert!(text.starts_with("unexpected_shape: "), "{unknown}: {text}");
+    }
+}
+
+#[test]
 fn times_below_two_to_the_28_are_relative_to_now() {
     let at = |times: &str| {
         decode(
