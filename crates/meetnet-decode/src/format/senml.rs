@@ -21,6 +21,8 @@
 
 mod members;
 
+use std::borrow::Cow;
+
 use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
@@ -123,16 +125,28 @@ struct Pack<'p, 't, 'm> {
     unmapped: &'p mut Unmapped<'t>,
 }
 
-/// What the name of a record stands for. Records of a pack mostly repeat it, so it is kept until there is another one;
-/// the id of the sensor is in the scratch.
+/// What the name of a record stands for. Records of a pack mostly repeat it, so it is kept until there is another one, or
+/// another unit; the id of the sensor is in the scratch.
 #[derive(Clone, Copy, Debug)]
 struct Named<'t, 'm> {
     /// Its part of the name, as it stands in the record.
     own_name: Option<Raw<'t>>,
+    /// The unit of its own, as it stands there.
+    own_unit: Option<Raw<'t>>,
     quantity: Quantity,
     sensor: Result<Sensor<'m>, IdFault>,
-    /// The series of its values, where they are of one.
+    /// The series of its values in that unit, or in that of the pack, where they are of one.
     series: Option<Series<'m>>,
+}
+
+impl Named<'_, '_> {
+    /// Returns true where a record that sets no base fields stands for the same.
+    #[inline]
+    fn is_of(&self, record: &Members<'_>) -> bool {
+        let has_same_name = self.own_name == record.name;
+        let has_same_unit = self.own_unit == record.unit;
+        has_same_name && has_same_unit
+    }
 }
 
 /// What came of a record.
@@ -245,19 +259,24 @@ impl SenmlDecoder {
         let mut unmapped = Unmapped::default();
         for (at, value) in records.enumerate() {
             output.begin_item(at as u32);
-            let record = value.text();
             if !value.is_object() {
                 let message = "a record is no object";
-                output.reject(RejectReason::UnexpectedShape, message, record);
+                output.reject(RejectReason::UnexpectedShape, message, value.text());
                 nothing = None;
                 continue;
             }
+            let members = Members::of(value);
+            if let Some(point) = self.point(body, &members, &base, named.as_ref()) {
+                scratch.row.points.push(point);
+                nothing = None;
+                continue;
+            }
+            let record = value.text();
             let pack = Pack {
                 base: &mut base,
                 named: &mut named,
                 unmapped: &mut unmapped,
             };
-            let members = Members::of(value);
             match self.record(body, record, &members, pack, output, scratch) {
                 Ok(Came::BaseFields) => {}
                 Ok(Came::Something) => nothing = None,
@@ -274,6 +293,28 @@ impl SenmlDecoder {
             output.reject(RejectReason::NoObservation, message, text);
         }
         Ok(())
+    }
+
+    /// Returns the point that a record is of the series of the one before, as most are; none where it takes a longer look.
+    #[inline]
+    fn point(
+        &self,
+        body: &Body<'_>,
+        members: &Members<'_>,
+        base: &Base<'_>,
+        named: Option<&Named<'_, '_>>,
+    ) -> Option<(i64, f64)> {
+        let named = named?;
+        let series = named.series.as_ref()?;
+        let is_value_alone = members.value.is_some() && members.sum.is_none();
+        let is_plain = is_value_alone && members.base.is_empty() && !members.has_unknown;
+        if !is_plain || base.value != 0.0 || !named.is_of(members) {
+            return None;
+        }
+        match self.time(body, base, members) {
+            Ok(ObservedAt::Own(time)) => series.point(members.value, time),
+            Ok(ObservedAt::Received(_)) | Err(_) => None,
+        }
     }
 
     /// Decodes one record. Of a fault the caller makes the reject.
@@ -328,27 +369,33 @@ impl SenmlDecoder {
             }
             return Err(no_value());
         }
-        let own_name = members.name;
         let Named {
             quantity,
             sensor,
             series,
             ..
         } = match *named {
-            Some(named) if named.own_name == own_name => named,
+            Some(named) if named.is_of(members) => named,
             _ => {
                 name.clear();
                 name.push_str(&base.name);
-                name.push_str(&text_of(own_name, "`n`")?);
+                name.push_str(&text_of(members.name, "`n`")?);
                 check_name(name)?;
                 let (quantity, device) = self.quantity(name).unwrap_or_default();
                 let nothing = Fields::text("", &[]);
                 let found_id = || Ok(found_id(device));
                 end_series(named.take().as_ref(), row, output);
                 let sensor = self.mapped.sensor(body, &nothing, found_id, row);
-                let of_series = |sensor: Sensor<'m>| sensor.series(quantity.value?, output);
+                let of_series = |sensor: Sensor<'m>| {
+                    let series = sensor.series(quantity.value?, output)?;
+                    match &*unit_of(members, base).ok()? {
+                        "" => Some(series),
+                        unit => series.in_unit(unit),
+                    }
+                };
                 *named.insert(Named {
-                    own_name,
+                    own_name: members.name,
+                    own_unit: members.unit,
                     quantity,
                     sensor,
                     series: sensor.ok().and_then(of_series),
@@ -361,12 +408,7 @@ impl SenmlDecoder {
             return Ok(Came::Something);
         }
         let time = self.time(body, base, members)?;
-        let own_unit = text_of(members.unit, "`u`")?;
-        let unit = if own_unit.is_empty() {
-            &base.unit
-        } else {
-            &own_unit
-        };
+        let unit = unit_of(members, base)?;
         // Returns whether anything came of it.
         let mut emit = |slot, fields: Fields<'_, '_>, stated: Stated<'_>| -> bool {
             let document = OneField {
@@ -378,8 +420,7 @@ impl SenmlDecoder {
                 Ok(sensor) => {
                     if let (Some(series), ObservedAt::Own(time)) = (&series, time)
                         && Some(slot) == quantity.value
-                        && let Some(point) =
-                            series.point(document.fields.raw(slot), time, stated.units)
+                        && let Some(point) = series.point(document.fields.raw(slot), time)
                     {
                         row.points.push(point);
                         return true;
@@ -400,7 +441,7 @@ impl SenmlDecoder {
         if let Some((slot, raw)) = value {
             let stated = Stated {
                 interval_s: None,
-                units: (!unit.is_empty()).then_some(Units::Same(unit)),
+                units: (!unit.is_empty()).then_some(Units::Same(&unit)),
             };
             let (Raw::Json(text) | Raw::Text(text)) = raw;
             if members.value.is_some() && base.value != 0.0 {
@@ -460,6 +501,7 @@ impl SenmlDecoder {
     }
 
     /// Returns when a record was measured.
+    #[inline]
     fn time(
         &self,
         body: &Body<'_>,
@@ -513,6 +555,16 @@ fn end_series(named: Option<&Named<'_, '_>>, row: &mut RowScratch, output: &mut 
     {
         sensor.end_series(series, row, output);
     }
+}
+
+/// Returns the unit of a record: its own, else that of the pack; empty where there is none.
+fn unit_of<'a>(members: &Members<'a>, base: &'a Base<'_>) -> Result<Cow<'a, str>, Fault> {
+    let own = text_of(members.unit, "`u`")?;
+    Ok(if own.is_empty() {
+        Cow::Borrowed(&*base.unit)
+    } else {
+        own
+    })
 }
 
 /// Checks what a name is made of (RFC 8428, 4.5.1).
