@@ -107,6 +107,8 @@ pub(crate) struct SenmlDecoder {
     names: FieldNames,
     /// By the end of a name: the slots of values and of sums.
     ends: HashMap<Box<str>, Quantity>,
+    /// Bytes of the longest of them.
+    end_bytes_max: usize,
     mapped: Mapped,
     seconds: TimeReader,
 }
@@ -220,6 +222,7 @@ impl SenmlDecoder {
         }
         Ok(Self {
             names,
+            end_bytes_max: ends.keys().map(|end| end.len()).max().unwrap_or(0),
             ends,
             mapped,
             seconds: TimeReader::with(TimeFormat::Unix, None, None)
@@ -488,12 +491,17 @@ impl SenmlDecoder {
 
     /// Returns the quantity that a name ends in, and the device before it.
     fn quantity<'n>(&self, name: &'n str) -> Option<(Quantity, &'n str)> {
-        if let Some(quantity) = self.ends.get(name) {
+        // What is longer than any end need not be looked up, so the device is mostly passed over.
+        let first = name.len().checked_sub(self.end_bytes_max + 1);
+        if first.is_none()
+            && let Some(quantity) = self.ends.get(name)
+        {
             return Some((*quantity, name));
         }
-        let is_separator = |(_, byte): &(usize, u8)| matches!(byte, b':' | b'/' | b'.' | b'_');
-        let mut separators = name.bytes().enumerate().filter(is_separator);
-        let end = separators.find_map(|(at, _)| {
+        let bytes = name.as_bytes();
+        let mut separators = (first.unwrap_or(0)..bytes.len())
+            .filter(|at| matches!(bytes[*at], b':' | b'/' | b'.' | b'_'));
+        let end = separators.find_map(|at| {
             let end = name.get(at + 1..).filter(|end| !end.is_empty())?;
             Some((*self.ends.get(end)?, name.get(..at)?))
         });
@@ -567,10 +575,22 @@ fn unit_of<'a>(members: &Members<'a>, base: &'a Base<'_>) -> Result<Cow<'a, str>
     })
 }
 
+/// By byte: whether a name may have it.
+static IS_NAME_BYTE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let sign = byte as u8;
+        table[byte] =
+            sign.is_ascii_alphanumeric() || matches!(sign, b'-' | b':' | b'.' | b'/' | b'_');
+        byte += 1;
+    }
+    table
+};
+
 /// Checks what a name is made of (RFC 8428, 4.5.1).
 fn check_name(name: &str) -> Result<(), Fault> {
-    let is_name_byte =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b':' | b'.' | b'/' | b'_');
+    let is_name_byte = |byte: u8| IS_NAME_BYTE[usize::from(byte)];
     let first = name.bytes().next();
     let (reason, message) = match first {
         None => (

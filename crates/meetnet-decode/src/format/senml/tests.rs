@@ -160,6 +160,7 @@ fn names_are_taken_by_their_end() {
         ("roof:dew/temp", "heat sensor_id=ns-roof property=dew_point"),
         // The whole name, where nothing stands before.
         ("temp", "heat sensor_id=ns-temp property=air_temperature"),
+        ("dew/temp", "heat sensor_id=ns-dew/temp property=dew_point"),
         // Only whole parts count; all others are taken by the empty one.
         ("rooftemp", "noise sensor_id=ns-rooftemp property=laeq"),
         ("temp:x", "noise sensor_id=ns-temp:x property=laeq"),
