@@ -120,12 +120,6 @@ impl<'t, 's> Fields<'t, 's> {
         span.copied().unwrap_or_default()
     }
 
-    /// Returns true where the document has one of the members at all.
-    #[inline]
-    pub(crate) fn has_any(&self, slots: &[Slot]) -> bool {
-        slots.iter().any(|slot| self.span(*slot) != Span::default())
-    }
-
     /// Returns true where the document has the member at all, `null` included.
     #[inline]
     pub(crate) fn has(&self, slot: Slot) -> bool {

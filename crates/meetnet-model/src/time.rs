@@ -76,6 +76,7 @@ const MIN_US: i64 = -62_135_596_800 * SECOND_US;
 /// The last microsecond of the year 9999.
 const MAX_US: i64 = 253_402_300_800 * SECOND_US - 1;
 
+#[inline]
 fn in_range(micros: i64) -> Result<i64, TimeError> {
     if (MIN_US..=MAX_US).contains(&micros) {
         Ok(micros)
@@ -205,17 +206,25 @@ impl TimeReader {
     /// Reads a time that is written as nearly all are, and that UTC or an offset makes an instant; none for any other
     /// text, which [`TimeReader::read_text`] may read all the same, and says what is wrong with it. A text with white
     /// space around it or with a backslash is always another.
+    #[inline]
     pub fn read_usual(&self, text: &[u8]) -> Option<i64> {
-        let micros = match (&self.format, &self.zone) {
-            (TimeFormat::Rfc3339, zone) => match (read_iso(text)?, zone) {
-                ((local_us, Some(offset_s)), _) => local_us - offset_s * SECOND_US,
-                ((local_us, None), Zone::Utc) => local_us,
-                ((_, None), Zone::Undeclared | Zone::Named(_)) => return None,
-            },
-            (TimeFormat::Unix, _) => signed_number(text)?.checked_mul(SECOND_US)?,
-            (TimeFormat::UnixMs, _) => signed_number(text)?.checked_mul(1_000)?,
-            (TimeFormat::UnixUs, _) => signed_number(text)?,
-            (TimeFormat::UnixNs | TimeFormat::Pattern(_), _) => return None,
+        let unit_us = match self.format {
+            TimeFormat::Unix => SECOND_US,
+            TimeFormat::UnixMs => 1_000,
+            TimeFormat::UnixUs => 1,
+            TimeFormat::Rfc3339 => return self.read_usual_iso(text),
+            TimeFormat::UnixNs | TimeFormat::Pattern(_) => return None,
+        };
+        in_range(signed_number(text)?.checked_mul(unit_us)?).ok()
+    }
+
+    /// Does so for RFC 3339, of which the code is too long to stand wherever a number is read.
+    #[inline(never)]
+    fn read_usual_iso(&self, text: &[u8]) -> Option<i64> {
+        let micros = match (read_iso(text)?, &self.zone) {
+            ((local_us, Some(offset_s)), _) => local_us - offset_s * SECOND_US,
+            ((local_us, None), Zone::Utc) => local_us,
+            ((_, None), Zone::Undeclared | Zone::Named(_)) => return None,
         };
         in_range(micros).ok()
     }

@@ -21,6 +21,8 @@
 
 mod members;
 
+use std::borrow::Cow;
+
 use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
@@ -28,19 +30,17 @@ use meetnet_model::source::{MapEntry, Place, SourceDeclaration, TimeFormat, Valu
 use meetnet_model::time::TimeReader;
 
 use crate::error::SetupProblem;
-use crate::fields::{FieldNames, Fields, Slot, Span, WantedPlaces};
+use crate::fields::{FieldNames, Fields, Raw, Slot, Span, WantedPlaces};
 use crate::format::mapped::{Finds, FoundId, Mapped, OneField, Sensor};
 use crate::format::{Body, reject_id};
 use crate::group::{Group, Output, RowScratch, Scratch};
 use crate::identity::IdFault;
 use crate::instant::{self, ObservedAt};
 use crate::json::read::{self, Reading};
-use crate::json::shape::Shape;
-use crate::json::walk::walk;
 use crate::mapping::{MappingFault, Series, Stated, UnitCodes, Units};
 use crate::topic::TopicPattern;
 
-use members::{Base, Fault, Slots, number_of, text_of};
+use members::{Base, Fault, Members, number_of, text_of};
 
 /// Unit codes of the SenML registries (RFC 8428, 8798) that measure what a property can be.
 const UNITS: &UnitCodes = &[
@@ -104,11 +104,11 @@ pub(crate) const DEVICE_URN: &str = "urn:dev:";
 /// The decoder of one source of SenML packs.
 #[derive(Clone, Debug)]
 pub(crate) struct SenmlDecoder {
-    record: Shape,
-    slots: Slots,
     names: FieldNames,
     /// By the end of a name: the slots of values and of sums.
     ends: HashMap<Box<str>, Quantity>,
+    /// Bytes of the longest of them.
+    end_bytes_max: usize,
     mapped: Mapped,
     seconds: TimeReader,
 }
@@ -127,16 +127,28 @@ struct Pack<'p, 't, 'm> {
     unmapped: &'p mut Unmapped<'t>,
 }
 
-/// What the name of a record stands for. Records of a pack mostly repeat it, so it is kept until there is another one;
-/// the id of the sensor is in the scratch.
+/// What the name of a record stands for. Records of a pack mostly repeat it, so it is kept until there is another one, or
+/// another unit; the id of the sensor is in the scratch.
 #[derive(Clone, Copy, Debug)]
 struct Named<'t, 'm> {
     /// Its part of the name, as it stands in the record.
-    own_name: Option<&'t str>,
+    own_name: Option<Raw<'t>>,
+    /// The unit of its own, as it stands there.
+    own_unit: Option<Raw<'t>>,
     quantity: Quantity,
     sensor: Result<Sensor<'m>, IdFault>,
-    /// The series of its values, where they are of one.
+    /// The series of its values in that unit, or in that of the pack, where they are of one.
     series: Option<Series<'m>>,
+}
+
+impl Named<'_, '_> {
+    /// Returns true where a record that sets no base fields stands for the same.
+    #[inline]
+    fn is_of(&self, record: &Members<'_>) -> bool {
+        let has_same_name = self.own_name == record.name;
+        let has_same_unit = self.own_unit == record.unit;
+        has_same_name && has_same_unit
+    }
 }
 
 /// What came of a record.
@@ -181,8 +193,6 @@ impl SenmlDecoder {
         if source.valid.is_some() || entries.chain(of_devices).any(looks_beside) {
             return Err(of_source(SetupProblem::ValidityBeside(format)));
         }
-        let mut record = Shape::new();
-        let slots = Slots::want(&mut record).map_err(of_source)?;
         let mut names = FieldNames::default();
         let mut mapped = Mapped::compile(
             source,
@@ -211,9 +221,8 @@ impl SenmlDecoder {
             }
         }
         Ok(Self {
-            record,
-            slots,
             names,
+            end_bytes_max: ends.keys().map(|end| end.len()).max().unwrap_or(0),
             ends,
             mapped,
             seconds: TimeReader::with(TimeFormat::Unix, None, None)
@@ -253,20 +262,25 @@ impl SenmlDecoder {
         let mut unmapped = Unmapped::default();
         for (at, value) in records.enumerate() {
             output.begin_item(at as u32);
-            walk(&self.record, value, &mut scratch.spans);
-            let record = value.text();
             if !value.is_object() {
                 let message = "a record is no object";
-                output.reject(RejectReason::UnexpectedShape, message, record);
+                output.reject(RejectReason::UnexpectedShape, message, value.text());
                 nothing = None;
                 continue;
             }
+            let members = Members::of(value);
+            if let Some(point) = self.point(body, &members, &base, named.as_ref()) {
+                scratch.row.points.push(point);
+                nothing = None;
+                continue;
+            }
+            let record = value.text();
             let pack = Pack {
                 base: &mut base,
                 named: &mut named,
                 unmapped: &mut unmapped,
             };
-            match self.record(body, record, pack, output, scratch) {
+            match self.record(body, record, &members, pack, output, scratch) {
                 Ok(Came::BaseFields) => {}
                 Ok(Came::Something) => nothing = None,
                 Err(Fault(reason, message)) => {
@@ -284,17 +298,39 @@ impl SenmlDecoder {
         Ok(())
     }
 
-    /// Decodes one record, whose members stand in `scratch.spans`. Of a fault the caller makes the reject.
+    /// Returns the point that a record is of the series of the one before, as most are; none where it takes a longer look.
+    #[inline]
+    fn point(
+        &self,
+        body: &Body<'_>,
+        members: &Members<'_>,
+        base: &Base<'_>,
+        named: Option<&Named<'_, '_>>,
+    ) -> Option<(i64, f64)> {
+        let named = named?;
+        let series = named.series.as_ref()?;
+        let is_value_alone = members.value.is_some() && members.sum.is_none();
+        let is_plain = is_value_alone && members.base.is_empty() && !members.has_unknown;
+        if !is_plain || base.value != 0.0 || !named.is_of(members) {
+            return None;
+        }
+        match self.time(body, base, members) {
+            Ok(ObservedAt::Own(time)) => series.point(members.value, time),
+            Ok(ObservedAt::Received(_)) | Err(_) => None,
+        }
+    }
+
+    /// Decodes one record. Of a fault the caller makes the reject.
     fn record<'t, 'm>(
         &'m self,
-        body: &Body<'t>,
+        body: &Body<'_>,
         record: &'t str,
+        members: &Members<'t>,
         pack: Pack<'_, 't, 'm>,
         output: &mut Output,
         scratch: &mut Scratch,
     ) -> Result<Came, Fault> {
         let Scratch {
-            spans,
             part_spans,
             text: name,
             values,
@@ -306,54 +342,63 @@ impl SenmlDecoder {
             named,
             unmapped,
         } = pack;
-        let slots = &self.slots;
-        let fields = Fields::json(body.text, spans);
-        let sets_base = fields.has_any(&slots.base());
+        let sets_base = !members.base.is_empty();
         if sets_base {
-            base.take(slots, &self.seconds, &fields);
+            base.take(&members.base, &self.seconds);
             end_series(named.take().as_ref(), row, output);
         }
         if let Some(fault) = &base.fault {
             return Err(fault.clone());
         }
-        if fields.has(slots.unknown) {
+        if members.has_unknown {
             return Err(Fault(
                 RejectReason::UnexpectedShape,
                 "the record has a member ending in `_`, which must be understood and is not".into(),
             ));
         }
-        let value = [slots.value, slots.text, slots.boolean, slots.data]
-            .into_iter()
-            .find(|slot| fields.has(*slot));
-        let sum = number_of(&fields, slots.sum, "`s`")?;
+        let Members {
+            value,
+            text,
+            boolean,
+            data,
+            ..
+        } = *members;
+        let value = value.or(text).or(boolean).or(data);
+        let sum = number_of(members.sum, "`s`")?;
         let no_value = || Fault(RejectReason::NoMappedValue, NO_VALUE.into());
         if value.is_none() && sum.is_none() {
-            if sets_base && !fields.has(slots.name) {
+            if sets_base && members.name.is_none() {
                 return Ok(Came::BaseFields);
             }
             return Err(no_value());
         }
-        let own_name = fields.source_text(slots.name);
         let Named {
             quantity,
             sensor,
             series,
             ..
         } = match *named {
-            Some(named) if named.own_name == own_name => named,
+            Some(named) if named.is_of(members) => named,
             _ => {
                 name.clear();
                 name.push_str(&base.name);
-                name.push_str(&text_of(&fields, slots.name, "`n`")?);
+                name.push_str(&text_of(members.name, "`n`")?);
                 check_name(name)?;
                 let (quantity, device) = self.quantity(name).unwrap_or_default();
                 let nothing = Fields::text("", &[]);
                 let found_id = || Ok(found_id(device));
                 end_series(named.take().as_ref(), row, output);
                 let sensor = self.mapped.sensor(body, &nothing, found_id, row);
-                let of_series = |sensor: Sensor<'m>| sensor.series(quantity.value?, output);
+                let of_series = |sensor: Sensor<'m>| {
+                    let series = sensor.series(quantity.value?, output)?;
+                    match &*unit_of(members, base).ok()? {
+                        "" => Some(series),
+                        unit => series.in_unit(unit),
+                    }
+                };
                 *named.insert(Named {
-                    own_name,
+                    own_name: members.name,
+                    own_unit: members.unit,
                     quantity,
                     sensor,
                     series: sensor.ok().and_then(of_series),
@@ -365,13 +410,8 @@ impl SenmlDecoder {
             unmapped.add(record);
             return Ok(Came::Something);
         }
-        let time = self.time(body, base, &fields)?;
-        let own_unit = text_of(&fields, slots.unit, "`u`")?;
-        let unit = if own_unit.is_empty() {
-            &base.unit
-        } else {
-            &own_unit
-        };
+        let time = self.time(body, base, members)?;
+        let unit = unit_of(members, base)?;
         // Returns whether anything came of it.
         let mut emit = |slot, fields: Fields<'_, '_>, stated: Stated<'_>| -> bool {
             let document = OneField {
@@ -383,8 +423,7 @@ impl SenmlDecoder {
                 Ok(sensor) => {
                     if let (Some(series), ObservedAt::Own(time)) = (&series, time)
                         && Some(slot) == quantity.value
-                        && let Some(point) =
-                            series.point(document.fields.raw(slot), time, stated.units)
+                        && let Some(point) = series.point(document.fields.raw(slot), time)
                     {
                         row.points.push(point);
                         return true;
@@ -402,14 +441,14 @@ impl SenmlDecoder {
             }
         };
         let mut is_something = false;
-        if let Some((slot, from)) = value {
+        if let Some((slot, raw)) = value {
             let stated = Stated {
                 interval_s: None,
-                units: (!unit.is_empty()).then_some(Units::Same(unit)),
+                units: (!unit.is_empty()).then_some(Units::Same(&unit)),
             };
-            let text = fields.source_text(from).unwrap_or_default();
-            if from == slots.value && base.value != 0.0 {
-                if let Some(value) = number_of(&fields, from, "`v`")? {
+            let (Raw::Json(text) | Raw::Text(text)) = raw;
+            if members.value.is_some() && base.value != 0.0 {
+                if let Some(value) = number_of(members.value, "`v`")? {
                     values.begin(&self.names);
                     values.set_number(slot, base.value + value);
                     is_something |= emit(slot, values.fields(), stated);
@@ -418,10 +457,10 @@ impl SenmlDecoder {
                 // A number is taken as it stands.
                 part_spans.clear();
                 part_spans.resize(self.names.slots(), Span::default());
-                part_spans[usize::from(slot.0)] = fields.span(from);
+                part_spans[usize::from(slot.0)] = Span::of(text, body.text);
                 is_something |= emit(slot, Fields::json(body.text, part_spans), stated);
             } else {
-                match read::text(fields.raw(from)) {
+                match read::text(Some(raw)) {
                     Reading::Value(text) => {
                         values.begin(&self.names);
                         values.set(slot, &text);
@@ -452,12 +491,17 @@ impl SenmlDecoder {
 
     /// Returns the quantity that a name ends in, and the device before it.
     fn quantity<'n>(&self, name: &'n str) -> Option<(Quantity, &'n str)> {
-        if let Some(quantity) = self.ends.get(name) {
+        // What is longer than any end need not be looked up, so the device is mostly passed over.
+        let first = name.len().checked_sub(self.end_bytes_max + 1);
+        if first.is_none()
+            && let Some(quantity) = self.ends.get(name)
+        {
             return Some((*quantity, name));
         }
-        let is_separator = |(_, byte): &(usize, u8)| matches!(byte, b':' | b'/' | b'.' | b'_');
-        let mut separators = name.bytes().enumerate().filter(is_separator);
-        let end = separators.find_map(|(at, _)| {
+        let bytes = name.as_bytes();
+        let mut separators = (first.unwrap_or(0)..bytes.len())
+            .filter(|at| matches!(bytes[*at], b':' | b'/' | b'.' | b'_'));
+        let end = separators.find_map(|at| {
             let end = name.get(at + 1..).filter(|end| !end.is_empty())?;
             Some((*self.ends.get(end)?, name.get(..at)?))
         });
@@ -465,13 +509,14 @@ impl SenmlDecoder {
     }
 
     /// Returns when a record was measured.
+    #[inline]
     fn time(
         &self,
         body: &Body<'_>,
         base: &Base<'_>,
-        fields: &Fields<'_, '_>,
+        members: &Members<'_>,
     ) -> Result<ObservedAt, Fault> {
-        let own = instant::read(&self.seconds, fields.raw(self.slots.time), "`t`")?;
+        let own = instant::read(&self.seconds, members.time, "`t`")?;
         let time = base.time_us.saturating_add(own.unwrap_or(0));
         let received_at = body.envelope.received_at;
         if time >= RELATIVE_BELOW_US {
@@ -520,10 +565,32 @@ fn end_series(named: Option<&Named<'_, '_>>, row: &mut RowScratch, output: &mut 
     }
 }
 
+/// Returns the unit of a record: its own, else that of the pack; empty where there is none.
+fn unit_of<'a>(members: &Members<'a>, base: &'a Base<'_>) -> Result<Cow<'a, str>, Fault> {
+    let own = text_of(members.unit, "`u`")?;
+    Ok(if own.is_empty() {
+        Cow::Borrowed(&*base.unit)
+    } else {
+        own
+    })
+}
+
+/// By byte: whether a name may have it.
+static IS_NAME_BYTE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let sign = byte as u8;
+        table[byte] =
+            sign.is_ascii_alphanumeric() || matches!(sign, b'-' | b':' | b'.' | b'/' | b'_');
+        byte += 1;
+    }
+    table
+};
+
 /// Checks what a name is made of (RFC 8428, 4.5.1).
 fn check_name(name: &str) -> Result<(), Fault> {
-    let is_name_byte =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b':' | b'.' | b'/' | b'_');
+    let is_name_byte = |byte: u8| IS_NAME_BYTE[usize::from(byte)];
     let first = name.bytes().next();
     let (reason, message) = match first {
         None => (

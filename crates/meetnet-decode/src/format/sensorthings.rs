@@ -323,7 +323,7 @@ impl SensorThingsDecoder {
         let time = read::unquoted(Raw::Json(time?.text()));
         let time = self.reader.read_usual(time)?;
         let value = Raw::Json(value?.text());
-        series.point(Some(value), body.check_time(time).ok()?, None)
+        series.point(Some(value), body.check_time(time).ok()?)
     }
 
     /// Returns the rows of a data array, if it is a list.

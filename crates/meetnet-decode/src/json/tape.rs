@@ -146,6 +146,20 @@ impl<'t> Value<'t> {
         self.is_array().then(|| self.children())
     }
 
+    /// Returns the name of the member that the value is; none where that is written with escapes.
+    #[inline]
+    pub(crate) fn plain_name(self) -> Option<&'t [u8]> {
+        let name = self.nodes[self.at].plain_name(self.text)?;
+        self.text
+            .as_bytes()
+            .get(name.start as usize..name.end as usize)
+    }
+
+    /// Returns such a name where it is written with escapes; none where it holds half a character.
+    pub(crate) fn escaped_name(self) -> Option<String> {
+        self.nodes[self.at].escaped_name(self.text)
+    }
+
     /// Returns the values that the value holds, be they elements or members.
     #[inline]
     pub(crate) fn children(self) -> Values<'t> {

@@ -4,6 +4,7 @@ use meetnet_model::column::ColumnType;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::rows::{LongRow, LongSeries, RowsBuilder};
 use meetnet_model::time::parse_rfc3339;
+use meetnet_model::units::Conversion;
 
 use crate::fields::{Fields, Raw, Slot};
 use crate::group::Output;
@@ -11,7 +12,7 @@ use crate::instant::ObservedAt;
 use crate::json::read::{self, Reading};
 use crate::mapping::stated::UnitFault;
 use crate::mapping::{
-    ConstantCell, ConstantValue, LongValue, Mapping, Origin, Stated, Units, WideCell, WideRow,
+    ConstantCell, ConstantValue, LongValue, Mapping, Origin, Stated, WideCell, WideRow,
 };
 use crate::validity::Validity;
 
@@ -87,25 +88,13 @@ impl Origin {
     /// Reads the canonical value of a message.
     #[inline(always)]
     fn number(&self, fields: &Fields<'_, '_>, stated: &Stated<'_>) -> Reading<f64> {
-        let raw = || fields.raw(self.slot);
-        self.canonical(read::number_at(fields, self.slot), raw, stated)
-    }
-
-    /// Makes the canonical value of what was read of `raw`.
-    #[inline(always)]
-    fn canonical<'t>(
-        &self,
-        read: Reading<f64>,
-        raw: impl FnOnce() -> Option<Raw<'t>>,
-        stated: &Stated<'_>,
-    ) -> Reading<f64> {
-        match read {
+        match read::number_at(fields, self.slot) {
             Reading::Value(value) if self.sentinels.has(value) => Reading::Missing,
             Reading::Value(value) => match self.converted(value, stated) {
                 Ok(value) => Reading::Value(value),
                 Err(UnitFault { .. }) => Reading::Wrong,
             },
-            Reading::Wrong if self.is_text_sentinel(raw()) => Reading::Missing,
+            Reading::Wrong if self.is_text_sentinel(fields.raw(self.slot)) => Reading::Missing,
             other => other,
         }
     }
@@ -187,6 +176,8 @@ impl Mapping {
 pub(crate) struct Series<'m> {
     value: &'m LongValue,
     origin: &'m Origin,
+    /// How its unit is converted; none where it is that of the map.
+    unit: Option<Conversion>,
 }
 
 impl Mapping {
@@ -203,30 +194,45 @@ impl Mapping {
             return None;
         }
         let takes_series = output.takes_series(value.dataset, &value.columns);
-        takes_series.then_some(Series { value, origin })
+        takes_series.then_some(Series {
+            value,
+            origin,
+            unit: None,
+        })
     }
 }
 
 impl Series<'_> {
+    /// Returns the series where messages state the unit of its values; none where the unit is not known or measures
+    /// something else.
+    pub(crate) fn in_unit(self, unit: &str) -> Option<Self> {
+        let unit = match &self.origin.stated {
+            Some(units) => Some(units.conversion(unit)?),
+            None => None,
+        };
+        Some(Self { unit, ..self })
+    }
+
     /// Returns the point that a message with a time of its own and this value is; none where it is another row, or no row.
     #[inline]
-    pub(crate) fn point(
-        &self,
-        value: Option<Raw<'_>>,
-        time: i64,
-        units: Option<Units<'_>>,
-    ) -> Option<(i64, f64)> {
-        let stated = Stated {
-            interval_s: None,
-            units,
+    pub(crate) fn point(&self, value: Option<Raw<'_>>, time: i64) -> Option<(i64, f64)> {
+        let Origin {
+            steps,
+            sentinels,
+            ends,
+            ..
+        } = self.origin;
+        let Reading::Value(value) = read::number(value) else {
+            return None;
         };
-        let value = self
-            .origin
-            .canonical(read::number(value), || value, &stated);
-        match value {
-            Reading::Value(value) if value.is_finite() && !self.origin.ends => Some((time, value)),
-            _ => None,
+        if *ends || sentinels.has(value) {
+            return None;
         }
+        let value = match self.unit {
+            Some(unit) => steps.apply_from(unit, value),
+            None => steps.apply(value),
+        };
+        value.is_finite().then_some((time, value))
     }
 
     /// Makes rows of points.

@@ -56,6 +56,13 @@ impl StatedUnits {
             conversions: codes.iter().filter_map(conversion).collect(),
         }
     }
+
+    /// Returns how values in `unit` become the canonical one; none where it is not known or measures something else.
+    pub(super) fn conversion(&self, unit: &str) -> Option<Conversion> {
+        let mut known = self.conversions.iter();
+        let found = known.find(|(code, _)| *code == unit);
+        found.map(|(_, conversion)| *conversion)
+    }
 }
 
 impl Mapping {
@@ -111,11 +118,8 @@ impl Origin {
             Reading::Missing => Ok(declared()),
             Reading::Wrong => Err(fault),
             Reading::Value(unit) => {
-                let mut known = units.conversions.iter();
-                let found = known.find(|(code, _)| **code == *unit);
-                found
-                    .map(|(_, conversion)| self.steps.apply_from(*conversion, value))
-                    .ok_or(fault)
+                let conversion = units.conversion(&unit).ok_or(fault)?;
+                Ok(self.steps.apply_from(conversion, value))
             }
         }
     }

@@ -1,38 +1,114 @@
-//! The members of a record: where they stand, and the base fields, which hold for the records behind theirs.
+//! The members of a record, and the base fields, which hold for the records behind theirs.
 
 use std::borrow::Cow;
 
 use meetnet_model::reject::RejectReason;
 use meetnet_model::time::TimeReader;
 
-use crate::error::SetupProblem;
-use crate::fields::{Fields, Slot};
+use crate::fields::Raw;
 use crate::instant::{self, TimeFault};
 use crate::json::read::{self, Reading};
-use crate::json::shape::Shape;
+use crate::json::tape::Value;
 
 /// The newest version of the base fields that is understood.
 const VERSION_MAX: i64 = 10;
 
-/// Where the members of a record stand.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slots {
-    pub(super) base_name: Slot,
-    pub(super) base_time: Slot,
-    pub(super) base_unit: Slot,
-    pub(super) base_value: Slot,
-    pub(super) base_sum: Slot,
-    pub(super) base_version: Slot,
-    pub(super) name: Slot,
-    pub(super) unit: Slot,
-    pub(super) value: Slot,
-    pub(super) text: Slot,
-    pub(super) boolean: Slot,
-    pub(super) data: Slot,
-    pub(super) sum: Slot,
-    pub(super) time: Slot,
-    /// The name of a member that must be understood and is not.
-    pub(super) unknown: Slot,
+/// The members of a record, as they are written; of a repeated one the last counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Members<'t> {
+    pub(super) base: BaseMembers<'t>,
+    pub(super) name: Option<Raw<'t>>,
+    pub(super) unit: Option<Raw<'t>>,
+    pub(super) value: Option<Raw<'t>>,
+    pub(super) text: Option<Raw<'t>>,
+    pub(super) boolean: Option<Raw<'t>>,
+    pub(super) data: Option<Raw<'t>>,
+    pub(super) sum: Option<Raw<'t>>,
+    pub(super) time: Option<Raw<'t>>,
+    /// Whether there is one that must be understood and is not.
+    pub(super) has_unknown: bool,
+}
+
+/// Those that hold for the records behind theirs, too.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BaseMembers<'t> {
+    name: Option<Raw<'t>>,
+    time: Option<Raw<'t>>,
+    unit: Option<Raw<'t>>,
+    value: Option<Raw<'t>>,
+    sum: Option<Raw<'t>>,
+    version: Option<Raw<'t>>,
+}
+
+impl<'t> Members<'t> {
+    /// Returns the members of a record. Their names are so few and so short that to compare them one by one costs less than
+    /// a walk by a [shape](crate::json::shape::Shape).
+    #[inline]
+    pub(super) fn of(record: Value<'t>) -> Self {
+        let mut members = Self::default();
+        for member in record.children() {
+            let Some(name) = member.plain_name() else {
+                members.set_escaped(member);
+                continue;
+            };
+            match members.place(name) {
+                Some(place) => *place = Some(Raw::Json(member.text())),
+                None => members.has_unknown |= name.ends_with(b"_"),
+            }
+        }
+        members
+    }
+
+    /// Sets a member whose name is written with escapes, as hardly any sender writes one.
+    #[cold]
+    fn set_escaped(&mut self, member: Value<'t>) {
+        if let Some(name) = member.escaped_name()
+            && let Some(place) = self.place(name.as_bytes())
+        {
+            *place = Some(Raw::Json(member.text()));
+        } else {
+            self.has_unknown = true;
+        }
+    }
+
+    /// Returns the place of the member with that name; none where it is not known.
+    #[inline]
+    fn place(&mut self, name: &[u8]) -> Option<&mut Option<Raw<'t>>> {
+        Some(match name {
+            b"n" => &mut self.name,
+            b"v" => &mut self.value,
+            b"t" => &mut self.time,
+            b"u" => &mut self.unit,
+            b"s" => &mut self.sum,
+            b"vs" => &mut self.text,
+            b"vb" => &mut self.boolean,
+            b"vd" => &mut self.data,
+            b"bn" => &mut self.base.name,
+            b"bt" => &mut self.base.time,
+            b"bu" => &mut self.base.unit,
+            b"bv" => &mut self.base.value,
+            b"bs" => &mut self.base.sum,
+            b"bver" => &mut self.base.version,
+            _ => return None,
+        })
+    }
+}
+
+impl BaseMembers<'_> {
+    /// Returns true where there is none of them.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        let Self {
+            name,
+            time,
+            unit,
+            value,
+            sum,
+            version,
+        } = self;
+        let all = [name, time, unit, value, sum, version];
+        all.into_iter().all(Option::is_none)
+    }
 }
 
 /// The base fields in force.
@@ -61,20 +137,15 @@ impl<'t> Base<'t> {
     }
 
     /// Takes the base fields of a record. After one that cannot be read, nobody knows what the records mean.
-    pub(super) fn take(&mut self, slots: &Slots, seconds: &TimeReader, fields: &Fields<'t, '_>) {
-        if let Err(Fault(reason, message)) = self.try_take(slots, seconds, fields) {
+    pub(super) fn take(&mut self, members: &BaseMembers<'t>, seconds: &TimeReader) {
+        if let Err(Fault(reason, message)) = self.try_take(members, seconds) {
             let message = format!("{message}; it holds for all records behind it, too");
             self.fault.get_or_insert(Fault(reason, message.into()));
         }
     }
 
-    fn try_take(
-        &mut self,
-        slots: &Slots,
-        seconds: &TimeReader,
-        fields: &Fields<'t, '_>,
-    ) -> Result<(), Fault> {
-        match read::integer(fields.raw(slots.base_version)) {
+    fn try_take(&mut self, members: &BaseMembers<'t>, seconds: &TimeReader) -> Result<(), Fault> {
+        match read::integer(members.version) {
             Reading::Missing | Reading::Value(..=VERSION_MAX) => {}
             Reading::Value(_) | Reading::Wrong => {
                 return Err(Fault(
@@ -83,62 +154,22 @@ impl<'t> Base<'t> {
                 ));
             }
         }
-        if fields.has(slots.base_name) {
-            self.name = text_of(fields, slots.base_name, "`bn`")?;
+        if members.name.is_some() {
+            self.name = text_of(members.name, "`bn`")?;
         }
-        if fields.has(slots.base_unit) {
-            self.unit = text_of(fields, slots.base_unit, "`bu`")?;
+        if members.unit.is_some() {
+            self.unit = text_of(members.unit, "`bu`")?;
         }
-        if let Some(time) = instant::read(seconds, fields.raw(slots.base_time), "`bt`")? {
+        if let Some(time) = instant::read(seconds, members.time, "`bt`")? {
             self.time_us = time;
         }
-        if let Some(value) = number_of(fields, slots.base_value, "`bv`")? {
+        if let Some(value) = number_of(members.value, "`bv`")? {
             self.value = value;
         }
-        if let Some(sum) = number_of(fields, slots.base_sum, "`bs`")? {
+        if let Some(sum) = number_of(members.sum, "`bs`")? {
             self.sum = sum;
         }
         Ok(())
-    }
-}
-
-impl Slots {
-    /// Returns the base fields.
-    pub(super) fn base(&self) -> [Slot; 6] {
-        [
-            self.base_name,
-            self.base_time,
-            self.base_unit,
-            self.base_value,
-            self.base_sum,
-            self.base_version,
-        ]
-    }
-
-    /// Wants the members of a record, in the order in which most senders write them.
-    pub(super) fn want(shape: &mut Shape) -> Result<Self, SetupProblem> {
-        let mut want = |name: &str| shape.want_member(name);
-        let slots = Self {
-            base_name: want("bn")?,
-            base_time: want("bt")?,
-            base_unit: want("bu")?,
-            base_value: want("bv")?,
-            base_sum: want("bs")?,
-            base_version: want("bver")?,
-            name: want("n")?,
-            unit: want("u")?,
-            value: want("v")?,
-            text: want("vs")?,
-            boolean: want("vb")?,
-            data: want("vd")?,
-            sum: want("s")?,
-            time: want("t")?,
-            unknown: Slot(0),
-        };
-        Ok(Self {
-            unknown: shape.want_unknown(|name| name.ends_with('_'))?,
-            ..slots
-        })
     }
 }
 
@@ -153,12 +184,9 @@ impl From<TimeFault> for Fault {
 }
 
 /// Returns a text; an absent one is empty.
-pub(super) fn text_of<'t>(
-    fields: &Fields<'t, '_>,
-    slot: Slot,
-    name: &'static str,
-) -> Result<Cow<'t, str>, Fault> {
-    match read::text(fields.raw(slot)) {
+#[inline]
+pub(super) fn text_of<'t>(raw: Option<Raw<'t>>, name: &'static str) -> Result<Cow<'t, str>, Fault> {
+    match read::text(raw) {
         Reading::Value(text) => Ok(text),
         Reading::Missing => Ok(Cow::Borrowed("")),
         Reading::Wrong => Err(Fault(
@@ -169,12 +197,9 @@ pub(super) fn text_of<'t>(
 }
 
 /// Returns a number, none where it is absent.
-pub(super) fn number_of(
-    fields: &Fields<'_, '_>,
-    slot: Slot,
-    name: &'static str,
-) -> Result<Option<f64>, Fault> {
-    match read::number(fields.raw(slot)) {
+#[inline]
+pub(super) fn number_of(raw: Option<Raw<'_>>, name: &'static str) -> Result<Option<f64>, Fault> {
+    match read::number(raw) {
         Reading::Value(value) => Ok(Some(value)),
         Reading::Missing => Ok(None),
         Reading::Wrong => Err(Fault(

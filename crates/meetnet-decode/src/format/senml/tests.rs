@@ -39,6 +39,27 @@ fn base_fields_hold_for_the_records_behind_them() {
 }
 
 #[test]
+fn a_member_is_known_by_its_whole_name_however_that_is_written() {
+    let of = |members: &str| decode(CITY, "", &format!("[{{{members}}}]"));
+    let row = "heat sensor_id=ns-a property=air_temperature time=2026-06-01T12:00:00Z value=1\n";
+    for members in [
+        r#""n": "a:temperature", "v": 1"#,
+        r#""\u006e": "a:temperature", "\u0076": 1"#,
+        r#""\u0062n": "a:", "n": "temperature", "v": 1"#,
+        // Of a repeated one the last counts.
+        r#""n": "b:rain", "v": 2, "v": 1, "n": "a:temperature""#,
+        r#""\u006e": "b:rain", "v": 2, "n": "a:temperature", "\u0076": 1"#,
+        r#""n": "a:temperature", "v": 1, "vx": 2, "bn:": "b:", "bvers": 11, "nn": "x", "": 3"#,
+    ] {
+        assert_eq!(of(members), row, "{members}");
+    }
+    for unknown in [r#""v_": 1"#, r#""_": 1"#, r#""must\u005f": 1"#] {
+        let text = of(&format!(r#""n": "a:temperature", "v": 1, {unknown}"#));
+        assert!(text.starts_with("unexpected_shape: "), "{unknown}: {text}");
+    }
+}
+
+#[test]
 fn times_below_two_to_the_28_are_relative_to_now() {
     let at = |times: &str| {
         decode(
@@ -139,6 +160,7 @@ fn names_are_taken_by_their_end() {
         ("roof:dew/temp", "heat sensor_id=ns-roof property=dew_point"),
         // The whole name, where nothing stands before.
         ("temp", "heat sensor_id=ns-temp property=air_temperature"),
+        ("dew/temp", "heat sensor_id=ns-dew/temp property=dew_point"),
         // Only whole parts count; all others are taken by the empty one.
         ("rooftemp", "noise sensor_id=ns-rooftemp property=laeq"),
         ("temp:x", "noise sensor_id=ns-temp:x property=laeq"),
@@ -313,11 +335,15 @@ fn a_record_is_what_it_would_be_in_a_pack_of_its_own() {
         r#""n": "temperature", "v": 22, "t": -5"#,
         r#""n": "temperature", "v": 295.5, "u": "K", "t": 3"#,
         r#""n": "temperature", "v": 1, "u": "lm""#,
+        r#""n": "temperature", "v": 2, "u": "lm""#,
+        r#""n": "temperature", "v": 3, "u": {}"#,
+        r#""n": "temperature", "v": 21, "u": null"#,
         r#""n": "temperature", "v": "22.5""#,
         r#""n": "temperature", "vb": true"#,
         r#""n": "temperature", "vs": "23""#,
         r#""n": "temperature", "v": 24, "t": 1780311660"#,
         r#""n": "rain", "v": 2, "u": "mm/h", "s": 12.5"#,
+        r#""n": "rain", "v": 3, "u": "mm/h", "s": 12.75"#,
         r#""n": "rain", "s": 13"#,
         r#""n": "nobody's", "v": 1"#,
         r#""n": "humidity", "v": 40, "u": "%RH", "t": 1.5"#,
