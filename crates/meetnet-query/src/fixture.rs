@@ -25,7 +25,7 @@ use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
 use crate::error::{QueryError, QueryErrorKind};
-use crate::options::QueryRequest;
+use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
 
 mod database;
@@ -390,6 +390,17 @@ pub(crate) fn lake() -> Lake {
         ..lake.table(&notes)
     });
     lake
+}
+
+/// Makes a service over [`lake`] whose queries have so many bytes of memory each, and two threads. The files of its tables are
+/// gone: it is for statements that make their rows themselves.
+pub(crate) fn service_within(memory_bytes_max: usize) -> QueryService {
+    let options = QueryOptions {
+        memory_bytes_max,
+        threads: 2,
+        ..QueryOptions::default()
+    };
+    QueryService::new(options, Arc::clone(&lake().snapshot)).expect("a service")
 }
 
 /// Asks a service for all rows of an answer.

@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::ParameterValue;
+use crate::parse::parsed;
 
 /// Operators, joins and the like in a statement. Each can make its plan one level deeper, and nobody bounds the stack on
 /// which all levels are copied and dropped.
@@ -319,13 +320,10 @@ pub(crate) fn check_lists(statement: &Statement) -> Result<(), DataFusionError> 
         }
     }
 
-    match statement {
-        Statement::Statement(statement) => match statement.visit(&mut Lists) {
-            ControlFlow::Break(columns) => Err(too_many_columns(columns)),
-            ControlFlow::Continue(()) => Ok(()),
-        },
-        Statement::Explain(explain) => check_lists(&explain.statement),
-        _ => Ok(()),
+    let found = parsed(statement).and_then(|parsed| parsed.visit(&mut Lists).break_value());
+    match found {
+        None => Ok(()),
+        Some(columns) => Err(too_many_columns(columns)),
     }
 }
 

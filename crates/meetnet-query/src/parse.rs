@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, ParserInput, Statement};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    self, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
     GroupByWithModifier, ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins,
     Visit, Visitor,
 };
@@ -111,6 +111,25 @@ pub(crate) fn statement(
             QueryErrorKind::BadRequest,
             "the text has no statement",
         )),
+    }
+}
+
+/// Returns the statement itself, or the one that is to be explained. None for what is no SQL of its parser: it does more than
+/// read, and is refused when it has been planned.
+pub(crate) fn parsed(statement: &Statement) -> Option<&ast::Statement> {
+    match statement {
+        Statement::Statement(parsed) => Some(parsed.as_ref()),
+        Statement::Explain(explain) => parsed(&explain.statement),
+        Statement::CopyTo(_) | Statement::CreateExternalTable(_) | Statement::Reset(_) => None,
+    }
+}
+
+/// As [`parsed`], to be changed.
+pub(crate) fn parsed_mut(statement: &mut Statement) -> Option<&mut ast::Statement> {
+    match statement {
+        Statement::Statement(parsed) => Some(parsed.as_mut()),
+        Statement::Explain(explain) => parsed_mut(&mut explain.statement),
+        Statement::CopyTo(_) | Statement::CreateExternalTable(_) | Statement::Reset(_) => None,
     }
 }
 

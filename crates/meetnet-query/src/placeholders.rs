@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{Value, ValueWithSpan, VisitMut, VisitorMut
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::error::{QueryError, QueryErrorKind};
+use crate::parse::parsed_mut;
 
 #[cfg(test)]
 mod tests;
@@ -35,14 +36,9 @@ pub(crate) fn numbered(statement: &mut Statement) -> Result<()> {
 }
 
 fn visit(statement: &mut Statement, visitor: &mut impl VisitorMut<Break = ()>) {
-    match statement {
+    if let Some(parsed) = parsed_mut(statement) {
         // Neither visitor breaks off.
-        Statement::Statement(statement) => {
-            let _ = statement.visit(visitor);
-        }
-        Statement::Explain(explain) => visit(&mut explain.statement, visitor),
-        // They do more than read, and are refused when they are planned.
-        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => {}
+        let _ = parsed.visit(visitor);
     }
 }
 

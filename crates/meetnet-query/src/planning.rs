@@ -266,12 +266,8 @@ fn name_columns(
     statement: &mut Statement,
     of_query: fn(&mut ast::Query) -> BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    match statement {
-        Statement::Statement(statement) => match statement.as_mut() {
-            ast::Statement::Query(query) => of_query(query),
-            _ => BTreeMap::new(),
-        },
-        Statement::Explain(explain) => name_columns(&mut explain.statement, of_query),
+    match parse::parsed_mut(statement) {
+        Some(ast::Statement::Query(query)) => of_query(query),
         _ => BTreeMap::new(),
     }
 }

@@ -29,5 +29,5 @@ pub fn free_port() -> io::Result<u16> {
             Err(error) => taken = Some(error),
         }
     }
-    Err(taken.expect("tried at least once"))
+    Err(taken.expect("at least one port is tried"))
 }

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
-use meetnet_ingest::http::EarlyPush;
 use meetnet_ingest::pipeline::{PipelineCommands, ReplayWatch};
 use meetnet_ingest::status::Statuses;
 use meetnet_lake::scrub::{Scrub, ScrubOptions};
@@ -166,13 +165,7 @@ impl Daemon {
             metrics,
             awaits_history,
         } = start;
-        let serves = config.http.is_some() || config.pg.is_some() || config.flight.is_some();
-        if role == Role::Serve && !serves {
-            return Err(Failure::Usage(anyhow!(
-                "there is nothing to serve: add [http] listen, [pg] listen or [flight] listen to {}",
-                config.file.display()
-            )));
-        }
+        check_serves(role, &config)?;
         let bound = Listeners::bind(&config, role).await;
         let mut listeners = bound.map_err(|error| listeners::refused(error, &config, role))?;
         let addresses = listeners.addresses();
@@ -180,15 +173,7 @@ impl Daemon {
         let stop_serving = CancellationToken::new();
         let statuses = Statuses::default();
         let left_sessions = LeftSessions::default();
-        let brokers = if role.writes() {
-            sources::brokers(&config)
-        } else {
-            Vec::new()
-        };
-        let readiness = Readiness::new(brokers);
-        if !awaits_history {
-            readiness.history_loaded();
-        }
+        let readiness = readiness(role, &config, awaits_history);
         if role.writes() {
             sources::tell_where_none(&config, &readiness);
         }
@@ -215,15 +200,7 @@ impl Daemon {
         };
 
         // Every process that answers or writes: what one has found, another one does not know.
-        let options = ScrubOptions {
-            every: config.lake.scrub_every,
-            ..ScrubOptions::default()
-        };
-        let scrub = Scrub::start(Arc::clone(&snapshot), options);
-        let scrub = scrub
-            .context("failed to start a thread")
-            .map_err(Failure::Work)?;
-
+        let scrub = scrub(&config, &snapshot)?;
         let declarations = Arc::new(ArcSwap::new(Arc::clone(&config.declarations)));
         let shared_config: SharedConfig = Arc::new(ArcSwap::from_pointee(config.clone()));
         metrics::gauge!("meetnet_config_refused").set(0.0);
@@ -293,17 +270,7 @@ impl Daemon {
         runtimes.extend(query.as_ref().map(QueryService::runtime_handle));
         let mut opening = None;
         if let Some(found) = found {
-            let push = match (&config.ingest_http, listeners.ingest_http.take()) {
-                (Some(ingest), Some(listener)) => {
-                    let push = EarlyPush::start(
-                        listener,
-                        &push::server(ingest, config.limits.stop_time_max),
-                    );
-                    let push = push.context("failed to serve the listener of pushes");
-                    Some(push.map_err(Failure::Work)?)
-                }
-                _ => None,
-            };
+            let push = push::early(&config, listeners.ingest_http.take())?;
             let waiting = Waiting {
                 push,
                 contexts,
@@ -488,6 +455,43 @@ pub(crate) async fn run(
 
 fn stopped_by_itself() -> Failure {
     Failure::Work(anyhow!("the daemon stopped by itself; the log says why"))
+}
+
+/// Refuses to serve where nothing listens.
+fn check_serves(role: Role, config: &Config) -> Result<(), Failure> {
+    let serves = config.http.is_some() || config.pg.is_some() || config.flight.is_some();
+    if role == Role::Serve && !serves {
+        return Err(Failure::Usage(anyhow!(
+            "there is nothing to serve: add [http] listen, [pg] listen or [flight] listen to {}",
+            config.file.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Returns what is ready before anything has been opened.
+fn readiness(role: Role, config: &Config, awaits_history: bool) -> Readiness {
+    let brokers = if role.writes() {
+        sources::brokers(config)
+    } else {
+        Vec::new()
+    };
+    let readiness = Readiness::new(brokers);
+    if !awaits_history {
+        readiness.history_loaded();
+    }
+    readiness
+}
+
+/// Starts to compare files with their hashes.
+fn scrub(config: &Config, snapshot: &SharedSnapshot) -> Result<Scrub, Failure> {
+    let options = ScrubOptions {
+        every: config.lake.scrub_every,
+        ..ScrubOptions::default()
+    };
+    Scrub::start(Arc::clone(snapshot), options)
+        .context("failed to start a thread")
+        .map_err(Failure::Work)
 }
 
 fn query_service(

@@ -22,7 +22,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_model::rows::DatasetRows;
 
 use super::periods::Settled;
-use super::stored::{Incoming, Past};
+use super::stored::{Incoming, Past, Stored, Version};
 use super::{Applied, DatasetActor, Flag, Lineage};
 use crate::error::LakeError;
 use crate::hot::take_rows;
@@ -106,36 +106,17 @@ impl DatasetActor {
                 }
                 Some(_) => (self.hot.current(key), None),
             };
-            // The version that the row replaces or comes before; none where it says the same, and neither is of a source that
-            // counts for more (its word must not be overruled because another said it first) nor has to be kept as its
-            // confirmation.
-            let current = match (hot, committed) {
-                (None, None) => {
-                    accepted.push(Accepted {
-                        row: row as u32,
-                        revision: 0,
-                        superseded_at: None,
-                        series,
-                    });
-                    counts.inserted += 1;
-                    continue;
-                }
-                (Some(at), _) if at >= base => {
-                    let other = &accepted[(at - base) as usize];
-                    let version = incoming.version(other.row as usize, other.revision);
-                    let values = incoming.values(self)?;
-                    let is_equal = values.row(other.row as usize) == values.row(row);
-                    (!is_equal || incoming.takes_over(row, &version)).then_some(version)
-                }
-                (Some(at), _) => {
-                    let (version, values) = self.hot_version(at)?;
-                    let is_equal = values.row(0).data() == incoming.values(self)?.row(row).data();
-                    (!is_equal || incoming.takes_over(row, &version)).then_some(version)
-                }
-                (None, Some((stored, is_equal))) => stored
-                    .version
-                    .filter(|version| !is_equal || incoming.takes_over(row, version)),
-            };
+            if hot.is_none() && committed.is_none() {
+                accepted.push(Accepted {
+                    row: row as u32,
+                    revision: 0,
+                    superseded_at: None,
+                    series,
+                });
+                counts.inserted += 1;
+                continue;
+            }
+            let current = self.contested(&mut incoming, row, (hot, committed), &accepted, base)?;
             let Some(current) = current else {
                 counts.unchanged += 1;
                 continue;
@@ -184,6 +165,37 @@ impl DatasetActor {
         }
         self.insert(&incoming, &accepted, marked, flag)?;
         Ok(counts)
+    }
+
+    /// Returns the version that a row replaces or comes before, of the hot and the committed one that are known of its key;
+    /// none where it says the same, and neither is of a source that counts for more (its word must not be overruled because
+    /// another said it first) nor has to be kept as its confirmation. Hot rows from `base` on are those accepted before it.
+    fn contested(
+        &self,
+        incoming: &mut Incoming<'_>,
+        row: usize,
+        known: (Option<u64>, Option<(&Stored, bool)>),
+        accepted: &[Accepted],
+        base: u64,
+    ) -> Result<Option<Version>, LakeError> {
+        Ok(match known {
+            (Some(at), _) if at >= base => {
+                let other = &accepted[(at - base) as usize];
+                let version = incoming.version(other.row as usize, other.revision);
+                let values = incoming.values(self)?;
+                let is_equal = values.row(other.row as usize) == values.row(row);
+                (!is_equal || incoming.takes_over(row, &version)).then_some(version)
+            }
+            (Some(at), _) => {
+                let (version, values) = self.hot_version(at)?;
+                let is_equal = values.row(0).data() == incoming.values(self)?.row(row).data();
+                (!is_equal || incoming.takes_over(row, &version)).then_some(version)
+            }
+            (None, Some((stored, is_equal))) => stored
+                .version
+                .filter(|version| !is_equal || incoming.takes_over(row, version)),
+            (None, None) => None,
+        })
     }
 
     /// Appends the accepted rows as hot rows and sets the marks that they cause.

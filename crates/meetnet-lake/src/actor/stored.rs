@@ -191,7 +191,10 @@ impl<'a> Incoming<'a> {
                 .map_err(actor.arrow("encode"))?;
             self.values = Some(values);
         }
-        Ok(self.values.as_ref().expect("set above"))
+        Ok(self
+            .values
+            .as_ref()
+            .expect("they are set above where there are none"))
     }
 }
 

@@ -135,7 +135,7 @@ impl<'a> Copier<'a> {
             bytes,
             sha256,
         });
-        self.written.last().expect("just pushed")
+        self.written.last().expect("one was pushed just now")
     }
 }
 

@@ -105,7 +105,7 @@ pub(crate) fn remember(
         (false, _) => {}
     }
     let name = note_of(path);
-    let content = serde_json::to_vec(&Note { damage }).expect("a name and numbers");
+    let content = serde_json::to_vec(&Note { damage }).expect("a name and numbers make valid JSON");
     storage.replace(&name, &content).map_err(|error| {
         let lake = storage.location().name();
         LakeError::io("write", &Path::new(&lake).join(&name))(error)

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::checkpoint::{self, Sealed};
 use super::error::{IoContext, JournalError};
-use super::frame::{self, FrameKind, NewEnvelope, Stamp};
 use super::options::JournalOptions;
 use super::recovery::{self, Recovery, Scan};
 use super::room::Room;
@@ -270,7 +269,6 @@ fn write_segment(
     declarations: &[u8],
     now: i64,
 ) -> Result<Started, JournalError> {
-    let next = scan.report.last_sequence.next();
     let path = dir.join(name.to_string());
     let unfinished = unfinished(dir, name);
     let before = &scan.before_tail;
@@ -334,30 +332,9 @@ fn write_segment(
     }
     let mut in_force = scan.end.in_force.clone();
     if *in_force.declarations != *declarations {
-        let recorded_at = now.max(scan.report.last_recorded_at + 1);
-        in_force = InForce {
-            sequence: next,
-            recorded_at,
-            decoder_version: DECODER_VERSION,
-            declarations: declarations.into(),
-        };
-        let envelope = NewEnvelope {
-            payload: declarations,
-            ..NewEnvelope::default()
-        };
-        let stamp = Stamp {
-            kind: FrameKind::Declarations,
-            head: false,
-            sequence: next,
-            recorded_at,
-            clock_step: false,
-            erased: false,
-            decoder_version: DECODER_VERSION,
-            in_group: 0,
-            original: None,
-        };
-        frame::encode(&mut buffer, identity.key(), &stamp, &envelope);
-        segment.extend(next, recorded_at);
+        in_force = declared(&scan.report, declarations, now);
+        in_force.encode(&mut buffer, identity.key(), false);
+        segment.extend(in_force.sequence, in_force.recorded_at);
     }
     write(&mut buffer)?;
     handle.sync_data().context("sync", &unfinished)?;
@@ -368,6 +345,16 @@ fn write_segment(
     segment.readable_bytes = stored;
     segment.stored_bytes = stored;
     Ok(Started { segment, in_force })
+}
+
+/// Returns what is in force where new declarations come next.
+fn declared(report: &Recovery, declarations: &[u8], now: i64) -> InForce {
+    InForce {
+        sequence: report.last_sequence.next(),
+        recorded_at: now.max(report.last_recorded_at + 1),
+        decoder_version: DECODER_VERSION,
+        declarations: declarations.into(),
+    }
 }
 
 /// Cuts the moved tail off the old segment and removes segments that hold nothing.

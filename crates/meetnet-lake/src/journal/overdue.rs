@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 mod tests;
 
 /// How many times as long as others a sync takes that is overdue.
-const OVERDUE_AT: u32 = 2;
+const OVERDUE_AT: u64 = 2;
 /// The longest that a thread rests for one sync. What the kernel has to do takes some 0.03 ms; where the disk itself is slow,
 /// resting does not make it faster.
 const REST_MAX: Duration = Duration::from_millis(2);
@@ -96,7 +96,7 @@ impl Syncs {
         if since_ns == NONE || RESTED.get() == since_ns {
             return;
         }
-        let overdue_ns = u64::from(OVERDUE_AT) * self.usual_ns.load(Ordering::Relaxed);
+        let overdue_ns = OVERDUE_AT * self.usual_ns.load(Ordering::Relaxed);
         if self.now_ns().saturating_sub(since_ns) < overdue_ns {
             return;
         }
@@ -111,7 +111,7 @@ impl Syncs {
     fn learn(&self, took_ns: u64) {
         let usual_ns = self.usual_ns.load(Ordering::Relaxed);
         // What waited for a processor says little about the disk.
-        let took_ns = took_ns.min(u64::from(OVERDUE_AT) * usual_ns);
+        let took_ns = took_ns.min(OVERDUE_AT * usual_ns);
         let usual_ns = usual_ns - usual_ns / OF_SYNCS + took_ns / OF_SYNCS;
         self.usual_ns
             .store(usual_ns.max(as_ns(USUAL_MIN)), Ordering::Relaxed);

@@ -177,48 +177,8 @@ pub(crate) fn scan(
     checkpoint: Option<Checkpoint>,
     aside_bytes_max: u64,
 ) -> Result<Scan, JournalError> {
-    let mut found = Vec::with_capacity(names.len());
-    for name in names {
-        let path = dir.join(name.to_string());
-        let (handle, header) = read_header(files, &path)?;
-        if let Some(header) = header.filter(|header| header.identity.id != identity.id) {
-            let (found, expected) = (header.identity.id, identity.id);
-            return Err(JournalError::Foreign {
-                path,
-                found,
-                expected,
-            });
-        }
-        let bytes = handle.bytes().context("measure", &path)?;
-        found.push(Found {
-            name: *name,
-            path,
-            handle,
-            header,
-            bytes,
-        });
-    }
-    let mut cut_bytes = 0;
-    // A segment that was torn while it was created holds nothing that was ever acknowledged.
-    while let Some(last) = found.last().filter(|last| last.header.is_none()) {
-        let scanner = Scanner::new(
-            Arc::clone(&last.handle),
-            identity.key(),
-            HEADER_BYTES as u64,
-            last.bytes,
-        );
-        let holds_frames = scanner.over_zeros().holds_frames();
-        if holds_frames.context("read", &last.path)? {
-            break;
-        }
-        let written = written_end(last.handle.as_ref(), 0, last.bytes);
-        cut_bytes += written.context("read", &last.path)?;
-        files
-            .remove(&last.path)
-            .context("remove torn", &last.path)?;
-        found.pop();
-    }
-
+    let mut found = find(files, dir, identity, names)?;
+    let mut cut_bytes = remove_torn(files, identity, &mut found)?;
     let trimmed_through = checkpoint
         .as_ref()
         .map(|checkpoint| checkpoint.trimmed_through);
@@ -288,6 +248,66 @@ pub(crate) fn scan(
         before_tail: walk.before_tail.unwrap_or_else(|| end.clone()),
         end,
     })
+}
+
+/// Opens the segments and reads their headers: all are of this journal.
+fn find(
+    files: &dyn Files,
+    dir: &Path,
+    identity: &Identity,
+    names: &[SegmentName],
+) -> Result<Vec<Found>, JournalError> {
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        let path = dir.join(name.to_string());
+        let (handle, header) = read_header(files, &path)?;
+        if let Some(header) = header.filter(|header| header.identity.id != identity.id) {
+            let (found, expected) = (header.identity.id, identity.id);
+            return Err(JournalError::Foreign {
+                path,
+                found,
+                expected,
+            });
+        }
+        let bytes = handle.bytes().context("measure", &path)?;
+        found.push(Found {
+            name: *name,
+            path,
+            handle,
+            header,
+            bytes,
+        });
+    }
+    Ok(found)
+}
+
+/// Removes the last segments where they were torn while they were created: they hold nothing that was ever acknowledged.
+/// Returns how many bytes had been written to them.
+fn remove_torn(
+    files: &dyn Files,
+    identity: &Identity,
+    found: &mut Vec<Found>,
+) -> Result<u64, JournalError> {
+    let mut cut_bytes = 0;
+    while let Some(last) = found.last().filter(|last| last.header.is_none()) {
+        let scanner = Scanner::new(
+            Arc::clone(&last.handle),
+            identity.key(),
+            HEADER_BYTES as u64,
+            last.bytes,
+        );
+        let holds_frames = scanner.over_zeros().holds_frames();
+        if holds_frames.context("read", &last.path)? {
+            break;
+        }
+        let written = written_end(last.handle.as_ref(), 0, last.bytes);
+        cut_bytes += written.context("read", &last.path)?;
+        files
+            .remove(&last.path)
+            .context("remove torn", &last.path)?;
+        found.pop();
+    }
+    Ok(cut_bytes)
 }
 
 /// Moves a damaged checkpoint aside.

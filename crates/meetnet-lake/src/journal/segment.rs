@@ -135,6 +135,26 @@ pub(crate) struct InForce {
 }
 
 impl InForce {
+    /// Appends the frame that says so: the one at the head of a segment, or one that comes into force by itself.
+    pub(crate) fn encode(&self, buffer: &mut Vec<u8>, key: FrameKey, head: bool) {
+        let stamp = Stamp {
+            kind: FrameKind::Declarations,
+            head,
+            sequence: self.sequence,
+            recorded_at: self.recorded_at,
+            clock_step: false,
+            erased: false,
+            decoder_version: self.decoder_version,
+            in_group: 0,
+            original: None,
+        };
+        let envelope = NewEnvelope {
+            payload: &self.declarations,
+            ..NewEnvelope::default()
+        };
+        frame::encode(buffer, key, &stamp, &envelope);
+    }
+
     /// Takes what a declarations frame says.
     pub(crate) fn apply(&mut self, frame: &frame::FrameRef<'_>) {
         debug_assert_eq!(frame.kind, FrameKind::Declarations);
@@ -150,22 +170,7 @@ impl InForce {
 /// Appends header and head frame: everything of a segment before its first own frame.
 pub(crate) fn encode_start(buffer: &mut Vec<u8>, header: &Header, in_force: &InForce) {
     header.encode(buffer);
-    let stamp = Stamp {
-        kind: FrameKind::Declarations,
-        head: true,
-        sequence: in_force.sequence,
-        recorded_at: in_force.recorded_at,
-        clock_step: false,
-        erased: false,
-        decoder_version: in_force.decoder_version,
-        in_group: 0,
-        original: None,
-    };
-    let envelope = NewEnvelope {
-        payload: &in_force.declarations,
-        ..NewEnvelope::default()
-    };
-    frame::encode(buffer, header.identity.key(), &stamp, &envelope);
+    in_force.encode(buffer, header.identity.key(), true);
 }
 
 /// A segment of the running journal.

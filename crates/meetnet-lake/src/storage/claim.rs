@@ -79,7 +79,7 @@ pub(crate) fn claim(
         opening: Some(number),
         opened_at: Some(format_rfc3339(now_ms.saturating_mul(1_000))),
     };
-    let bytes = serde_json::to_vec(&own).expect("plain text and a number");
+    let bytes = serde_json::to_vec(&own).expect("texts and a number make valid JSON");
     let found = read(storage)?;
     if let Some(there) = &found {
         check(there, &own, openings, &lake)?;

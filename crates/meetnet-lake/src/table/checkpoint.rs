@@ -44,7 +44,7 @@ pub(crate) fn write(
         version,
         size: actions.len() as u64,
     };
-    let text = serde_json::to_vec(&last).expect("plain numbers");
+    let text = serde_json::to_vec(&last).expect("two numbers make valid JSON");
     folder.replace(LAST_CHECKPOINT, &text)
 }
 

@@ -3,7 +3,8 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use parquet::errors::ParquetError;
 
-use super::{QueryError, QueryErrorKind, StatementFault, edit_distance, suggestion, unreadable};
+use super::near_names::edit_distance;
+use super::{QueryError, QueryErrorKind, StatementFault, suggestion, unreadable};
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_the_clients_fault() {

@@ -1,18 +1,9 @@
-use std::sync::Arc;
-
-use crate::fixture::{self, all_rows, check_size};
-use crate::options::QueryOptions;
-use crate::service::QueryService;
+use crate::fixture::{all_rows, check_size, service_within};
 
 /// Windows over much more than their memory: what has to be held is refused, what goes by is answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_holds_no_more_than_its_query_may() {
-    let lake = fixture::lake();
-    let options = QueryOptions {
-        memory_bytes_max: 48 << 20,
-        ..QueryOptions::default()
-    };
-    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let service = service_within(48 << 20);
     let over = |window: &str, rows: u64| {
         format!(
             "SELECT count(s) FROM (SELECT sum(value) OVER ({window}) AS s FROM generate_series(1, {rows}))"
@@ -57,12 +48,7 @@ async fn a_window_holds_no_more_than_its_query_may() {
 /// Each function makes a result of each row.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_functions_over_a_window_hold_many_results() {
-    let lake = fixture::lake();
-    let options = QueryOptions {
-        memory_bytes_max: 48 << 20,
-        ..QueryOptions::default()
-    };
-    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let service = service_within(48 << 20);
     let of = |function: &str, count: usize, rows: u64| {
         let functions = (0..count).map(|at| {
             let function = function.replace("AT", &at.to_string());
@@ -92,12 +78,7 @@ async fn many_functions_over_a_window_hold_many_results() {
 /// A list of each frame is up to a thousand times what came in: few rows are made at a time, and what waits for others counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_of_frames_are_made_of_few_rows_at_a_time() {
-    let lake = fixture::lake();
-    let options = QueryOptions {
-        memory_bytes_max: 48 << 20,
-        ..QueryOptions::default()
-    };
-    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let service = service_within(48 << 20);
     let over = |others: &str, rows: u64| {
         format!(
             "SELECT array_agg(value) OVER (ORDER BY value ROWS 99 PRECEDING) AS l{others} FROM generate_series(1, {rows})"

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{QueryError, QueryErrorKind, shortened};
+use crate::parse::parsed;
 
 /// How much of a column is repeated.
 const SHOWN_BYTES_MAX: usize = 100;
@@ -22,16 +23,11 @@ pub(super) fn check_groups(
     statement: &Statement,
     aggregates: &HashMap<String, Arc<AggregateUDF>>,
 ) -> Result<()> {
-    let found = match statement {
-        Statement::Statement(statement) => statement.visit(&mut Groups(aggregates)),
-        Statement::Explain(explain) => return check_groups(&explain.statement, aggregates),
-        _ => return Ok(()),
-    };
+    let mut groups = Groups(aggregates);
+    let found = parsed(statement).and_then(|parsed| parsed.visit(&mut groups).break_value());
     match found {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(message) => {
-            Err(QueryError::new(QueryErrorKind::BadRequest, message).into())
-        }
+        None => Ok(()),
+        Some(message) => Err(QueryError::new(QueryErrorKind::BadRequest, message).into()),
     }
 }
 

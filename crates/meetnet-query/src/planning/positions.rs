@@ -12,19 +12,17 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
 };
 
+use crate::parse::parsed_mut;
+
 /// Gives columns that an ORDER BY means by their position, and that have no name, one: what is written. Returns true where
 /// there were any.
 pub(super) fn name_positions(statement: &mut Statement) -> bool {
     let mut named = Named(false);
-    match statement {
-        Statement::Statement(statement) => {
-            // The visitor never breaks.
-            let _ = statement.visit(&mut named);
-            named.0
-        }
-        Statement::Explain(explain) => name_positions(&mut explain.statement),
-        _ => false,
+    if let Some(parsed) = parsed_mut(statement) {
+        // The visitor never breaks.
+        let _ = parsed.visit(&mut named);
     }
+    named.0
 }
 
 /// Whether a column has got a name.

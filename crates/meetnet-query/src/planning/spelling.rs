@@ -38,6 +38,7 @@ use super::percentiles::{discrete_percentile, name_percentiles};
 use super::rows::compared_by_parts;
 use super::spans::in_units;
 use crate::error::{QueryError, StatementFault};
+use crate::parse::parsed_mut;
 use crate::postgres::{formatted_call, reading_format_of};
 
 /// Digits of a decimal number that a float always keeps.
@@ -48,19 +49,16 @@ const FLOAT_DIGITS: usize = 15;
 /// # Errors
 /// Where it reads times by a pattern of PostgreSQL that there is nothing for.
 pub(super) fn respell(statement: &mut Statement) -> Result<(), QueryError> {
-    match statement {
-        Statement::Statement(parsed) => {
-            if let ControlFlow::Break(message) = parsed.visit(&mut Patterns) {
-                return Err(QueryError::of_statement(
-                    StatementFault::Unsupported,
-                    message,
-                ));
-            }
-            respell_parsed(parsed);
-        }
-        Statement::Explain(explain) => return respell(&mut explain.statement),
-        _ => {}
+    let Some(parsed) = parsed_mut(statement) else {
+        return Ok(());
+    };
+    if let ControlFlow::Break(message) = parsed.visit(&mut Patterns) {
+        return Err(QueryError::of_statement(
+            StatementFault::Unsupported,
+            message,
+        ));
     }
+    respell_parsed(parsed);
     Ok(())
 }
 
@@ -225,15 +223,11 @@ impl VisitorMut for Nanoseconds {
 /// It is the second choice: as DataFusion has it, the column is `value`.
 pub(super) fn name_series(statement: &mut Statement) -> bool {
     let mut named = NamedSeries(false);
-    match statement {
-        Statement::Statement(statement) => {
-            // The visitor never breaks.
-            let _ = statement.visit(&mut named);
-            named.0
-        }
-        Statement::Explain(explain) => name_series(&mut explain.statement),
-        _ => false,
+    if let Some(parsed) = parsed_mut(statement) {
+        // The visitor never breaks.
+        let _ = parsed.visit(&mut named);
     }
+    named.0
 }
 
 /// Whether the column of a series has got a name.

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::parameters::{ParameterValue, Parameters};
+use crate::parse::parsed_mut;
 
 /// A time that every table function takes: as of a later one a dataset may not be settled.
 const LONG_AGO: &str = "1970-01-01";
@@ -25,17 +26,13 @@ pub(super) fn fill(statement: &mut Statement, values: &Parameters) -> BTreeSet<S
     if values.is_empty() {
         return filled;
     }
-    match statement {
-        Statement::Statement(statement) => {
-            let mut tables = Tables {
-                values,
-                filled: &mut filled,
-            };
-            // The visitor never breaks.
-            let _ = statement.visit(&mut tables);
-        }
-        Statement::Explain(explain) => return fill(&mut explain.statement, values),
-        _ => {}
+    if let Some(parsed) = parsed_mut(statement) {
+        let mut tables = Tables {
+            values,
+            filled: &mut filled,
+        };
+        // The visitor never breaks.
+        let _ = parsed.visit(&mut tables);
     }
     filled
 }

@@ -11,15 +11,12 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{QueryError, StatementFault};
+use crate::parse::parsed;
 
 /// Refuses a statement with something that would not be heard.
 pub(super) fn check_heard(statement: &Statement) -> Result<()> {
-    let found = match statement {
-        Statement::Statement(statement) => statement.visit(&mut Unheard),
-        Statement::Explain(explain) => return check_heard(&explain.statement),
-        _ => return Ok(()),
-    };
-    match found.break_value() {
+    let found = parsed(statement).and_then(|parsed| parsed.visit(&mut Unheard).break_value());
+    match found {
         None => Ok(()),
         Some(what) => {
             let message = format!("not supported: {what}");

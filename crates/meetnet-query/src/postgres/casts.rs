@@ -24,6 +24,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, VisitMut, VisitorMut};
 
 use super::functions::{call, text};
+use crate::parse::parsed_mut;
 
 const CAST_TO: &str = "cast_to";
 
@@ -42,15 +43,11 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
 /// Gives the casts of a statement names of their own. Returns true where there are any.
 pub(crate) fn name_casts(statement: &mut Statement) -> bool {
     let mut named = Named(false);
-    match statement {
-        Statement::Statement(statement) => {
-            // The visitor never breaks.
-            let _ = statement.visit(&mut named);
-            named.0
-        }
-        Statement::Explain(explain) => name_casts(&mut explain.statement),
-        _ => false,
+    if let Some(parsed) = parsed_mut(statement) {
+        // The visitor never breaks.
+        let _ = parsed.visit(&mut named);
     }
+    named.0
 }
 
 /// Whether a cast has got a name.

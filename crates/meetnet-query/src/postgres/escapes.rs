@@ -9,16 +9,13 @@ use datafusion::sql::sqlparser::ast::{Expr, Value, ValueWithSpan, VisitMut, Visi
 
 use super::functions::{call, literal, text};
 use crate::functions::{ESCAPED_LIKE, with_backslashes};
+use crate::parse::parsed_mut;
 
 /// Writes the patterns of a statement with backslashes.
 pub(crate) fn escape_by_backslash(statement: &mut Statement) {
-    match statement {
-        Statement::Statement(statement) => {
-            // The visitor never breaks.
-            let _ = statement.visit(&mut Escapes);
-        }
-        Statement::Explain(explain) => escape_by_backslash(&mut explain.statement),
-        _ => {}
+    if let Some(parsed) = parsed_mut(statement) {
+        // The visitor never breaks.
+        let _ = parsed.visit(&mut Escapes);
     }
 }
 

@@ -41,6 +41,7 @@ use super::search_path::is_search_path;
 use super::time_format::{format_of, reading_format_of};
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
+use crate::parse::parsed_mut;
 use crate::planning::{ShownNames, respell_parsed};
 
 /// A statement that DataFusion can plan.
@@ -58,7 +59,7 @@ pub(crate) fn rewritten(
     tables: &SnapshotTables,
 ) -> Result<Rewritten, QueryError> {
     let mut names = ShownNames::AsPlanned;
-    if let Some(parsed) = parsed(&mut statement) {
+    if let Some(parsed) = parsed_mut(&mut statement) {
         let mut rewriter = Rewriter {
             tables,
             relations: catalog::relations(tables),
@@ -95,15 +96,6 @@ pub(crate) fn rewritten(
         };
     }
     Ok(Rewritten { statement, names })
-}
-
-/// Returns the statement itself, or the one that is to be explained.
-fn parsed(statement: &mut Statement) -> Option<&mut ast::Statement> {
-    match statement {
-        Statement::Statement(parsed) => Some(parsed.as_mut()),
-        Statement::Explain(explained) => parsed(&mut explained.statement),
-        _ => None,
-    }
 }
 
 /// Returns the query that answers no rows, in columns of text.

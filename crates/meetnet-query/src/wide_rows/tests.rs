@@ -10,7 +10,7 @@ use datafusion::prelude::{SQLOptions, SessionContext};
 
 use super::checked;
 use crate::error::QueryErrorKind;
-use crate::fixture::{self, all_rows, check_size};
+use crate::fixture::{self, all_rows, check_size, service_within};
 use crate::options::QueryOptions;
 use crate::service::QueryService;
 
@@ -26,13 +26,7 @@ fn joined(kib: u64, rows: u64, others: u64) -> String {
 /// What a join makes of wide rows is memory of its query: few rows are answered however wide they are, many are not.
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_of_wide_rows_are_memory_of_their_query() {
-    let lake = fixture::lake();
-    let options = QueryOptions {
-        memory_bytes_max: 32 << 20,
-        threads: 2,
-        ..QueryOptions::default()
-    };
-    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let service = service_within(32 << 20);
     let list = |rows: u64| {
         format!(
             "SELECT max(cardinality(l)) FROM (SELECT array_agg(value) AS l FROM generate_series(1, 6000)) a, \
@@ -86,13 +80,7 @@ async fn batches_of_wide_rows_are_memory_of_their_query() {
 /// counts the columns of what it gathers, and two million batches of two rows without a column are none.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_without_columns_that_a_join_gathers_are_memory_of_their_query() {
-    let lake = fixture::lake();
-    let options = QueryOptions {
-        memory_bytes_max: 32 << 20,
-        threads: 2,
-        ..QueryOptions::default()
-    };
-    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let service = service_within(32 << 20);
     let batches = |rows: u64| {
         format!(
             "(SELECT 1 FROM generate_series(1, {rows}) a, generate_series(1, {rows}) b, generate_series(1, 2) c) l"
@@ -116,13 +104,7 @@ async fn rows_without_columns_that_a_join_gathers_are_memory_of_their_query() {
 /// rows divided among partitions make it panic, and a LEFT JOIN would give rows of it in each partition.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_nested_loop_join_gathers_is_memory_of_its_query() {
-    let lake = fixture::lake();
-    let options = QueryOptions {
-        memory_bytes_max: 32 << 20,
-        threads: 2,
-        ..QueryOptions::default()
-    };
-    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let service = service_within(32 << 20);
     for (join, rows, met) in [
         ("LEFT JOIN", 2_000, Some(2_000)),
         ("JOIN", 2_000, Some(0)),

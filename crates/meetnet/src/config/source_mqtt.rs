@@ -57,51 +57,13 @@ pub(super) fn read(
     }
     let mut options = MqttOptions::new(parsed, client_id, topics.get_ref().clone());
     options.username.clone_from(&raw.username);
-    if let Some(protocol) = &raw.protocol {
-        options.protocol = match protocol.get_ref().as_str() {
-            "auto" => ProtocolChoice::FiveOrThree,
-            "5" => ProtocolChoice::Five,
-            "3.1.1" => ProtocolChoice::Three,
-            _ => {
-                let message = "write \"auto\" (5, else 3.1.1), \"5\" or \"3.1.1\"";
-                document.problem(protocol.span(), message);
-                options.protocol
-            }
-        };
+    if let Some(written) = &raw.protocol {
+        options.protocol = protocol(document, written).unwrap_or(options.protocol);
     }
-    if let Some(qos) = &raw.qos {
-        options.qos = match qos.get_ref() {
-            0 => Qos::AtMostOnce,
-            1 => Qos::AtLeastOnce,
-            _ => {
-                let message = "write 1 (acknowledged after the sync) or 0; with 1 nothing is lost or doubled, so there is no 2";
-                document.problem(qos.span(), message);
-                options.qos
-            }
-        };
+    if let Some(written) = &raw.qos {
+        options.qos = qos(document, written).unwrap_or(options.qos);
     }
-    if let Some(inflight_max) = raw.inflight_max {
-        options.inflight_max = inflight_max.get();
-    }
-    if let Some(size) = raw.envelope_bytes_max {
-        options.envelope_bytes_max = usize::try_from(size.0).unwrap_or(usize::MAX);
-    }
-    if let Some(size) = &raw.packet_bytes_max {
-        options.packet_bytes_max = u32::try_from(size.get_ref().0).unwrap_or(u32::MAX);
-    }
-    if let Some(size) = &raw.held_bytes_max {
-        let size = Some(Spanned::new(size.span(), *size.get_ref()));
-        options.held_bytes_max = bytes(document, size, options.held_bytes_max, 1 << 16);
-    }
-    for (from, to) in [
-        (raw.keep_alive, &mut options.keep_alive),
-        (raw.session_expiry, &mut options.session_expiry),
-        (raw.backoff_max, &mut options.backoff_max),
-    ] {
-        if let Some(text) = from {
-            *to = text.0;
-        }
-    }
+    read_limits(document, raw, &mut options);
     if let Some(declared) = &raw.retained {
         options.retained = retained(document, declared, topics.get_ref());
     }
@@ -145,6 +107,59 @@ pub(super) fn read(
         password: password.map(|secret| document.secret(secret)),
         identity,
     })
+}
+
+/// Reads the version of the protocol; none, and a problem, where there is no such.
+fn protocol(document: &mut Document<'_>, written: &Spanned<String>) -> Option<ProtocolChoice> {
+    match written.get_ref().as_str() {
+        "auto" => Some(ProtocolChoice::FiveOrThree),
+        "5" => Some(ProtocolChoice::Five),
+        "3.1.1" => Some(ProtocolChoice::Three),
+        _ => {
+            let message = "write \"auto\" (5, else 3.1.1), \"5\" or \"3.1.1\"";
+            document.problem(written.span(), message);
+            None
+        }
+    }
+}
+
+/// Reads the quality of service; none, and a problem, where there is no such.
+fn qos(document: &mut Document<'_>, written: &Spanned<u8>) -> Option<Qos> {
+    match written.get_ref() {
+        0 => Some(Qos::AtMostOnce),
+        1 => Some(Qos::AtLeastOnce),
+        _ => {
+            let message = "write 1 (acknowledged after the sync) or 0; with 1 nothing is lost or doubled, so there is no 2";
+            document.problem(written.span(), message);
+            None
+        }
+    }
+}
+
+/// Reads how much there may be of messages at a time, and how long what belongs to the connection may take.
+fn read_limits(document: &mut Document<'_>, raw: &raw::Source, options: &mut MqttOptions) {
+    if let Some(inflight_max) = raw.inflight_max {
+        options.inflight_max = inflight_max.get();
+    }
+    if let Some(size) = raw.envelope_bytes_max {
+        options.envelope_bytes_max = usize::try_from(size.0).unwrap_or(usize::MAX);
+    }
+    if let Some(size) = &raw.packet_bytes_max {
+        options.packet_bytes_max = u32::try_from(size.get_ref().0).unwrap_or(u32::MAX);
+    }
+    if let Some(size) = &raw.held_bytes_max {
+        let size = Some(Spanned::new(size.span(), *size.get_ref()));
+        options.held_bytes_max = bytes(document, size, options.held_bytes_max, 1 << 16);
+    }
+    for (from, to) in [
+        (raw.keep_alive, &mut options.keep_alive),
+        (raw.session_expiry, &mut options.session_expiry),
+        (raw.backoff_max, &mut options.backoff_max),
+    ] {
+        if let Some(text) = from {
+            *to = text.0;
+        }
+    }
 }
 
 /// Reads which retained messages are taken, of those that `subscribed` brings.

@@ -62,8 +62,7 @@ struct Properties {
 impl Segments {
     /// Returns none where the dataset is not declared: then its rows are not wanted.
     pub(super) fn compile(declarations: &Declarations) -> Result<Option<Self>, SetupProblem> {
-        let mut known = declarations.datasets.keys();
-        if !known.any(|id| id.as_str() == DATASET) {
+        if declarations.dataset(DATASET).is_none() {
             return Ok(None);
         }
         let (dataset, declared) = dataset_position(declarations, DATASET)?;

@@ -70,7 +70,7 @@ impl Journalled {
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("lists of texts")
+        serde_json::to_vec(self).expect("lists of texts make valid JSON")
     }
 }
 
