@@ -3,7 +3,7 @@
 //! ```text
 //! journal ─▶ EnvelopeRef ─▶ Decoders::decode ─▶ Group ─▶ Decoded { rows per dataset, rejects } ─▶ quality, lake
 //!                              │ one per declarations frame
-//!                              └ source ─▶ format (telraam, airrohr, tts, json) ─▶ mapping ─▶ dataset
+//!                              └ source ─▶ format (telraam, airrohr, tts, json, …) ─▶ mapping ─▶ dataset
 //! ```
 //!
 //! Decoding is pure: it does no I/O and reads no clock (the receive time comes with the envelope), so the same
@@ -17,8 +17,8 @@
 //!   value makes no row and no zero. Declared sentinels (`-999`) are missing too. Of a repeated member the last counts;
 //! - a value that is no reading by what its source declares (`valid`) is a reject, whatever it is;
 //! - numbers are read from their own digits, correctly rounded;
-//! - times outside the source's `time_window`, and clocks before 2015, are rejects; a message without a time of its own
-//!   was observed when it was received;
+//! - times outside the source's `time_window` are rejects, and those before 2015 unless it declares that its data are so old; a
+//!   message without a time of its own was observed when it was received;
 //! - a sensor id is `<namespace>-<id>`; hardware ids (DevEUI, chip id, whatever `hardware_id = true` declares) are
 //!   replaced by their HMAC before a row or reject is made. Messages of rejects repeat nothing of the body, excerpts
 //!   are redacted;

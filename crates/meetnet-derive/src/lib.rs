@@ -4,9 +4,10 @@
 //! table logs ─▶ what was recorded since, what became due ─▶ spans ─▶ rows in key order ─▶ fold ─▶ chunks ─▶ pipeline
 //! ```
 //!
-//! `gather` brings rows of several datasets together by place. `assess` makes figures about how good the observed datasets are, in the same way.
+//! `gather` brings rows of several datasets together by place. `assess` makes figures about how good the observed datasets
+//! are, in the same way.
 //!
-//! Why it is exact, and what it costs, says docs/decisions/0005-derived-datasets.md. A derived row is a function of the
+//! docs/decisions/0005-derived-datasets.md says why it is exact, and what it costs. A derived row is a function of the
 //! current rows of its series and bucket; `plan` holds the function, `fold` applies it, `due` says which rows are to be
 //! computed, `deriver` goes from one committed state of the inputs to the next. It knows nothing of HTTP, MQTT or
 //! DataFusion; whoever takes the chunks implements [`DerivedTables`].

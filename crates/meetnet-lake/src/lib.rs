@@ -2,7 +2,11 @@
 //!
 //! `ingest -> [journal] -> decode -> quality -> [actors: hot rows -> commit] -> snapshot -> query`
 //!
-//! It knows nothing of HTTP, MQTT or DataFusion.
+//! What was acknowledged is here, and stays: `journal` holds messages, `actor` decides what becomes of rows, `table` writes
+//! them, `lake` drives all tables, and `storage` says where they lie, in a folder or in a bucket. `check`, `scrub` and
+//! `repair` look after what is stored, `backup` copies it.
+//!
+//! It knows nothing of HTTP sources, MQTT or DataFusion.
 
 pub mod backup;
 pub mod check;

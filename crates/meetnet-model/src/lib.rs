@@ -1,7 +1,7 @@
 //! What meetnet knows about data before any arrives: dataset declarations, ids, time, units, quality flags, licences
 //! and reject reasons.
 //!
-//! Every other crate builds on this one: `model -> decode -> quality -> lake -> query -> publish`.
+//! Nearly every other crate builds on this one, on the way of a message: `decode -> quality -> lake -> query -> publish`.
 //! It does no I/O, reads no clock and starts no task: files and the time of day are handed in.
 
 pub mod assessment;

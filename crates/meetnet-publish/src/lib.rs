@@ -1,13 +1,16 @@
-//! The HTTP service: SQL over HTTP, the dataset API, health, the portal's first page, and the operations page.
+//! The HTTP service: SQL over HTTP, the dataset API, downloads, the catalogue, the portal's pages, health, and the
+//! operations page.
 //!
 //! ```text
 //! client -> serve (limits) -> public_router -> sql ------> meetnet-query -> body (stream)
 //!                                           -> rows -----> meetnet-query -> page, link to the next
 //!                                           -> datasets -> overview -> lake snapshot
+//!                                           -> files ----> lake snapshot -> bytes of a file
 //!                                           -> dcat -----> overview, as a catalogue for harvesters
 //!                                           -> figures --> committed rows of the dataset that judges others
 //!                                           -> portal ---> overview; of one dataset with its newest rows
 //! operator -> serve -> admin_router -> /metrics, operations page
+//! any problem -> problem -> application/problem+json, or a page for browsers
 //! ```
 //!
 //! It reads the lake through snapshots and queries only; it writes nothing and knows nothing of MQTT or Parquet.
