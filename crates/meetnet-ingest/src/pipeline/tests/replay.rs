@@ -9,7 +9,9 @@ use meetnet_model::reject::RejectReason;
 use super::import::{import, imported, lines};
 use super::*;
 use crate::import::{IMPORT_PIECE, Import, Keep, Summary};
-use crate::replay::{Choice, Decided, MessageRange, RejectedMessage, drop_rejects, replay};
+use crate::replay::{
+    Choice, Decided, MessageRange, RejectedMessage, drop_rejects, repeated_before, replay,
+};
 
 /// One current reject: sequence of its message, reason, resolution.
 type State = (u64, String, Option<String>);
@@ -450,6 +452,76 @@ fn what_was_dropped_stays_so_where_what_stood_before_it_is_mended() {
     for _ in 0..2 {
         let place = place(mended.path());
         let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
+        let after = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rejects(&after), expect);
+        assert_eq!(temperatures(&after), [(3.0, true)]);
+    }
+}
+
+#[test]
+fn what_was_dropped_stays_so_where_a_replay_of_its_message_is_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let body =
+        "[{\"temp\":3},{\"t\":\"warm\",\"temp\":\"warm\"},{\"t\":\"cold\",\"temp\":\"cold\"}]";
+    let sequence = daemon.append("timeless", body);
+    daemon.wait(sequence);
+    let open = [
+        (0, RejectReason::NoMappedValue),
+        (1, RejectReason::WrongType),
+    ];
+    let cold = (2, RejectReason::WrongType);
+    let dropped = BTreeMap::from([(sequence, message("timeless", &[cold]))]);
+    let decided = drop_rejects(&daemon.journal, &dropped).unwrap();
+    let (_, last_drop) = decided.span.unwrap();
+    let dropped = BTreeMap::from([(sequence, vec![cold])]);
+    let by_rejects = Choice {
+        dropped: dropped.clone(),
+        ..choose([(sequence, message("timeless", &open))])
+    };
+    let first_place = place(folder.path());
+    let decided = replay(&daemon.journal, &first_place, &by_rejects, &mut |_| {}).unwrap();
+    let (again, last) = decided.span.unwrap();
+    daemon.wait(last);
+    // Mended: what stood first becomes a row, and both others come one earlier.
+    let mended = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), mended.path());
+    drop(daemon);
+    let declarations = declarations_reading("/temp");
+    let daemon = start_as(mended.path(), &declarations, |_| {}, |_| {});
+    let place = place(mended.path());
+    let range = |first: Sequence| MessageRange {
+        first,
+        last,
+        source: None,
+    };
+    // The message itself stands before the first two of these ranges; the decision repeats nothing.
+    let before = |first: Sequence| repeated_before(&place, &range(first)).unwrap();
+    assert_eq!(before(again), BTreeSet::from([sequence]));
+    assert_eq!(before(last_drop), BTreeSet::from([sequence]));
+    assert_eq!(before(sequence), BTreeSet::new());
+    let repeated = Choice {
+        repeated: BTreeMap::from([(sequence, open.to_vec())]),
+        dropped,
+        messages: Some(range(again)),
+        ..Choice::default()
+    };
+    // It and its replay are in the range: both know what was dropped of it from what is open.
+    let with_message = Choice {
+        messages: Some(range(sequence)),
+        ..by_rejects
+    };
+    let expect = [
+        state(sequence, "wrong_type", None),
+        state(sequence, "wrong_type", Some("dropped")),
+        state(sequence, "wrong_type", Some("replayed")),
+    ];
+    for (choice, frames) in [(repeated, 1), (with_message, 2)] {
+        let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
+        assert_eq!(
+            (decided.frames, decided.rejects, decided.gone),
+            (frames, 2, 0)
+        );
         let after = daemon.wait(decided.span.unwrap().1);
         assert_eq!(rejects(&after), expect);
         assert_eq!(temperatures(&after), [(3.0, true)]);
