@@ -33,6 +33,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod comma;
 mod corrections;
 mod decoders;
 mod devices;

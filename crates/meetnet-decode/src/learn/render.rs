@@ -7,7 +7,7 @@ use meetnet_model::source::WireFormat;
 
 use super::Proposal;
 use super::known::{Known, MapNeed};
-use super::leaves::{Form, Leaf, LeafPlace, LeafValue, with_point};
+use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, with_point};
 use super::names;
 use super::times::end_of_interval;
 use super::values::{Certainty, range, sentinels};
@@ -102,9 +102,11 @@ fn unknown_source(proposal: &Proposal, out: &mut String) {
     let topic = proposal.topic.as_ref().map(|topic| topic.pattern.as_str());
     head(out, topic, format, "CC-BY-4.0");
     if let Form::Csv { delimiter } = proposal.leaves.form {
-        table(delimiter, proposal.leaves.decimal_comma, out);
+        let has_comma = proposal.leaves.leaves.iter().any(|leaf| leaf.has_comma);
+        table(delimiter, has_comma, out);
     }
     lenient(proposal, out);
+    decimal_comma(proposal, out);
     sensor(proposal, out);
     time(proposal, out);
     if let Some((name, value)) = &proposal.leaves.pairs {
@@ -142,6 +144,15 @@ fn table(delimiter: char, decimal_comma: bool, out: &mut String) {
 fn lenient(proposal: &Proposal, out: &mut String) {
     if proposal.leaves.lenient {
         out.push_str("lenient = true  # sure: some values are a bare nan, which is no JSON and is read as missing\n");
+    }
+}
+
+/// Says that the comma of texts of JSON is a decimal comma, where a value that is mapped has one.
+fn decimal_comma(proposal: &Proposal, out: &mut String) {
+    let Leaves { form, leaves, .. } = &proposal.leaves;
+    let mut mapped = proposal.values.iter().map(|(at, _)| &leaves[*at]);
+    if matches!(form, Form::Json | Form::JsonLines) && mapped.any(|leaf| leaf.has_comma) {
+        out.push_str("decimal_comma = true  # likely: some numbers are texts with a comma\n");
     }
 }
 
@@ -379,7 +390,7 @@ fn hint(leaf: &Leaf) -> String {
     let has_comma =
         |value: &LeafValue| matches!(value, LeafValue::Text(text) if with_point(text).is_some());
     if !leaf.values.is_empty() && leaf.values.iter().all(has_comma) {
-        return ": numbers with a comma, which JSON does not have; let the sender write a point"
+        return ": numbers with a comma, which this format does not have; let the sender write a point"
             .to_owned();
     }
     String::new()

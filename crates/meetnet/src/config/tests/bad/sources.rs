@@ -97,6 +97,22 @@ fn the_mapping_is_checked_where_it_stands() {
         &source("licence", "sentinels = [true]\nlicence"),
         "city/meetnet.toml:9: is no sentinel; write a number, or a text in quotes",
     );
+    let comma = source("licence", "decimal_comma = true\nlicence");
+    for (format, expect) in [
+        (
+            "csv",
+            "it is a key of `csv`: write csv = { decimal_comma = true }",
+        ),
+        (
+            "senml",
+            "`decimal_comma` is for format = \"json\" and \"ndjson\"; remove it",
+        ),
+    ] {
+        check(
+            &comma.replace("\"json\"", &format!("\"{format}\"")),
+            &format!("city/meetnet.toml:9: {expect}"),
+        );
+    }
     check(
         &source("licence", "constants = { uptime = [1] }\nlicence"),
         "city/meetnet.toml:9: is no constant; write a number, a text in quotes, true or false",
