@@ -59,7 +59,7 @@ pub use envelope::EnvelopeRef;
 pub use error::{DecodeSetupError, SetupProblem};
 pub use format::csv::quotes::RecordEnds;
 pub use group::{Decoded, Group, REJECTS_PER_ENVELOPE_MAX};
-pub use learn::{LearnError, learn};
+pub use learn::{LearnError, NewSource, learn};
 pub use topic::TopicPattern;
 
 #[cfg(test)]

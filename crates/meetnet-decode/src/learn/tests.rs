@@ -3,10 +3,17 @@ use meetnet_model::schemas;
 use super::*;
 use crate::testing::{self, source};
 
+fn under(topic: Option<&str>) -> NewSource {
+    NewSource {
+        topic: topic.map(str::to_owned),
+        ..NewSource::default()
+    }
+}
+
 fn proposal(samples: &[&str], topic: Option<&str>) -> String {
     let declarations = schemas::builtin().into_declarations([]);
     let samples: Vec<&[u8]> = samples.iter().map(|sample| sample.as_bytes()).collect();
-    learn(&samples, topic, &declarations).unwrap()
+    learn(&samples, &under(topic), &declarations).unwrap()
 }
 
 /// Checks what a proposal says, and that the sample becomes `rows` by it.
@@ -533,7 +540,10 @@ fn known_formats_are_recognised() {
 fn what_cannot_be_learnt_from() {
     let declarations = schemas::builtin().into_declarations([]);
     let check = |samples: &[&[u8]], expect: LearnError| {
-        assert_eq!(learn(samples, None, &declarations), Err(expect));
+        assert_eq!(
+            learn(samples, &NewSource::default(), &declarations),
+            Err(expect)
+        );
     };
     check(&[], LearnError::Nothing);
     check(&[b" \n"], LearnError::Nothing);
