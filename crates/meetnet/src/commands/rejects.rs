@@ -294,8 +294,7 @@ pub(super) fn replay_chosen(
         }
     };
     let table = Rejects::open(&context.config(), &context.shared)?;
-    let config = context.config();
-    let place = check::place(&config);
+    let place = check::place(&context.config());
     let rejects = choose(context, &table, selection, &replaying.met(), progress)?;
     let mut dropped = match replaying.met_dropped(&rejects) {
         Some(met) => Handle::current().block_on(table.dropped(&met))?,
@@ -333,6 +332,7 @@ pub(super) fn replay_chosen(
         }
         Stage::Replayed(_) => {}
     };
+    let config = context.config();
     let replay = Replay {
         journal: &context.journal,
         place: &place,
