@@ -246,8 +246,11 @@ pub(crate) fn replay(
     let mut decided = Decided::default();
     // Of messages with open rejects those that are there, by themselves or in a frame that repeats them.
     let mut found = BTreeSet::new();
+    // What is written from now on is decoded by the declarations in force, and may be a frame of this very replay: a range that
+    // ends behind the journal would have it repeat itself.
+    let (through, _) = journal.durable();
     visit_messages::<ReplayError>(place, &choice.sequences(), |frame| {
-        if !choice.holds(frame) {
+        if frame.sequence > through || !choice.holds(frame) {
             return Ok(());
         }
         let message = message_of(frame);

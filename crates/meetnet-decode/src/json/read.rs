@@ -48,11 +48,14 @@ pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
 }
 
 /// Reads a number, or a text that is one, with a decimal comma or with a point; not with a point that may group its digits.
+/// Apart from where numbers without one are read, as nearly all are.
+#[inline(never)]
 pub(crate) fn number_with_comma(raw: Option<Raw<'_>>) -> Reading<f64> {
     with_point(raw, number)
 }
 
 /// Does the same for a whole number.
+#[inline(never)]
 pub(crate) fn integer_with_comma(raw: Option<Raw<'_>>) -> Reading<i64> {
     with_point(raw, integer)
 }

@@ -262,13 +262,23 @@ fn met_before(
     let repeated = repeated_before(place, messages).map_err(Failure::work)?;
     let repeated: Vec<Sequence> = repeated.into_iter().collect();
     let (mut open, mut dropped) = none;
+    let mut known = 0;
     for sequences in repeated.chunks(NAMED_MAX) {
         let names: Vec<String> = sequences.iter().map(ToString::to_string).collect();
         let met = format!("sequence IN ({})", names.join(", "));
         for (sequence, message) in Handle::current().block_on(table.open_of(&met))? {
+            known += message.rejects.len();
             open.insert(sequence, message.rejects);
         }
-        dropped.extend(Handle::current().block_on(table.dropped(&met))?);
+        let of_dropped = Handle::current().block_on(table.dropped(&met))?;
+        known += of_dropped.values().map(Vec::len).sum::<usize>();
+        dropped.extend(of_dropped);
+        if known > CHOSEN_MAX {
+            return Err(Failure::Usage(anyhow!(
+                "more than {CHOSEN_MAX} rejects of messages from before the range are met again in it; choose fewer with \
+                 --source or --sequence"
+            )));
+        }
     }
     Ok((open, dropped))
 }
@@ -561,7 +571,8 @@ impl Rejects {
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if rows > CHOSEN_MAX {
             return Err(Failure::Usage(anyhow!(
-                "more than {CHOSEN_MAX} rejects match; choose fewer with --source, --reason, --since or --until"
+                "more than {CHOSEN_MAX} rejects match; choose fewer with --source, --reason, --since, --until or \
+                 --sequence"
             )));
         }
         let mut chosen: BTreeMap<Sequence, RejectedMessage> = BTreeMap::new();
