@@ -558,6 +558,50 @@ fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
     check(None, 3);
 }
 
+/// A segment that is written over zeros has them up to its end: who reads it meets what is written meanwhile.
+#[test]
+fn a_range_that_ends_behind_the_journal_holds_no_frame_of_its_own_replay() {
+    const SEGMENT_BYTES: u64 = 2 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start_with(folder.path(), |options| {
+        options.segment_bytes_max = SEGMENT_BYTES;
+    });
+    let is_over_zeros = || {
+        let files = std::fs::read_dir(folder.path().join("journal")).unwrap();
+        let mut files = files.map(|file| file.unwrap());
+        files.any(|file| {
+            let is_segment = file.file_name() != "spare.tmp";
+            // One of the others may be gone by now.
+            is_segment && file.metadata().is_ok_and(|of| of.len() == SEGMENT_BYTES)
+        })
+    };
+    let filling = format!("{{\"t\":1,\"text\":\"{}\"}}", "x".repeat(60_000));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_over_zeros() {
+        assert!(Instant::now() < deadline, "no segment over zeros");
+        let sequence = daemon.append("timeless", &filling);
+        daemon.journal.wait_durable(sequence).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let first = daemon.append("timeless", "{\"t\":2}");
+    daemon.wait(first);
+    let choice = Choice {
+        messages: Some(MessageRange {
+            first,
+            last: Sequence(first.0 + 5),
+            source: None,
+        }),
+        ..Choice::default()
+    };
+    let mut is_written = |_: u64| {
+        let last = daemon.journal.last_sequence();
+        daemon.journal.wait_durable(last).unwrap();
+    };
+    let place = place(folder.path());
+    let decided = replay(&daemon.journal, &place, &choice, &mut is_written).unwrap();
+    assert_eq!(decided.frames, 1);
+}
+
 #[test]
 fn topics_in_rejects_hold_no_hardware_id() {
     let folder = tempfile::tempdir().unwrap();
