@@ -13,6 +13,7 @@ mod times;
 mod values;
 
 use meetnet_model::declarations::Declarations;
+use meetnet_model::licence::Licence;
 use meetnet_model::source::WireFormat;
 use thiserror::Error;
 
@@ -22,6 +23,9 @@ use known::Known;
 use leaves::{Leaf, LeafPlace, Leaves};
 use times::TimeGuess;
 use values::ValueGuess;
+
+/// The licence of a source of which nothing is known.
+const LICENCE: &str = "CC-BY-4.0";
 
 /// Why nothing can be proposed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -52,10 +56,37 @@ pub enum LearnError {
     Utf16(usize),
 }
 
-/// Returns a proposal as TOML for messages of one kind of device, received under `topic` where that is known.
+/// What is known of a source that is to be proposed, beside its messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSource {
+    /// Its id.
+    pub id: String,
+    /// The topic under which its messages arrive; None where nobody says so, and they are pushed.
+    pub topic: Option<String>,
+    /// The address of the broker of that topic, and what a person has to know of it.
+    pub broker: (String, String),
+    /// The variable with the token of those who push; None where nobody needs one.
+    pub token: Option<String>,
+    /// The configuration that it is tried in, by its file.
+    pub config: String,
+}
+
+impl Default for NewSource {
+    fn default() -> Self {
+        Self {
+            id: "new-source".to_owned(),
+            topic: None,
+            broker: ("mqtt://127.0.0.1:1883".to_owned(), "your broker".to_owned()),
+            token: None,
+            config: "meetnet.toml".to_owned(),
+        }
+    }
+}
+
+/// Returns a proposal as TOML for messages of one kind of device, whose values are properties of `declarations`.
 pub fn learn(
     samples: &[&[u8]],
-    topic: Option<&str>,
+    new: &NewSource,
     declarations: &Declarations,
 ) -> Result<String, LearnError> {
     let mut texts = Vec::new();
@@ -94,13 +125,16 @@ pub fn learn(
             }
         }
     };
-    let proposal = propose(known, leaves, topic, declarations);
+    let proposal = propose(known, leaves, new, declarations);
     Ok(render::proposal(&proposal))
 }
 
 /// What a proposal says.
 #[derive(Clone, Debug)]
 struct Proposal {
+    new: NewSource,
+    /// The licence that it is proposed under, and why that one.
+    licence: (String, String),
     /// The format that the messages are known by.
     known: Option<Known>,
     leaves: Leaves,
@@ -132,12 +166,12 @@ struct SensorGuess {
 fn propose(
     known: Option<Known>,
     leaves: Leaves,
-    topic: Option<&str>,
+    new: &NewSource,
     declarations: &Declarations,
 ) -> Proposal {
     // Formats know where their times are and, all but the line protocol, whose the values are.
     let names_sensor = known.is_none_or(|known| known.format == WireFormat::Influx);
-    let topic = topic.map(topic_guess);
+    let topic = new.topic.as_deref().map(topic_guess);
     let time = known
         .is_none()
         .then(|| times::time(&leaves.leaves))
@@ -175,6 +209,8 @@ fn propose(
     }
     unmapped.sort_unstable();
     Proposal {
+        new: new.clone(),
+        licence: licence(known.as_ref(), &kept, declarations),
         known,
         leaves,
         topic,
@@ -182,6 +218,33 @@ fn propose(
         time,
         values: kept,
         unmapped,
+    }
+}
+
+/// Returns a licence under which the values may be rows of their datasets, and what a person has to know of it.
+fn licence(
+    known: Option<&Known>,
+    values: &[(usize, ValueGuess)],
+    declarations: &Declarations,
+) -> (String, String) {
+    const CHECK: &str = "what the owner of the data allows: check it";
+    let licence = known.map_or(LICENCE, |known| known.licence);
+    let mut datasets = values
+        .iter()
+        .filter_map(|(_, value)| declarations.dataset(&value.dataset));
+    let asked = datasets.find_map(|dataset| {
+        let declared = dataset.licence.as_ref()?;
+        (!Licence::allows(licence, declared.as_str())).then_some((dataset, declared))
+    });
+    match asked {
+        Some((dataset, declared)) => (
+            declared.to_string(),
+            format!(
+                "dataset `{}` is published under it: check that the owner of the data allows it",
+                dataset.id
+            ),
+        ),
+        None => (licence.to_owned(), CHECK.to_owned()),
     }
 }
 

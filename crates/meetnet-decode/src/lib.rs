@@ -33,6 +33,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod comma;
 mod corrections;
 mod decoders;
 mod devices;
@@ -58,7 +59,7 @@ pub use envelope::EnvelopeRef;
 pub use error::{DecodeSetupError, SetupProblem};
 pub use format::csv::quotes::RecordEnds;
 pub use group::{Decoded, Group, REJECTS_PER_ENVELOPE_MAX};
-pub use learn::{LearnError, learn};
+pub use learn::{LearnError, NewSource, learn};
 pub use topic::TopicPattern;
 
 #[cfg(test)]

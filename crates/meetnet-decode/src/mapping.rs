@@ -17,6 +17,7 @@ pub(crate) use stated::{Stated, UnitCodes, Units};
 use meetnet_model::column::ColumnType;
 use meetnet_model::rows::LongColumns;
 
+use crate::comma::DecimalComma;
 use crate::fields::Slot;
 use crate::mapping::stated::StatedUnits;
 use crate::mapping::steps::Steps;
@@ -55,6 +56,7 @@ struct Origin {
     /// How its unit is converted where the message states it; none in formats that state none.
     stated: Option<StatedUnits>,
     sentinels: Sentinels,
+    comma: DecimalComma,
     /// What says of the value that it is a reading.
     valid: Option<Validity>,
     interval_s: Option<i64>,

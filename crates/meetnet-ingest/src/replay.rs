@@ -47,6 +47,8 @@ const DECISION_META: &str = "meetnet-decision";
 const DROP: &str = "drop";
 /// Until a full journal is asked again.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
+/// Messages from before a range that frames of it repeat, at most: where each stands is in memory.
+const REPEATED_MAX: usize = 1_000_000;
 
 /// What to do with rejects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,11 +76,14 @@ pub struct RejectedMessage {
 /// What was chosen.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
-    /// Rejects, by the sequence of their message.
+    /// Open rejects, by the sequence of their message: all that the message has, since all are met again.
     pub rejects: BTreeMap<Sequence, RejectedMessage>,
     /// Rejects of chosen messages that were dropped, by the sequence of their message: where they come out again, they stay
     /// so.
     pub dropped: BTreeMap<Sequence, Vec<(u32, RejectReason)>>,
+    /// Open rejects of messages that stand before `messages`, and that frames among these repeat ([`repeated_before`]), by the
+    /// sequence of their message: it is decoded again, so they are met again.
+    pub repeated: BTreeMap<Sequence, Vec<(u32, RejectReason)>>,
     /// Further messages to replay, rejected or not.
     pub messages: Option<MessageRange>,
     /// Sources that are declared now; None: all that messages are of. What is of another one is left as it is: it could
@@ -132,6 +137,11 @@ pub enum ReplayError {
          --until or --sequence"
     )]
     TooMany(usize),
+    /// So many messages are repeated by frames of a range that they cannot be kept in mind.
+    #[error(
+        "more than {0} messages from before the range are repeated in it; choose fewer with --source or --sequence"
+    )]
+    TooManyRepeated(usize),
 }
 
 /// What a replay has come to.
@@ -234,32 +244,62 @@ pub(crate) fn replay(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Decided, ReplayError> {
     let mut decided = Decided::default();
-    let mut found = 0;
+    // Of messages with open rejects those that are there, by themselves or in a frame that repeats them.
+    let mut found = BTreeSet::new();
+    // What is written from now on is decoded by the declarations in force, and may be a frame of this very replay: a range that
+    // ends behind the journal would have it repeat itself.
+    let (through, _) = journal.durable();
     visit_messages::<ReplayError>(place, &choice.sequences(), |frame| {
-        let chosen = choice.rejects.get(&frame.sequence);
-        if !choice.holds(frame) {
+        if frame.sequence > through || !choice.holds(frame) {
             return Ok(());
         }
-        found += u64::from(chosen.is_some());
+        let message = message_of(frame);
+        let rejects = choice.open_of(message);
+        // A message and a frame that repeats it are about the same rejects.
+        let is_first = !rejects.is_empty() && found.insert(message);
         if !choice.is_declared(frame.source) {
             let source = SourceId::new(frame.source);
             *decided.without_source.entry(source).or_default() += 1;
             return Ok(());
         }
-        let rejects = chosen.map_or(&[][..], |message| &message.rejects);
-        let message = frame.original_sequence.unwrap_or(frame.sequence);
         let dropped = choice.dropped.get(&message);
         let dropped = dropped.map_or(&[][..], Vec::as_slice);
         let lists = [(REJECTS_META, rejects), (DROPPED_META, dropped)];
         let lists = lists.map(|(name, rejects)| (name, Handled::list(rejects)));
         let about = lists.iter().filter(|(_, list)| !list.is_empty());
         let about: Vec<(&str, &str)> = about.map(|(name, list)| (*name, list.as_str())).collect();
-        decided.note(repeat(journal, frame, &about)?, rejects.len());
+        let rejects = if is_first { rejects.len() } else { 0 };
+        decided.note(repeat(journal, frame, &about)?, rejects);
         progress(decided.frames);
         Ok(())
     })?;
-    decided.gone = choice.rejects.len() as u64 - found;
+    let chosen = choice.rejects.keys();
+    decided.gone = chosen.filter(|message| !found.contains(*message)).count() as u64;
     decided.wait(journal)
+}
+
+/// Returns where messages stand that frames of a range repeat and that stand before the range themselves; blocking. Their
+/// rejects are met again, too, and are known by these sequences.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn repeated_before(
+    place: &JournalPlace,
+    range: &MessageRange,
+) -> Result<BTreeSet<Sequence>, ReplayError> {
+    let mut repeated = BTreeSet::new();
+    let sequences: Sequences = std::iter::once(range.first..=range.last).collect();
+    visit_messages::<ReplayError>(place, &sequences, |frame| {
+        let message = message_of(frame);
+        if message < range.first && range.holds(frame) && !is_drop(frame) {
+            repeated.insert(message);
+        }
+        if repeated.len() > REPEATED_MAX {
+            return Err(ReplayError::TooManyRepeated(REPEATED_MAX));
+        }
+        Ok(())
+    })?;
+    Ok(repeated)
 }
 
 /// Journals that the chosen rejects are dropped and returns when all of it is durable; blocking.
@@ -315,6 +355,14 @@ impl Choice {
         self.rejects.contains_key(&frame.sequence) || is_in_range
     }
 
+    /// Returns the open rejects of a message, by where it stood first: by ordinals alone nobody can tell those that were
+    /// dropped from those that are open, so whatever repeats the message has to know both.
+    fn open_of(&self, message: Sequence) -> &[(u32, RejectReason)] {
+        let chosen = self.rejects.get(&message).map(|chosen| &chosen.rejects);
+        let open = chosen.or_else(|| self.repeated.get(&message));
+        open.map_or(&[][..], Vec::as_slice)
+    }
+
     fn is_declared(&self, source: &str) -> bool {
         let Some(sources) = &self.sources else {
             return true;
@@ -349,6 +397,11 @@ impl Decided {
     }
 }
 
+/// Returns where a message stood first.
+fn message_of(frame: &FrameRef<'_>) -> Sequence {
+    frame.original_sequence.unwrap_or(frame.sequence)
+}
+
 /// Returns true for a decision to drop rejects, which has no message.
 fn is_drop(frame: &FrameRef<'_>) -> bool {
     frame.kind == FrameKind::Replay && Handled::read(frame.meta).decision == Decision::Drop
@@ -376,7 +429,7 @@ fn repeat(
         ..NewEnvelope::default()
     };
     let original = Original {
-        sequence: frame.original_sequence.unwrap_or(frame.sequence),
+        sequence: message_of(frame),
         received_at: frame.received_at,
         clock_step: frame.clock_step,
     };

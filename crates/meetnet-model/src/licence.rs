@@ -177,6 +177,35 @@ impl Licence {
         is_licence_id(text).then(|| LicenceId::new(text))
     }
 
+    /// Returns what to write instead of a licence that is declared so; none where it can stand. Ids that nobody knows can, since
+    /// publishers have licences of their own, but none that is a known one but for its case, its signs or its version: as
+    /// another id it would be another licence, of which nobody knows what it allows.
+    pub fn correction(text: &str) -> Option<String> {
+        if Self::find(text).is_some() {
+            return None;
+        }
+        if let Some(meant) = LICENCES.iter().find(|licence| licence.is_meant_by(text)) {
+            return Some(format!("did you mean `{}`?", meant.id));
+        }
+        Self::read(text)
+            .is_none()
+            .then(|| "use an SPDX id such as CC-BY-4.0".to_owned())
+    }
+
+    /// Returns true for a text that is the id but for case and signs, or without its version or the zero at its end.
+    fn is_meant_by(&self, text: &str) -> bool {
+        let plain = |text: &str| -> String {
+            let kept = text.chars().filter(char::is_ascii_alphanumeric);
+            kept.map(|c| c.to_ascii_lowercase()).collect()
+        };
+        let major = self.id.strip_suffix(".0").unwrap_or(self.id);
+        let name = self.id.rsplit_once('-').map_or(self.id, |(name, _)| name);
+        let written = plain(text);
+        [self.id, major, name, self.title]
+            .into_iter()
+            .any(|known| plain(known) == written)
+    }
+
     /// Returns true where a dataset under `dataset` may hold rows of a source under `source`: the dataset asks for
     /// all that the source asks for, and share-alike rows stay under their own licence. Licences we do
     /// not know are compatible with themselves only.
@@ -304,9 +333,9 @@ pub fn check_licences(declarations: &Declarations) -> Vec<DeclarationError> {
     let mut errors = Vec::new();
     for source in declarations.sources.values() {
         let licence = source.licence.as_str();
-        if !is_licence_id(licence) {
+        if let Some(correction) = Licence::correction(licence) {
             errors.push(DeclarationError::general(format!(
-                "source `{}` has the licence `{licence}`, which is not a licence id; use an SPDX id such as CC-BY-4.0",
+                "source `{}` has the licence `{licence}`, which is not a licence id; {correction}",
                 source.id
             )));
             continue;

@@ -228,6 +228,9 @@ pub struct SourceDeclaration {
     /// Whether literal `nan` in JSON is read as a missing value.
     #[serde(default)]
     pub lenient: bool,
+    /// Whether numbers in texts of JSON are written with a comma (`"21,5"`), for formats `json` and `ndjson`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decimal_comma: bool,
     /// How tables are written, for format `csv`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<CsvDeclaration>,
@@ -299,6 +302,7 @@ impl SourceDeclaration {
             reference_temperature: None,
             pairs: None,
             lenient: false,
+            decimal_comma: false,
             csv: None,
             units: None,
             map: Vec::new(),

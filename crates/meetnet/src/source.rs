@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! test   configuration + FILE… ─▶ Decoders ─▶ rows and rejects ─▶ stdout
-//! learn  FILE… ─▶ meetnet_decode::learn ─▶ a source ─▶ stdout
+//! learn  FILE…, configuration ─▶ meetnet_decode::learn ─▶ a source ─▶ stdout
 //! ```
 
 use std::io::Read;
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
-use meetnet_model::schemas;
 
 use crate::cli;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 
 mod answer;
+mod learn;
 mod trial;
 
 /// Bytes of one file that are read: messages are far smaller, and a file that is something else must not fill the memory.
@@ -77,6 +77,10 @@ pub(crate) struct LearnOptions {
     /// The topic under which they arrive
     #[arg(long)]
     topic: Option<String>,
+
+    /// The configuration file that the source is to be added to
+    #[arg(long, value_name = "FILE", env = "MEETNET_CONFIG")]
+    config: Option<PathBuf>,
 }
 
 fn parse_header(text: &str) -> Result<(Box<str>, Box<str>), String> {
@@ -93,7 +97,7 @@ fn parse_header(text: &str) -> Result<(Box<str>, Box<str>), String> {
 pub(crate) fn run(command: SourceCommand, environment: &Environment) -> Result<(), Failure> {
     match command {
         SourceCommand::Test(options) => test(&options, environment),
-        SourceCommand::Learn(options) => learn(&options),
+        SourceCommand::Learn(options) => learn(&options, environment),
     }
 }
 
@@ -134,16 +138,18 @@ fn test(options: &TestOptions, environment: &Environment) -> Result<(), Failure>
     cli::print(&answer.finish())
 }
 
-fn learn(options: &LearnOptions) -> Result<(), Failure> {
+fn learn(options: &LearnOptions, environment: &Environment) -> Result<(), Failure> {
     let files: Vec<Vec<u8>> = options
         .files
         .iter()
         .map(|file| read(file))
         .collect::<Result<_, _>>()?;
     let samples: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
-    let declarations = schemas::builtin().into_declarations([]);
-    let proposal = meetnet_decode::learn(&samples, options.topic.as_deref(), &declarations)
-        .map_err(Failure::usage)?;
+    let topic = options.topic.as_deref();
+    let proposal = match &options.config {
+        Some(file) => learn::propose_for(&samples, topic, file, environment)?,
+        None => learn::propose(&samples, topic)?,
+    };
     cli::print(proposal.trim_end())
 }
 

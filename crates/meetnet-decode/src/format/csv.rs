@@ -24,6 +24,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::source::{CsvDeclaration, Place, SourceDeclaration, ValueRef};
 
+use crate::comma::{self, may_group_digits};
 use crate::error::SetupProblem;
 use crate::fields::{FieldNames, Fields, Slot, Span, WantedPlaces};
 use crate::format::mapped::{Document, Finds, FoundId, Mapped};
@@ -298,15 +299,14 @@ impl CsvDecoder {
                 if let Some(Some(name)) = name
                     && may_group_digits(bytes)
                 {
-                    let message = format!(
-                        "the value at `{name}` has a point before its last three digits, which with `csv.decimal_comma` \
-                         may be a decimal point or group digits; let the sender write `1,013` or `1013`"
-                    );
+                    let message = comma::grouped(name, "csv.decimal_comma");
                     output.reject(RejectReason::WrongType, message, record.source);
                     is_refused = true;
                     continue;
                 }
-                read_decimal_comma(bytes);
+                if let Some(comma) = comma::position(bytes) {
+                    bytes[comma] = b'.';
+                }
             }
             csv.spans[usize::from(slot.0)] = Span {
                 start: cell.start as u32,
@@ -479,32 +479,6 @@ pub(crate) fn is_missing(cell: &[u8]) -> bool {
         && MISSING
             .iter()
             .any(|word| cell.eq_ignore_ascii_case(word.as_bytes()))
-}
-
-/// Returns true for a number whose point may group its digits (`1.013`, but not `0.125` or `21.5`).
-fn may_group_digits(cell: &[u8]) -> bool {
-    let cell = cell.trim_ascii();
-    let digits = match cell {
-        [b'-' | b'+', digits @ ..] => digits,
-        digits => digits,
-    };
-    let [first, rest @ .., b'.', a, b, c] = digits else {
-        return false;
-    };
-    let all_digits = [a, b, c].into_iter().chain(rest).all(u8::is_ascii_digit);
-    matches!(first, b'1'..=b'9') && rest.len() <= 2 && all_digits
-}
-
-/// Writes a point for the comma of a number; leaves every other cell as it is.
-fn read_decimal_comma(cell: &mut [u8]) {
-    let is_number =
-        |b: &u8| b.is_ascii_digit() || matches!(b, b',' | b'-' | b'+' | b'e' | b'E' | b' ');
-    let mut commas = (0..cell.len()).filter(|at| cell[*at] == b',');
-    if let (Some(comma), None) = (commas.next(), commas.next())
-        && cell.iter().all(is_number)
-    {
-        cell[comma] = b'.';
-    }
 }
 
 fn delimiter(declared: &CsvDeclaration) -> Result<u8, SetupProblem> {

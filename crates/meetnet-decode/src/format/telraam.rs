@@ -60,6 +60,11 @@ const ROW_ORDER: [&str; 18] = [
     "night_lft",
 ];
 
+/// What a reject says of a snapshot.
+const SNAPSHOT: &str = "a snapshot of all segments (`/v1/reports/traffic_snapshot`), which format `telraam` does not read; \
+                        send it to a source of format `json` with the map in docs/sources/telraam.md, \"A snapshot of all \
+                        segments\"";
+
 /// The decoder of one source of Telraam reports.
 #[derive(Clone, Debug)]
 pub(crate) struct TelraamDecoder {
@@ -85,6 +90,7 @@ struct Slots {
     date: Slot,
     interval: Slot,
     period_duration: Slot,
+    period: Slot,
     uptime: Slot,
     v85: Slot,
 }
@@ -189,6 +195,7 @@ impl TelraamDecoder {
             uptime,
             v85: want("v85")?,
             period_duration: want("period_duration")?,
+            period: want("period")?,
             status_code: want("status_code")?,
             message: want("message")?,
             report: want("report")?,
@@ -225,10 +232,14 @@ impl TelraamDecoder {
         } else {
             walk(&self.shape, document, &mut scratch.spans);
             let fields = Fields::json(text, &scratch.spans);
-            if let (Some(segments), Some(features)) =
-                (&self.segments, fields.source_text(self.slots.features))
-            {
-                return segments.decode(features, &body.common.stations, output);
+            if let Some(features) = fields.source_text(self.slots.features) {
+                if segments::are_snapshot(features) {
+                    output.reject(RejectReason::UnexpectedShape, SNAPSHOT, text);
+                    return Ok(());
+                }
+                if let Some(segments) = &self.segments {
+                    return segments.decode(features, &body.common.stations, output);
+                }
             }
             let listed = |slot| document.at(fields.span(slot));
             let rows = listed(self.slots.report).or_else(|| listed(self.slots.data));
@@ -303,12 +314,27 @@ impl TelraamDecoder {
                 draft.set_int(self.columns.time, time);
                 output.finish_row(self.dataset, row);
             }
+            Err(_) if self.is_snapshot(&fields) => {
+                output.reject(RejectReason::UnexpectedShape, SNAPSHOT, row);
+            }
             Err(Fault::Time(fault)) => reject_time(&fault, row, output),
             Err(Fault::Field(reason, message)) => {
                 output.draft(self.dataset).discard_row();
                 output.reject(reason, message, row);
             }
         }
+    }
+
+    /// Returns true for a row without an interval as the API writes it in snapshots, which call it `period`. Such a row always
+    /// fails for want of its key.
+    fn is_snapshot(&self, fields: &Fields<'_, '_>) -> bool {
+        let Slots {
+            period,
+            interval,
+            period_duration,
+            ..
+        } = self.slots;
+        fields.has(period) && !fields.has(interval) && !fields.has(period_duration)
     }
 
     /// Returns segment, interval in seconds and time of a row.

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::de::{Deserializer, Visitor};
 use serde_json::value::RawValue;
 
+use crate::comma;
 use crate::fields::{Fields, Raw, Slot};
 use crate::words;
 
@@ -44,6 +45,47 @@ pub(crate) fn number(raw: Option<Raw<'_>>) -> Reading<f64> {
             None => number_in_any_dress(Some(raw)),
         },
     }
+}
+
+/// Reads a number, or a text that is one, with a decimal comma or with a point; not with a point that may group its digits.
+/// Apart from where numbers without one are read, as nearly all are.
+#[inline(never)]
+pub(crate) fn number_with_comma(raw: Option<Raw<'_>>) -> Reading<f64> {
+    with_point(raw, number)
+}
+
+/// Does the same for a whole number.
+#[inline(never)]
+pub(crate) fn integer_with_comma(raw: Option<Raw<'_>>) -> Reading<i64> {
+    with_point(raw, integer)
+}
+
+/// Reads what a text is with a point for its decimal comma.
+fn with_point<T>(
+    raw: Option<Raw<'_>>,
+    read: impl FnOnce(Option<Raw<'_>>) -> Reading<T>,
+) -> Reading<T> {
+    let Scalar::Text(text) = scalar(raw) else {
+        return read(raw);
+    };
+    if comma::may_group_digits(text.as_bytes()) {
+        return Reading::Wrong;
+    }
+    if comma::position(text.as_bytes()).is_none() {
+        return read(raw);
+    }
+    let text = text.replacen(',', ".", 1);
+    read(Some(Raw::Text(&text)))
+}
+
+/// Returns true for a text that is a number only by a decimal comma.
+pub(crate) fn needs_comma(raw: Option<Raw<'_>>) -> bool {
+    matches!(number(raw), Reading::Wrong) && matches!(number_with_comma(raw), Reading::Value(_))
+}
+
+/// Returns true for a text whose point may group its digits.
+pub(crate) fn may_group_digits(raw: Option<Raw<'_>>) -> bool {
+    matches!(scalar(raw), Scalar::Text(text) if comma::may_group_digits(text.as_bytes()))
 }
 
 /// Returns a value as it is written, a JSON text without its quotes but with its escapes.

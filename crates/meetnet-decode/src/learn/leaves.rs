@@ -56,6 +56,8 @@ pub(super) struct Leaf {
     pub(super) path: String,
     /// Its values, in the order of the samples.
     pub(super) values: Vec<LeafValue>,
+    /// Some of them are numbers with a comma.
+    pub(super) has_comma: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,8 +120,6 @@ pub(super) struct Leaves {
     pub(super) pairs: Option<(String, String)>,
     /// The messages say the units of their values, so the map need not.
     pub(super) states_units: bool,
-    /// Numbers of a table are written with a comma.
-    pub(super) decimal_comma: bool,
     /// The documents have bare `nan` in them, which is no JSON.
     pub(super) lenient: bool,
     /// The documents, where they are JSON.
@@ -166,6 +166,7 @@ fn document_leaves(form: Form, documents: Vec<Value>) -> Leaves {
     for document in &documents {
         found.add_document(document);
     }
+    found.read_decimal_commas();
     found.documents = documents;
     found
 }
@@ -227,11 +228,7 @@ fn text_leaves(samples: &[&str]) -> Option<Leaves> {
             }
         }
     }
-    let mut decimal_comma = false;
-    for leaf in &mut found.leaves {
-        decimal_comma |= read_decimal_commas(&mut leaf.values);
-    }
-    found.decimal_comma = decimal_comma;
+    found.read_decimal_commas();
     // A header alone, or text that has a comma in its first line.
     (!found.leaves.is_empty()).then_some(found)
 }
@@ -302,7 +299,6 @@ impl Leaves {
             known: BTreeMap::new(),
             pairs: None,
             states_units: false,
-            decimal_comma: false,
             lenient: false,
             documents: Vec::new(),
         }
@@ -320,6 +316,7 @@ impl Leaves {
                     name: name.to_owned(),
                     path: path.to_owned(),
                     values: Vec::new(),
+                    has_comma: false,
                 });
                 self.leaves.len() - 1
             }
@@ -327,6 +324,13 @@ impl Leaves {
         let values = &mut self.leaves[at].values;
         if values.len() < VALUES_MAX {
             values.push(value);
+        }
+    }
+
+    /// Reads numbers with a comma as numbers.
+    fn read_decimal_commas(&mut self) {
+        for leaf in &mut self.leaves {
+            leaf.has_comma = read_decimal_commas(&mut leaf.values);
         }
     }
 

@@ -5,32 +5,50 @@ use std::fmt::Write;
 
 use meetnet_model::source::WireFormat;
 
-use super::Proposal;
 use super::known::{Known, MapNeed};
-use super::leaves::{Form, Leaf, LeafPlace, LeafValue, with_point};
+use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, with_point};
 use super::names;
 use super::times::end_of_interval;
 use super::values::{Certainty, range, sentinels};
+use super::{NewSource, Proposal};
 
 /// Values without a property that are named.
 const UNMAPPED_LISTED_MAX: usize = 40;
 
 /// What all proposals begin with.
-fn head(out: &mut String, topic: Option<&str>, format: &str, licence: &str) {
-    out.push_str("[[source]]\nid = \"new-source\"  # choose a name\n");
-    out.push_str(&match topic {
-        Some(topic) => format!(
-            "kind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:1883\"  # your broker\ntopics = [{}]\n",
-            quoted(topic)
-        ),
-        None => "kind = \"http\"  # pushed to /ingest/v1/new-source; for a broker: kind = \"mqtt\", url, topics\n".to_owned(),
-    });
+fn head(out: &mut String, proposal: &Proposal, topic: Option<&str>, format: &str) {
+    let NewSource {
+        id, broker, token, ..
+    } = &proposal.new;
     // Writing to a string cannot fail, here and below.
+    let _ = writeln!(out, "[[source]]\nid = {}  # choose a name", quoted(id));
+    match topic {
+        Some(topic) => {
+            let (url, note) = broker;
+            let _ = writeln!(
+                out,
+                "kind = \"mqtt\"\nurl = {}  # {note}\ntopics = [{}]",
+                quoted(url),
+                quoted(topic)
+            );
+        }
+        None => {
+            let _ = writeln!(
+                out,
+                "kind = \"http\"  # pushed to /ingest/v1/{id}; for a broker: kind = \"mqtt\", url, topics"
+            );
+            if let Some(token) = token {
+                let _ = writeln!(
+                    out,
+                    "token = {{ env = {} }}  # a secret that the devices send: set this variable",
+                    quoted(token)
+                );
+            }
+        }
+    }
+    let (licence, note) = &proposal.licence;
     let _ = writeln!(out, "format = \"{format}\"");
-    let _ = writeln!(
-        out,
-        "licence = \"{licence}\"  # what the owner of the data allows: check it"
-    );
+    let _ = writeln!(out, "licence = {}  # {note}", quoted(licence));
 }
 
 /// Returns a proposal.
@@ -55,9 +73,10 @@ fn known_source(known: &Known, proposal: &Proposal, out: &mut String) {
         // It is asked, and pushes nothing.
         let _ = writeln!(
             out,
-            "[[source]]\nid = \"new-source\"  # choose a name\nkind = \"{format}\"\nlicence = \"{}\"\n\
+            "[[source]]\nid = {}  # choose a name\nkind = \"{format}\"\nlicence = \"{}\"\n\
              contact = \"data@example.org\"  # yours: the network asks for it\n\
              area = [50.8798, 4.7005, 10.0]  # latitude, longitude, km",
+            quoted(&proposal.new.id),
             known.licence
         );
         return;
@@ -71,7 +90,7 @@ fn known_source(known: &Known, proposal: &Proposal, out: &mut String) {
             topic.pattern.replace("{device}", "+")
         }
     });
-    head(out, topic.as_deref(), format, known.licence);
+    head(out, proposal, topic.as_deref(), format);
     lenient(proposal, out);
     let MapNeed::Names(note) = known.map else {
         return;
@@ -87,7 +106,8 @@ fn unknown_source(proposal: &Proposal, out: &mut String) {
     let _ = writeln!(
         out,
         "# A proposal. Look at every line that is not `sure`, then try it:\n\
-         #   meetnet source test new-source FILE… --config meetnet.toml"
+         #   meetnet source test {} FILE… --config {}",
+        proposal.new.id, proposal.new.config
     );
     let format = match proposal.leaves.form {
         Form::Json => "json",
@@ -100,11 +120,13 @@ fn unknown_source(proposal: &Proposal, out: &mut String) {
         out.push_str("# No format reads forms of unknown devices. If the device can send JSON or CSV, this is its map.\n");
     }
     let topic = proposal.topic.as_ref().map(|topic| topic.pattern.as_str());
-    head(out, topic, format, "CC-BY-4.0");
+    head(out, proposal, topic, format);
     if let Form::Csv { delimiter } = proposal.leaves.form {
-        table(delimiter, proposal.leaves.decimal_comma, out);
+        let has_comma = proposal.leaves.leaves.iter().any(|leaf| leaf.has_comma);
+        table(delimiter, has_comma, out);
     }
     lenient(proposal, out);
+    decimal_comma(proposal, out);
     sensor(proposal, out);
     time(proposal, out);
     if let Some((name, value)) = &proposal.leaves.pairs {
@@ -142,6 +164,15 @@ fn table(delimiter: char, decimal_comma: bool, out: &mut String) {
 fn lenient(proposal: &Proposal, out: &mut String) {
     if proposal.leaves.lenient {
         out.push_str("lenient = true  # sure: some values are a bare nan, which is no JSON and is read as missing\n");
+    }
+}
+
+/// Says that the comma of texts of JSON is a decimal comma, where a value that is mapped has one.
+fn decimal_comma(proposal: &Proposal, out: &mut String) {
+    let Leaves { form, leaves, .. } = &proposal.leaves;
+    let mut mapped = proposal.values.iter().map(|(at, _)| &leaves[*at]);
+    if matches!(form, Form::Json | Form::JsonLines) && mapped.any(|leaf| leaf.has_comma) {
+        out.push_str("decimal_comma = true  # likely: some numbers are texts with a comma\n");
     }
 }
 
@@ -379,7 +410,7 @@ fn hint(leaf: &Leaf) -> String {
     let has_comma =
         |value: &LeafValue| matches!(value, LeafValue::Text(text) if with_point(text).is_some());
     if !leaf.values.is_empty() && leaf.values.iter().all(has_comma) {
-        return ": numbers with a comma, which JSON does not have; let the sender write a point"
+        return ": numbers with a comma, which this format does not have; let the sender write a point"
             .to_owned();
     }
     String::new()

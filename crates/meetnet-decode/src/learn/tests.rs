@@ -3,10 +3,17 @@ use meetnet_model::schemas;
 use super::*;
 use crate::testing::{self, source};
 
+fn under(topic: Option<&str>) -> NewSource {
+    NewSource {
+        topic: topic.map(str::to_owned),
+        ..NewSource::default()
+    }
+}
+
 fn proposal(samples: &[&str], topic: Option<&str>) -> String {
     let declarations = schemas::builtin().into_declarations([]);
     let samples: Vec<&[u8]> = samples.iter().map(|sample| sample.as_bytes()).collect();
-    learn(&samples, topic, &declarations).unwrap()
+    learn(&samples, &under(topic), &declarations).unwrap()
 }
 
 /// Checks what a proposal says, and that the sample becomes `rows` by it.
@@ -150,7 +157,8 @@ fn times_show_in_names_of_intervals_and_in_their_look() {
 
 #[test]
 fn what_is_not_mapped_has_a_hint_where_there_is_one() {
-    let sample = r#"{"valid": true, "cars": 210, "bikes_in": 45, "LAeq": "58,3", "colour": "red"}"#;
+    let sample = r#"{"deviceInfo": {"devEui": "0102030405060708"}, "fPort": 1, "object":
+        {"valid": true, "cars": 210, "bikes_in": 45, "LAeq": "58,3", "colour": "red"}}"#;
     let proposal = proposal(&[sample], None);
     for says in [
         "\"/valid\" (true, false or a list): where it says which values are readings, see `valid`\n",
@@ -304,6 +312,24 @@ fn tables() {
             "property = \"air_temperature\", pointer = \"/t\"",
         ],
     );
+}
+
+#[test]
+fn texts_of_json_with_decimal_commas() {
+    check(
+        r#"{"id": "roof", "temperature": "21,5", "humidity": 44}"#,
+        None,
+        &[
+            "decimal_comma = true  # likely: ",
+            "# likely: 21.5 … 21.5: the numbers would fit other units, too\n",
+        ],
+        "heat sensor_id=ns-roof property=air_temperature time=2026-06-01T12:00:00Z value=21.5\n\
+         heat sensor_id=ns-roof property=relative_humidity time=2026-06-01T12:00:00Z value=44\n",
+    );
+    // Of what is not mapped nobody has to declare anything.
+    let sample = r#"{"id": "roof", "temperature": 21.5, "figure": "3,4"}"#;
+    let proposal = proposal(&[sample], None);
+    assert!(!proposal.contains("decimal_comma"), "{proposal}");
 }
 
 #[test]
@@ -514,7 +540,10 @@ fn known_formats_are_recognised() {
 fn what_cannot_be_learnt_from() {
     let declarations = schemas::builtin().into_declarations([]);
     let check = |samples: &[&[u8]], expect: LearnError| {
-        assert_eq!(learn(samples, None, &declarations), Err(expect));
+        assert_eq!(
+            learn(samples, &NewSource::default(), &declarations),
+            Err(expect)
+        );
     };
     check(&[], LearnError::Nothing);
     check(&[b" \n"], LearnError::Nothing);

@@ -95,11 +95,20 @@ pub(super) fn range(leaf: &Leaf) -> Option<(f64, f64)> {
 pub(super) fn guess(leaf: &Leaf, declarations: &Declarations) -> Option<ValueGuess> {
     let numbers = range(leaf)?;
     let by_name = names::properties(&leaf.name, &leaf.path);
-    let guesses = by_name.iter().filter_map(|(name, fit)| {
+    let by_name = by_name.iter().filter_map(|(name, fit)| {
         let mut properties = declarations.properties.iter();
         let property = properties.find(|property| property.name == *name)?;
-        Some(guess_unit(leaf, numbers, property, *fit))
+        Some((property, *fit))
     });
+    // What a city has declared itself goes by its own name.
+    let name = names::plain(&leaf.name);
+    let declared = declarations.properties.iter();
+    let declared = declared
+        .filter(|property| names::plain(&property.name) == name)
+        .map(|property| (property, Fit::Whole));
+    let guesses = by_name
+        .chain(declared)
+        .map(|(property, fit)| guess_unit(leaf, numbers, property, fit));
     // The first of the surest: names stand in the order of their likelihood.
     guesses.min_by_key(|guess| guess.certainty)
 }

@@ -11,6 +11,7 @@ use meetnet_model::source::{
     Calibration, Constant, DeviceDeclaration, MapEntry, SourceDeclaration, TimeIs,
 };
 
+use crate::comma::DecimalComma;
 use crate::error::SetupProblem;
 use crate::fields::WantedPlaces;
 use crate::mapping::steps::{Steps, Target};
@@ -228,6 +229,7 @@ impl Mapping {
                 steps: Steps::NONE,
                 stated: None,
                 sentinels: Sentinels::of(&plan.source.sentinels, &entry.sentinels),
+                comma: DecimalComma::of(plan.source),
                 valid: match &entry.valid {
                     Some(declared) => Some(Validity::compile(declared, Some(place), places)?),
                     None => None,

@@ -6,6 +6,7 @@ use meetnet_model::rows::{LongRow, LongSeries, RowsBuilder};
 use meetnet_model::time::parse_rfc3339;
 use meetnet_model::units::Conversion;
 
+use crate::comma::{self, DecimalComma};
 use crate::fields::{Fields, Raw, Slot};
 use crate::group::Output;
 use crate::instant::ObservedAt;
@@ -15,6 +16,10 @@ use crate::mapping::{
     ConstantCell, ConstantValue, LongValue, Mapping, Origin, Stated, WideCell, WideRow,
 };
 use crate::validity::Validity;
+
+/// What rejects call values.
+const NUMBER: &str = "a number";
+const WHOLE_NUMBER: &str = "a whole number";
 
 /// One message (or one element of its body) with everything that is not in the mapping resolved.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +70,8 @@ impl Observation<'_> {
     fn reject_wrong(&self, origin: &Origin, wanted: &str, output: &mut Output) {
         let name = &origin.name;
         // Said here and not where it was found: only rejects need it.
-        let unit_fault = match read::number(self.fields.raw(origin.slot)) {
+        let raw = self.fields.raw(origin.slot);
+        let unit_fault = match origin.plain(raw) {
             Reading::Value(value) => origin.converted(value, &self.stated).err(),
             _ => None,
         };
@@ -73,7 +79,17 @@ impl Observation<'_> {
             Some(UnitFault { canonical }) => format!(
                 "the message states a unit for the value at `{name}` that is not known or does not become `{canonical}`"
             ),
-            None => format!("the value at `{name}` is not {wanted}"),
+            None => match origin.comma {
+                DecimalComma::Declared if wants_number(wanted) && read::may_group_digits(raw) => {
+                    comma::grouped(name, "decimal_comma")
+                }
+                DecimalComma::Declarable(key) if wants_number(wanted) && read::needs_comma(raw) => {
+                    format!(
+                        "the value at `{name}` is not {wanted}; if its comma is a decimal comma, declare `{key}` for the source"
+                    )
+                }
+                _ => format!("the value at `{name}` is not {wanted}"),
+            },
         };
         output.reject(RejectReason::WrongType, message, self.excerpt);
     }
@@ -85,10 +101,33 @@ impl Origin {
         self.valid.as_ref().filter(|valid| !valid.holds(fields))
     }
 
+    /// Reads the number that a message has, as it is sent.
+    fn plain(&self, raw: Option<Raw<'_>>) -> Reading<f64> {
+        if self.comma == DecimalComma::Declared {
+            read::number_with_comma(raw)
+        } else {
+            read::number(raw)
+        }
+    }
+
+    /// Does the same for a whole number.
+    fn plain_integer(&self, raw: Option<Raw<'_>>) -> Reading<i64> {
+        if self.comma == DecimalComma::Declared {
+            read::integer_with_comma(raw)
+        } else {
+            read::integer(raw)
+        }
+    }
+
     /// Reads the canonical value of a message.
     #[inline(always)]
     fn number(&self, fields: &Fields<'_, '_>, stated: &Stated<'_>) -> Reading<f64> {
-        match read::number_at(fields, self.slot) {
+        let read = if self.comma == DecimalComma::Declared {
+            read::number_with_comma(fields.raw(self.slot))
+        } else {
+            read::number_at(fields, self.slot)
+        };
+        match read {
             Reading::Value(value) if self.sentinels.has(value) => Reading::Missing,
             Reading::Value(value) => match self.converted(value, stated) {
                 Ok(value) => Reading::Value(value),
@@ -266,7 +305,7 @@ impl LongValue {
                 },
                 Reading::Missing => continue,
                 Reading::Wrong => {
-                    observation.reject_wrong(origin, "a number", output);
+                    observation.reject_wrong(origin, NUMBER, output);
                     emitted.count(false);
                     continue;
                 }
@@ -350,6 +389,11 @@ impl WideRow {
     }
 }
 
+/// Returns true for what a reject calls a single number.
+fn wants_number(wanted: &str) -> bool {
+    matches!(wanted, NUMBER | WHOLE_NUMBER)
+}
+
 impl ConstantCell {
     fn set(&self, row: &mut RowsBuilder) {
         match &self.value {
@@ -365,8 +409,8 @@ impl WideCell {
     fn wanted(&self) -> &'static str {
         match self.column_type {
             ColumnType::Text => "a text",
-            ColumnType::Int => "a whole number",
-            ColumnType::Float => "a number",
+            ColumnType::Int => WHOLE_NUMBER,
+            ColumnType::Float => NUMBER,
             ColumnType::Bool => "true or false",
             ColumnType::Timestamp => "an RFC 3339 time with an offset",
             ColumnType::FloatList => "a list of numbers",
@@ -379,7 +423,7 @@ impl WideCell {
         if self.origin.is_text_sentinel(raw) {
             return false;
         }
-        match read::number(raw) {
+        match self.origin.plain(raw) {
             Reading::Value(number) => !self.origin.sentinels.has(number),
             Reading::Missing => false,
             Reading::Wrong => true,
@@ -399,12 +443,14 @@ impl WideCell {
             ColumnType::Float => set(observation.number(&self.origin), |value| {
                 row.set_float(self.column, value);
             }),
-            ColumnType::Int if self.origin.steps.is_identity() => match read::integer(raw) {
-                Reading::Value(value) if self.origin.sentinels.has(value as f64) => {
-                    Reading::Missing
+            ColumnType::Int if self.origin.steps.is_identity() => {
+                match self.origin.plain_integer(raw) {
+                    Reading::Value(value) if self.origin.sentinels.has(value as f64) => {
+                        Reading::Missing
+                    }
+                    reading => set(reading, |value| row.set_int(self.column, value)),
                 }
-                reading => set(reading, |value| row.set_int(self.column, value)),
-            },
+            }
             // A converted whole number is one up to the error of the arithmetic.
             ColumnType::Int => match observation.number(&self.origin) {
                 Reading::Value(value) if (value - value.round()).abs() < 1e-6 => {

@@ -19,6 +19,14 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Where a tar archive says so.
 const TAR_MAGIC_AT: usize = 257;
 const TAR_MAGIC: &[u8] = b"ustar";
+/// Bytes by which it is known how a file is packed.
+pub(super) const HEAD_BYTES: usize = TAR_MAGIC_AT + TAR_MAGIC.len();
+/// Bytes of the name that each entry of a tar archive begins with, and where the octal digits behind it end.
+const TAR_NAME_BYTES: usize = 100;
+const TAR_MODE_END: usize = 108;
+/// Ends of names, in lower case, of tar archives, packed or not, and of what zstd packs.
+const TAR_NAMES: [&str; 5] = [".tar", ".tgz", ".tar.gz", ".tzst", ".tar.zst"];
+const ZSTD_NAMES: [&str; 2] = [".zst", ".tzst"];
 /// Archives within archives.
 const NESTING_MAX: usize = 3;
 
@@ -171,10 +179,14 @@ pub(super) fn note(broken: &mut Vec<Broken>, error: ImportError) -> Result<(), I
             operation,
             path,
             source,
-        } => Broken {
-            path,
-            problem: format!("failed to {operation} it: {source}"),
-        },
+        } => {
+            let problem = if source.kind() == io::ErrorKind::UnexpectedEof {
+                format!("is cut off: {source}")
+            } else {
+                format!("failed to {operation} it: {source}")
+            };
+            Broken { path, problem }
+        }
         ImportError::Input { path, problem } => Broken { path, problem },
         error => return Err(error),
     };
@@ -268,7 +280,12 @@ impl Input {
         broken: &mut Vec<Broken>,
         visit: &mut Visit<'_>,
     ) -> Result<bool, ImportError> {
-        let mut bytes = Peeked::new(bytes).map_err(ImportError::io("read", name))?;
+        let mut bytes = Peeked::new(bytes);
+        if bytes.head().is_empty()
+            && let Some(error) = bytes.failed.take()
+        {
+            return Err(ImportError::io("read", name)(error));
+        }
         let head = bytes.head();
         let is_packed = head.starts_with(&GZIP) || head.starts_with(&ZSTD) || is_tar(head);
         if is_packed && depth == 0 {
@@ -289,6 +306,12 @@ impl Input {
             return self.unpack(name, &mut unpacked, depth - 1, broken, visit);
         }
         if !is_tar(head) {
+            if let Some(packed) = cut_in_head(name, head) {
+                return Err(ImportError::Input {
+                    path: name.to_owned(),
+                    problem: format!("is cut off: there are {} bytes of {packed}", head.len()),
+                });
+            }
             return visit(name, &mut bytes);
         }
         let mut archive = tar::Archive::new(&mut bytes);
@@ -332,19 +355,64 @@ fn is_tar(head: &[u8]) -> bool {
         .is_some_and(|rest| rest.starts_with(TAR_MAGIC))
 }
 
+/// Returns what is cut off, of a document that ends before it could say how it is packed; none where it is a short one.
+fn cut_in_head(name: &str, head: &[u8]) -> Option<&'static str> {
+    if head.is_empty() || head.len() >= HEAD_BYTES {
+        return None;
+    }
+    let name = name.to_ascii_lowercase();
+    let is_called = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    let begins = |magic: &[u8]| head.len() < magic.len() && magic.starts_with(head);
+    // No text begins as gzip does. The first byte of zstd is a parenthesis, the second no character.
+    if begins(&GZIP) {
+        Some("a file packed by gzip")
+    } else if begins(&ZSTD) && (head.len() > 1 || is_called(&ZSTD_NAMES)) {
+        Some("a file packed by zstd")
+    } else if begins_tar(head) || is_called(&TAR_NAMES) {
+        Some("a tar archive")
+    } else {
+        None
+    }
+}
+
+/// Returns true for what is the begin of a tar archive: a name that zeros fill up, and octal digits behind it. A name that is
+/// cut, or as long as there is room for, looks like any text.
+fn begins_tar(head: &[u8]) -> bool {
+    let (name, behind) = head.split_at(head.len().min(TAR_NAME_BYTES));
+    let Some(end) = name.iter().position(|byte| *byte == 0) else {
+        return false;
+    };
+    let (name, fill) = name.split_at(end);
+    // Zeros behind a line or a document are what a crash leaves of a file; single ones are UTF-16.
+    let is_name = !name.is_empty()
+        && !name
+            .iter()
+            .any(|byte| byte.is_ascii_control() || matches!(byte, b'"' | b'{' | b'['));
+    let is_filled = fill.len() > 1 || !behind.is_empty();
+    let mode = &behind[..behind.len().min(TAR_MODE_END - TAR_NAME_BYTES)];
+    let is_mode = |byte: &u8| matches!(byte, b'0'..=b'7' | b' ' | 0);
+    is_name && is_filled && fill.iter().all(|byte| *byte == 0) && mode.iter().all(is_mode)
+}
+
 /// Bytes of which the first have been looked at.
 struct Peeked<'a> {
     head: Vec<u8>,
     at: usize,
+    /// Why nothing comes behind the head: what stands before that counts.
+    failed: Option<io::Error>,
     rest: &'a mut dyn BufRead,
 }
 
 impl<'a> Peeked<'a> {
-    fn new(rest: &'a mut dyn BufRead) -> io::Result<Self> {
-        let wanted = (TAR_MAGIC_AT + TAR_MAGIC.len()) as u64;
-        let mut head = Vec::with_capacity(wanted as usize);
-        (&mut *rest).take(wanted).read_to_end(&mut head)?;
-        Ok(Self { head, at: 0, rest })
+    fn new(rest: &'a mut dyn BufRead) -> Self {
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        let read = (&mut *rest).take(HEAD_BYTES as u64).read_to_end(&mut head);
+        Self {
+            head,
+            at: 0,
+            failed: read.err(),
+            rest,
+        }
     }
 
     fn head(&self) -> &[u8] {
@@ -364,6 +432,11 @@ impl BufRead for Peeked<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at < self.head.len() {
             return Ok(&self.head[self.at..]);
+        }
+        if let Some(failed) = &mut self.failed {
+            // Whoever asks again must not take it for the end.
+            let again = failed.kind().into();
+            return Err(std::mem::replace(failed, again));
         }
         self.rest.fill_buf()
     }

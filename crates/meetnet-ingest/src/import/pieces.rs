@@ -25,7 +25,7 @@ use super::ImportError;
 use super::inputs::is_given;
 
 /// Version of the cuts: raised whenever the same bytes would become other pieces, by whose numbers an import goes on.
-pub(super) const PIECES_VERSION: u32 = 2;
+pub(super) const PIECES_VERSION: u32 = 3;
 /// Bytes of a block of lines, about.
 const BLOCK_BYTES: usize = 256 << 10;
 /// Bytes of a record of several lines that a piece is never cut in. A quote that is never closed would make one piece of the

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Cursor, Read as _, Write};
 use std::path::PathBuf;
 
-use super::inputs::{Broken, Counted, Input};
+use super::inputs::{Broken, Counted, HEAD_BYTES, Input};
 use super::pieces::{Pieces, Split};
 use super::*;
 
@@ -334,6 +334,102 @@ fn a_file_that_cannot_be_read_is_named_and_the_others_are_read() {
     assert_eq!(problem("loop"), "leads back to a folder that it lies in");
     assert_eq!(problem("socket"), "is neither a file nor a folder");
     assert!(problem("n.tar:long.csv").ends_with("the archive ends within it"));
+}
+
+/// How a file is packed is known by its first 262 bytes; what is not there is no document.
+#[test]
+fn a_packed_file_that_is_cut_in_its_first_bytes_is_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    // Whole documents, and the bytes of all; then what is said of the first file.
+    let read = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let behind = folder.path().join("z");
+        std::fs::write(&behind, b"behind").unwrap();
+        let Found { inputs, .. } = find(&[path.clone(), behind]).unwrap();
+        let (mut whole, mut all) = (0, Vec::new());
+        let mut broken = Vec::new();
+        for input in &inputs {
+            let visit = &mut |name: &str, bytes: &mut dyn std::io::BufRead| {
+                let read = std::io::Read::read_to_end(bytes, &mut all);
+                read.map_err(ImportError::io("read", name))?;
+                whole += 1;
+                Ok(true)
+            };
+            let read = input.documents(&Arc::default(), &mut broken, visit);
+            assert!(read.unwrap(), "{name}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        let said: Vec<String> = broken
+            .iter()
+            .map(|one| {
+                assert_eq!(one.path, path.display().to_string());
+                one.problem.clone()
+            })
+            .collect();
+        (whole, String::from_utf8_lossy(&all).into_owned(), said)
+    };
+    let check_cut = |name: &str, bytes: &[u8], expect: &str| {
+        let (whole, _, said) = read(name, bytes);
+        assert_eq!(whole, 1, "{name}, {} bytes", bytes.len());
+        let said = said.join("; ");
+        assert!(
+            said.starts_with(expect),
+            "{name}, {} bytes: {said}",
+            bytes.len()
+        );
+    };
+    let lines = "1;2\n3;4\n";
+    let archive = tar(&[("2026/heat.csv", lines.as_bytes())]);
+    for bytes in 1..HEAD_BYTES {
+        let expect = format!("is cut off: there are {bytes} bytes of a tar archive");
+        check_cut("m.tar", &archive[..bytes], &expect);
+        check_cut("m.tgz", &gzip(&archive[..bytes]), &expect);
+        // Its name says nothing, and the begin of it is one of a text until there are zeros.
+        if bytes > "2026/heat.csv".len() + 1 {
+            check_cut("m", &archive[..bytes], &expect);
+        }
+    }
+    check_cut("m.tar", &archive[..HEAD_BYTES], "failed to unpack it: ");
+    let packed = gzip(lines.as_bytes());
+    check_cut(
+        "m.gz",
+        &packed[..1],
+        "is cut off: there are 1 bytes of a file packed by gzip",
+    );
+    for bytes in 2..packed.len() {
+        check_cut("m.gz", &packed[..bytes], "is cut off: ");
+    }
+    let packed = zstd::encode_all(lines.as_bytes(), 3).unwrap();
+    for bytes in 1..4 {
+        let expect = format!("is cut off: there are {bytes} bytes of a file packed by zstd");
+        check_cut("m.zst", &packed[..bytes], &expect);
+    }
+    for bytes in 4..packed.len() {
+        check_cut("m.zst", &packed[..bytes], "is cut off: ");
+    }
+    // What stands before the cut is there to be read.
+    let packed = gzip(lines.as_bytes());
+    let (whole, all, said) = read("m.gz", &packed[..packed.len() - 4]);
+    assert_eq!(
+        (whole, all.as_str(), said.len()),
+        (1, "1;2\n3;4\nbehind", 1)
+    );
+    // Short documents are whole, whatever is in them.
+    for (name, text) in [
+        ("a", "("),
+        ("a.csv", "1;2\n"),
+        ("a.json", "{}"),
+        ("a.csv", "1;2\n\0\0\0\0"),
+        ("a.json", "{\"t\": 1}\0\0\0"),
+        ("a.csv", "a\0b\0c\0"),
+        ("a.csv", "\0\0"),
+        ("a", ""),
+    ] {
+        let (whole, all, said) = read(name, text.as_bytes());
+        assert_eq!((whole, said), (2, Vec::new()), "{text:?}");
+        assert_eq!(all, format!("{text}behind"));
+    }
 }
 
 /// What it held counts in the id: were it left out now, what lies behind it would be missing once it is there again.

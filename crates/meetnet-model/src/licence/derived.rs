@@ -87,7 +87,12 @@ pub fn check_derived(
         return Ok(());
     }
     let licences: Vec<&str> = of_inputs().map(|(_, licence)| licence).collect();
-    let advice = match combine(licences.iter().copied()).first() {
+    let allowed = combine(licences.iter().copied());
+    // What an earlier version took for a licence of its own nobody can declare.
+    let mut declarable = allowed
+        .iter()
+        .filter(|id| Licence::correction(id).is_none());
+    let advice = match declarable.next() {
         Some(allowed) => format!("declare {allowed}"),
         None => "leave inputs out that do not go together".to_owned(),
     };

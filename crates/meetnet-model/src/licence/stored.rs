@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{derived, refusal};
+use super::{Licence, derived, refusal};
 use crate::declarations::{DeclarationError, Declarations};
 use crate::ids::{DatasetId, LicenceId};
 
@@ -29,9 +29,14 @@ pub fn check_stored(declarations: &Declarations, stored: &StoredLicences) -> Vec
                 [] => String::new(),
                 sources => format!(" of {}", sources.join(", ")),
             };
+            // An earlier version took `cc-by-4.0` for a licence of its own; nobody can declare it any more.
+            let advice = match Licence::correction(licence.as_str()) {
+                None => format!("declare {licence} for the dataset, or none"),
+                Some(_) => "declare none".to_owned(),
+            };
             errors.push(DeclarationError::general(format!(
                 "dataset `{id}` declares {declared}, but rows{of_sources} lie in its table under {licence}, {why}; \
-                 declare {licence} for the dataset, or none so that each row keeps its own"
+                 {advice} so that each row keeps its own"
             )));
         }
     }

@@ -82,6 +82,50 @@ fn a_licence_is_declared_by_id_or_address() {
 }
 
 #[test]
+fn a_licence_that_is_nearly_a_known_one_is_not_another() {
+    let check = |text: &str, expect: Option<&str>| {
+        let expect = expect.map(|id| format!("did you mean `{id}`?"));
+        assert_eq!(Licence::correction(text), expect, "{text}");
+    };
+    for (texts, expect) in [
+        ("CC0|cc0|CC-0|CC0 1.0|cc0-1.0|Cc0-1", "CC0-1.0"),
+        (
+            "cc-by-4.0|CC BY 4.0|CC_BY_4_0|CC-BY|ccby4|Creative Commons Attribution 4.0",
+            "CC-BY-4.0",
+        ),
+        ("CC BY-SA|cc-by-sa-4.0", "CC-BY-SA-4.0"),
+        ("cc-by-nc|CC BY-NC 4.0", "CC-BY-NC-4.0"),
+        ("cc by-nc-sa 4", "CC-BY-NC-SA-4.0"),
+        ("odbl|ODbL|ODBL 1.0|odbl-1", "ODbL-1.0"),
+        ("ODC-BY", "ODC-By-1.0"),
+        ("pddl", "PDDL-1.0"),
+        (
+            "licenseref-vlaanderen-gratis-hergebruik-1.0",
+            "LicenseRef-Vlaanderen-Gratis-Hergebruik-1.0",
+        ),
+    ] {
+        for text in texts.split('|') {
+            check(text, Some(expect));
+        }
+    }
+    // Known ones, and others that SPDX or a publisher has.
+    for licence in LICENCES {
+        check(licence.id, None);
+    }
+    for other in [
+        "CC-BY-3.0",
+        "CC-BY-3.0-AT",
+        "CC-BY-ND-4.0",
+        "OGL-UK-3.0",
+        "etalab-2.0",
+        "LicenseRef-Stad",
+        "http://publications.europa.eu/resource/authority/licence/CC0",
+    ] {
+        check(other, None);
+    }
+}
+
+#[test]
 fn a_source_promises_no_more_than_its_publisher() {
     let telraam = |licence: &str, permission: Option<&str>| SourceDeclaration {
         permission: permission.map(str::to_owned),
@@ -229,7 +273,19 @@ fn datasets_and_sources_are_named() {
         vec![source("s", WireFormat::Json, "CC BY 4.0", &["air"])],
         &[],
         &[
-            "source `s` has the licence `CC BY 4.0`, which is not a licence id; use an SPDX id such as CC-BY-4.0",
+            "source `s` has the licence `CC BY 4.0`, which is not a licence id; did you mean `CC-BY-4.0`?",
+        ],
+    );
+    check(
+        vec![source("s", WireFormat::Json, "cc0", &["air"])],
+        &[],
+        &["source `s` has the licence `cc0`, which is not a licence id; did you mean `CC0-1.0`?"],
+    );
+    check(
+        vec![source("s", WireFormat::Json, "open data", &["air"])],
+        &[],
+        &[
+            "source `s` has the licence `open data`, which is not a licence id; use an SPDX id such as CC-BY-4.0",
         ],
     );
 }

@@ -51,14 +51,11 @@ pub(super) fn check(
     }
     let licence = raw.licence.as_ref();
     let licence = licence.and_then(|licence| Licence::read(licence.get_ref()));
-    if let (Some(licence), None) = (&raw.licence, &licence) {
-        problems.add(
-            licence.span(),
-            format!(
-                "`{}` is not a licence id; use an SPDX id such as CC-BY-4.0",
-                licence.get_ref()
-            ),
-        );
+    if let Some(licence) = &raw.licence
+        && let Some(correction) = Licence::correction(licence.get_ref())
+    {
+        let message = format!("`{}` is not a licence id; {correction}", licence.get_ref());
+        problems.add(licence.span(), message);
     }
     let key_span = raw.key.span();
     let columns = check_columns(raw.kind, raw.column, &whole, problems);

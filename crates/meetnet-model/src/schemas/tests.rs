@@ -270,7 +270,7 @@ fn faults_of_ids_and_names() {
     check(
         "version = 1",
         "version = 1\nlicence = \"CC BY\"",
-        &["water.toml:3: `CC BY` is not a licence id; use an SPDX id such as CC-BY-4.0"],
+        &["water.toml:3: `CC BY` is not a licence id; did you mean `CC-BY-4.0`?"],
     );
     let extra = |name: &str| format!("{WATER}\n[[column]]\nname = \"{name}\"\ntype = \"float\"\n");
     for (name, expect) in [

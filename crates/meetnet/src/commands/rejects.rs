@@ -12,8 +12,9 @@ use arrow::record_batch::RecordBatch;
 use meetnet_decode::with_pseudonyms;
 use meetnet_ingest::import::IMPORT_PIECE;
 use meetnet_ingest::replay::{
-    Choice, Decided, MessageRange, RejectedMessage, Replay, Stage, drop_rejects,
+    Choice, Decided, MessageRange, RejectedMessage, Replay, Stage, drop_rejects, repeated_before,
 };
+use meetnet_lake::journal::JournalPlace;
 use meetnet_lake::snapshot::SharedSnapshot;
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::reject::RejectReason;
@@ -37,6 +38,12 @@ pub(crate) use message::show_message;
 
 /// Rejects that one replay or drop takes at most: all of them are in memory meanwhile.
 const CHOSEN_MAX: usize = 1_000_000;
+/// Rejects that a replay has to know. One that was replayed is open again where it comes out again, whatever is known of it.
+const OPEN_OR_DROPPED: &str = "(resolution IS NULL OR resolution = 'dropped')";
+/// Sequences that one statement names at most.
+const NAMED_MAX: usize = 1_000;
+/// Bytes of a statement at most, whatever queries may have: that many sequences are some 20 kB.
+const STATEMENT_BYTES_MAX: usize = 1 << 16;
 /// Frames between two lines of progress.
 const PROGRESS_FRAMES: u64 = 10_000;
 
@@ -188,6 +195,94 @@ pub(crate) struct Replaying {
     pub(crate) all_messages: bool,
 }
 
+impl Replaying {
+    /// Returns the condition in SQL for the open rejects that are met again. A message is decoded as a whole, so these are all
+    /// that it has, also where those of one reason were chosen.
+    fn met(&self) -> String {
+        if self.all_messages {
+            return self.all().condition();
+        }
+        let chosen = self.selection.condition();
+        // All else is the same for each reject of a message.
+        match self.selection.reason {
+            Some(_) => format!("sequence IN (SELECT sequence FROM rejects WHERE {chosen})"),
+            None => chosen,
+        }
+    }
+
+    /// Returns the condition in SQL for what was dropped of the same messages; None where there is none. `open` are their open
+    /// rejects: what was dropped of others does not count against the limit.
+    fn met_dropped(&self, open: &BTreeMap<Sequence, RejectedMessage>) -> Option<String> {
+        if self.all_messages {
+            return Some(self.all().condition());
+        }
+        let (first, last) = open.keys().next().zip(open.keys().next_back())?;
+        Some(format!(
+            "sequence BETWEEN {first} AND {last} AND sequence IN (SELECT sequence FROM rejects WHERE {})",
+            self.selection.condition()
+        ))
+    }
+
+    /// Returns all rejects of a range of messages, whatever became of them.
+    fn all(&self) -> Selection {
+        Selection {
+            source: self.selection.source.clone(),
+            sequences: self.selection.sequences,
+            resolved: true,
+            ..Selection::default()
+        }
+    }
+}
+
+/// Rejects by the sequence of their message: ordinal and reason of each.
+type ByMessage = BTreeMap<Sequence, Vec<(u32, RejectReason)>>;
+
+/// Returns the open and the dropped rejects of messages that stand before a range, and that are met again because frames of it
+/// repeat them.
+fn met_before(
+    table: &Rejects,
+    place: &JournalPlace,
+    messages: &MessageRange,
+) -> Result<(ByMessage, ByMessage), Failure> {
+    let before = match &messages.source {
+        Some(source) => format!(
+            "source = '{}' AND sequence < {}",
+            quoted(source.as_str()),
+            messages.first
+        ),
+        None => format!("sequence < {}", messages.first),
+    };
+    let statement =
+        format!("SELECT sequence FROM rejects WHERE {before} AND {OPEN_OR_DROPPED} LIMIT 1");
+    let none = (ByMessage::new(), ByMessage::new());
+    // As nearly always: the range need not be read for it.
+    if Handle::current().block_on(table.count(&statement))? == 0 {
+        return Ok(none);
+    }
+    let repeated = repeated_before(place, messages).map_err(Failure::work)?;
+    let repeated: Vec<Sequence> = repeated.into_iter().collect();
+    let (mut open, mut dropped) = none;
+    let mut known = 0;
+    for sequences in repeated.chunks(NAMED_MAX) {
+        let names: Vec<String> = sequences.iter().map(ToString::to_string).collect();
+        let met = format!("sequence IN ({})", names.join(", "));
+        for (sequence, message) in Handle::current().block_on(table.open_of(&met))? {
+            known += message.rejects.len();
+            open.insert(sequence, message.rejects);
+        }
+        let of_dropped = Handle::current().block_on(table.dropped(&met))?;
+        known += of_dropped.values().map(Vec::len).sum::<usize>();
+        dropped.extend(of_dropped);
+        if known > CHOSEN_MAX {
+            return Err(Failure::Usage(anyhow!(
+                "more than {CHOSEN_MAX} rejects of messages from before the range are met again in it; choose fewer with \
+                 --source or --sequence"
+            )));
+        }
+    }
+    Ok((open, dropped))
+}
+
 /// Decodes the messages of rejects again by the declarations now in force.
 pub(super) fn replay_chosen(
     context: &Context,
@@ -209,19 +304,29 @@ pub(super) fn replay_chosen(
         }
     };
     let table = Rejects::open(&context.config(), &context.shared)?;
-    let rejects = choose(context, &table, selection, progress)?;
-    let dropped = table.dropped(selection, &rejects, messages.as_ref());
-    let dropped = Handle::current().block_on(dropped)?;
+    let place = check::place(&context.config());
+    let rejects = choose(context, &table, selection, &replaying.met(), progress)?;
+    let mut dropped = match replaying.met_dropped(&rejects) {
+        Some(met) => Handle::current().block_on(table.dropped(&met))?,
+        None => ByMessage::new(),
+    };
+    let mut repeated = ByMessage::new();
+    if let Some(messages) = &messages {
+        let (open, dropped_before) = met_before(&table, &place, messages)?;
+        repeated = open;
+        dropped.extend(dropped_before);
+    }
     let choice = Choice {
         rejects,
         dropped,
+        repeated,
         messages,
         sources: Some(table.sources.clone()),
     };
-    let chosen: u64 = choice
-        .rejects
-        .values()
-        .map(|message| message.rejects.len() as u64)
+    let of_messages = choice.rejects.values().map(|message| &message.rejects);
+    let chosen: u64 = of_messages
+        .chain(choice.repeated.values())
+        .map(|rejects| rejects.len() as u64)
         .sum();
     let mut tell = |stage: Stage| match stage {
         Stage::Compared(messages) => {
@@ -240,7 +345,7 @@ pub(super) fn replay_chosen(
     let config = context.config();
     let replay = Replay {
         journal: &context.journal,
-        place: &check::place(&config),
+        place: &place,
         pipeline: &context.pipeline,
         declarations: &with_pseudonyms(&config.declarations, &context.key),
         key: &context.key,
@@ -268,7 +373,7 @@ pub(super) fn drop_chosen(
     progress: &mut Progress<'_>,
 ) -> Result<Outcome, Failure> {
     let table = Rejects::open(&context.config(), &context.shared)?;
-    let rejects = choose(context, &table, selection, progress)?;
+    let rejects = choose(context, &table, selection, &selection.condition(), progress)?;
     let decided = drop_rejects(&context.journal, &rejects).map_err(Failure::work)?;
     if decided.frames > 0 {
         context.pipeline.commit_all().map_err(Failure::work)?;
@@ -299,17 +404,21 @@ pub(super) fn kept_pieces(
     Handle::current().block_on(table.pieces(source))
 }
 
-/// Reads the chosen rejects.
+/// Reads the open rejects for which a condition in SQL holds, which comes of a selection.
 fn choose(
     context: &Context,
     table: &Rejects,
     selection: &Selection,
+    condition: &str,
     progress: &mut Progress<'_>,
 ) -> Result<BTreeMap<Sequence, RejectedMessage>, Failure> {
     progress("looking for the rejects".to_owned());
     // What was received by now counts, also where it is not applied yet.
     context.pipeline.commit_all().map_err(Failure::work)?;
-    Handle::current().block_on(table.choose(selection))
+    Handle::current().block_on(async {
+        table.check_source(selection).await?;
+        table.open_of(condition).await
+    })
 }
 
 /// Counts the rejects that frames resolved.
@@ -336,6 +445,7 @@ impl Rejects {
         let options = QueryOptions {
             threads: 1,
             row_limit: CHOSEN_MAX + 1,
+            sql_bytes_max: STATEMENT_BYTES_MAX,
             ..config.query.clone()
         };
         let service = QueryService::new(options, SharedSnapshot::clone(snapshot))
@@ -442,27 +552,27 @@ impl Rejects {
         answer.collect().await.map_err(sql::query_failure)
     }
 
-    async fn choose(
+    /// Returns the open rejects for which a condition in SQL holds, by message.
+    async fn open_of(
         &self,
-        selection: &Selection,
+        condition: &str,
     ) -> Result<BTreeMap<Sequence, RejectedMessage>, Failure> {
-        self.check_source(selection).await?;
         let piece = if self.has_pieces {
             IMPORT_PIECE
         } else {
             "CAST(NULL AS VARCHAR)"
         };
         let statement = format!(
-            "SELECT sequence, ordinal, reason, source, time, {piece} FROM rejects WHERE {} \
-             ORDER BY sequence, ordinal LIMIT {}",
-            selection.condition(),
+            "SELECT sequence, ordinal, reason, source, time, {piece} FROM rejects \
+             WHERE resolution IS NULL AND {condition} ORDER BY sequence, ordinal LIMIT {}",
             CHOSEN_MAX + 1
         );
         let batches = self.collect(statement).await?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if rows > CHOSEN_MAX {
             return Err(Failure::Usage(anyhow!(
-                "more than {CHOSEN_MAX} rejects match; choose fewer with --source, --reason, --since or --until"
+                "more than {CHOSEN_MAX} rejects match; choose fewer with --source, --reason, --since, --until or \
+                 --sequence"
             )));
         }
         let mut chosen: BTreeMap<Sequence, RejectedMessage> = BTreeMap::new();
@@ -489,32 +599,9 @@ impl Rejects {
         Ok(chosen)
     }
 
-    /// Returns which rejects of chosen messages were dropped: of those that have `rejects` of a selection, or of all
-    /// `messages`. What was dropped of others does not count against the limit.
-    async fn dropped(
-        &self,
-        selection: &Selection,
-        rejects: &BTreeMap<Sequence, RejectedMessage>,
-        messages: Option<&MessageRange>,
-    ) -> Result<BTreeMap<Sequence, Vec<(u32, RejectReason)>>, Failure> {
-        let mut dropped: BTreeMap<Sequence, Vec<(u32, RejectReason)>> = BTreeMap::new();
-        let ends = rejects.keys().next().zip(rejects.keys().next_back());
-        let condition = match (messages, ends) {
-            (Some(messages), _) => {
-                let all = Selection {
-                    source: messages.source.clone(),
-                    sequences: Some((messages.first, messages.last)),
-                    resolved: true,
-                    ..Selection::default()
-                };
-                all.condition()
-            }
-            (None, Some((first, last))) => format!(
-                "sequence BETWEEN {first} AND {last} AND sequence IN (SELECT sequence FROM rejects WHERE {})",
-                selection.condition()
-            ),
-            (None, None) => return Ok(dropped),
-        };
+    /// Returns what was dropped of the rejects for which a condition in SQL holds.
+    async fn dropped(&self, condition: &str) -> Result<ByMessage, Failure> {
+        let mut dropped = ByMessage::new();
         let statement = format!(
             "SELECT sequence, ordinal, reason FROM rejects WHERE resolution = 'dropped' AND {condition} LIMIT {}",
             CHOSEN_MAX + 1

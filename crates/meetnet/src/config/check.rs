@@ -99,11 +99,10 @@ pub(super) fn dataset_overrides(
         }
         let declared = raw.licence.as_ref();
         let licence = declared.and_then(|licence| Licence::read(licence.get_ref()));
-        if let (Some(licence), None) = (declared, &licence) {
-            let message = format!(
-                "`{}` is not a licence id; use an SPDX id such as CC-BY-4.0",
-                licence.get_ref()
-            );
+        if let Some(licence) = declared
+            && let Some(correction) = Licence::correction(licence.get_ref())
+        {
+            let message = format!("`{}` is not a licence id; {correction}", licence.get_ref());
             document.problem(licence.span(), message);
         }
         if let Some(kept) = raw.retention {

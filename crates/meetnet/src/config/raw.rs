@@ -336,6 +336,7 @@ pub(super) struct Source {
     pub(super) pairs: Option<PairsDeclaration>,
     #[serde(default)]
     pub(super) lenient: bool,
+    pub(super) decimal_comma: Option<Spanned<bool>>,
     pub(super) csv: Option<Spanned<CsvDeclaration>>,
     pub(super) units: Option<Spanned<StationUnits>>,
     #[serde(default)]

@@ -267,6 +267,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         reference_temperature: raw.reference_temperature,
         pairs: raw.pairs,
         lenient: raw.lenient,
+        decimal_comma: raw.decimal_comma.is_some_and(Spanned::into_inner),
         csv: raw.csv.map(Spanned::into_inner),
         units: raw.units.map(Spanned::into_inner),
         map: raw
@@ -302,6 +303,15 @@ fn check_format_keys(document: &mut Document<'_>, raw: &raw::Source, format: Wir
     {
         let message = "`csv` says how tables are written; remove it, or write format = \"csv\"";
         document.problem(csv.span(), message);
+    }
+    if let Some(decimal_comma) = &raw.decimal_comma
+        && !matches!(format, WireFormat::Json | WireFormat::Ndjson)
+    {
+        let message = match format {
+            WireFormat::Csv => "it is a key of `csv`: write csv = { decimal_comma = true }",
+            _ => "`decimal_comma` is for format = \"json\" and \"ndjson\"; remove it",
+        };
+        document.problem(decimal_comma.span(), message);
     }
     if let Some(units) = &raw.units
         && format != WireFormat::Ecowitt

@@ -147,3 +147,127 @@ fn headers_are_names_and_values() {
     assert_eq!((&*header.0, &*header.1), ("x-sensor", "esp8266-1"));
     assert!(parse_header("X-Sensor").is_err());
 }
+
+/// What is proposed for a message and a configuration, and that with the proposal at its end.
+fn proposed(text: &str, sample: &str, topic: Option<&str>) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("city.toml");
+    std::fs::write(&file, text).unwrap();
+    let environment = Environment::default();
+    let samples = [sample.as_bytes()];
+    let added = learn::propose_for(&samples, topic, &file, &environment).unwrap();
+    let whole = format!("{text}{added}");
+    (added, whole)
+}
+
+#[test]
+fn a_proposal_fits_the_configuration_that_it_is_added_to() {
+    // Configuration, message, topic, and what the proposal says; it can be taken as it is.
+    let check = |text: &str, sample: &str, topic: Option<&str>, says: &[&str]| {
+        let (added, whole) = proposed(text, sample, topic);
+        for says in says {
+            assert!(added.contains(says), "no {says} in\n{added}");
+        }
+        assert!(!added.contains("asks for more"), "{added}");
+        let sources = config(&whole).sources.len();
+        assert_eq!(sources, config(text).sources.len() + 1, "{added}");
+        whole
+    };
+    let shed = r#"{"temperature": 21.5, "humidity": 44}"#;
+    let once = check(
+        CONFIG,
+        shed,
+        Some("garden/shed"),
+        &[
+            "id = \"new-source\"",
+            "url = \"mqtt://127.0.0.1:1883\"  # as source `balcony` has it",
+            "meetnet source test new-source FILE… --config /",
+        ],
+    );
+    // Twice: the id is another one, and somebody has the topic.
+    let twice = check(
+        &once,
+        shed,
+        Some("garden/shed"),
+        &[
+            "id = \"new-source-2\"",
+            "# Source `new-source` takes this topic already (`garden/{device}`)",
+        ],
+    );
+    check(
+        &twice,
+        shed,
+        None,
+        &["id = \"new-source-3\"", "/ingest/v1/new-source-3;"],
+    );
+    // The last line of the file need not have an end, and a prefix of sensor ids is taken like an id.
+    let named = CONFIG.replace("licence", "namespace = \"new-source\"\nlicence");
+    check(
+        named.trim_end(),
+        shed,
+        None,
+        &[
+            "id = \"new-source-2\"",
+            "[ingest_http]\nlisten = \"127.0.0.1:8081\"",
+        ],
+    );
+    let taken = format!("[http]\nlisten = \"127.0.0.1:8081\"\n{CONFIG}");
+    let says = ["[ingest_http]\nlisten = \"127.0.0.1:8082\""];
+    check(&taken, shed, None, &says);
+    let open = format!("[ingest_http]\nlisten = \"0.0.0.0:8081\"\n{CONFIG}");
+    check(
+        &open,
+        shed,
+        None,
+        &["token = { env = \"NEW_SOURCE_TOKEN\" }"],
+    );
+    check(&open, shed, Some("garden/shed"), &["kind = \"mqtt\""]);
+    // What a dataset promises of its licence holds for the new source as well.
+    let free = format!("[[dataset]]\nid = \"heat\"\nlicence = \"CC0-1.0\"\n{CONFIG}");
+    let says = ["licence = \"CC0-1.0\"  # dataset `heat` is published under it: "];
+    check(&free, shed, None, &says);
+}
+
+#[test]
+fn a_proposal_names_datasets_and_properties_of_the_city() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let water = include_str!("../../../../schemas/noise.toml");
+    let water = water.replacen("id = \"noise\"", "id = \"water\"", 1);
+    write("water.toml", &water);
+    write(
+        "properties.toml",
+        "[[property]]\nname = \"water_temperature\"\ndataset = \"water\"\nunit = \"Cel\"\n\
+         iri = \"http://vocab.nerc.ac.uk/standard_name/water_temperature/\"\nrange = [-2, 40]\n\
+         title = { nl = \"Watertemperatuur\", en = \"Water temperature\", fr = \"Température de l'eau\" }\n",
+    );
+    let text = format!("[schemas]\ndir = \"{}\"\n", folder.path().display());
+    let sample = r#"{"id": "dyle", "water_temperature": 12.5}"#;
+    let (added, whole) = proposed(&text, sample, None);
+    let entry = "{ dataset = \"water\", property = \"water_temperature\", pointer = \"/water_temperature\", unit = \"Cel\" }";
+    assert!(added.contains(entry), "{added}");
+    assert_eq!(config(&whole).sources.len(), 1);
+    // Without it there is none such.
+    let samples = [sample.as_bytes()];
+    let proposal = learn::propose(&samples, None).unwrap();
+    assert!(!proposal.contains("\"water\""), "{proposal}");
+}
+
+#[test]
+fn a_proposal_says_what_is_missing_for_its_configuration() {
+    let (added, whole) = proposed(CONFIG, r#"{"id": "a", "colour": "red"}"#, None);
+    let (_, more) = added
+        .split_once("# `meetnet config check` asks for more:\n#   ")
+        .expect("nothing is mapped");
+    assert!(more.contains("city.toml:"), "{more}");
+    let problems = Config::parse(Path::new("city.toml"), &whole, &Environment::default());
+    assert!(problems.is_err());
+    // What is wrong already is said instead.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("city.toml");
+    std::fs::write(&file, "[lke]\n").unwrap();
+    let samples = [b"{}".as_slice()];
+    let wrong = learn::propose_for(&samples, None, &file, &Environment::default());
+    let wrong = format!("{:#}", wrong.unwrap_err().error());
+    assert!(wrong.contains("unknown section `lke`"), "{wrong}");
+}

@@ -215,6 +215,74 @@ fn what_was_dropped_stays_dropped_where_its_message_is_replayed() {
 }
 
 #[test]
+fn what_was_dropped_stays_dropped_where_a_replay_of_its_message_is_replayed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("meetnet.toml");
+    let file = path.display().to_string();
+    std::fs::write(&path, config("/temperature")).expect("a file");
+    let (daemon, _, push) = start(&file);
+    let body = r#"[{"id": "1", "temp": 20.5}, {"id": "2", "temp": "cold", "temperature": "cold"}]"#;
+    let (status, said) = http("POST", &format!("{push}/ingest/v1/desk"), body);
+    assert_eq!(status, 400, "{said}");
+    let list = ["rejects", "list", "--format", "csv", "--config", &file];
+    let listed = answer(&list);
+    let sequence = listed
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split(',').next());
+    let sequence: u64 = sequence.expect("a reject").parse().expect("a number");
+    let wrong_type = ["rejects", "drop", "--reason", "wrong_type"];
+    let said = answer(&[&wrong_type[..], &["--config", &file]].concat());
+    assert!(said.contains("dropped 1 rejects of 1 messages"), "{said}");
+    // Nothing is mended: what is open comes out again.
+    let said = answer(&["rejects", "replay", "--config", &file]);
+    assert!(said.contains("0 of 1 rejects are resolved"), "{said}");
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+
+    // Mended, and the replay is replayed without its message, which stands before it.
+    std::fs::write(&path, config("/temp")).expect("a file");
+    let behind = format!("{}..1000", sequence + 1);
+    let range = ["--sequence", &behind, "--all-messages"];
+    let said = answer(&[&["rejects", "replay", "--config", &file], &range[..]].concat());
+    assert!(
+        said.contains("replayed 1 messages: 1 of 1 rejects are resolved"),
+        "{said}"
+    );
+    let open = answer(&list);
+    assert_eq!(open.trim_end().lines().count(), 1, "{open}");
+}
+
+#[test]
+fn rejects_of_one_reason_are_replayed_with_the_others_of_their_message() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("meetnet.toml");
+    let file = path.display().to_string();
+    std::fs::write(&path, config("/temperature")).expect("a file");
+    let (daemon, _, push) = start(&file);
+    // The second message has none of that reason.
+    for body in [
+        r#"[{"id": "1", "temp": 20.5}, {"id": "2", "temp": 21.5, "temperature": "cold"}]"#,
+        r#"{"id": "3", "temp": 22.5, "temperature": "cold"}"#,
+    ] {
+        let (status, said) = http("POST", &format!("{push}/ingest/v1/desk"), body);
+        assert_eq!(status, 400, "{said}");
+    }
+    let (status, said) = daemon.interrupt();
+    assert_eq!(status.code(), Some(0), "{said}");
+
+    std::fs::write(&path, config("/temp")).expect("a file");
+    let no_value = ["rejects", "replay", "--reason", "no_mapped_value"];
+    let said = answer(&[&no_value[..], &["--config", &file]].concat());
+    assert!(
+        said.contains("replayed 1 messages: 2 of 2 rejects are resolved"),
+        "{said}"
+    );
+    let open = answer(&["rejects", "list", "--format", "csv", "--config", &file]);
+    assert_eq!(open.trim_end().lines().count(), 2, "{open}");
+}
+
+#[test]
 fn rejects_of_a_source_that_was_removed_keep_their_reasons() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("meetnet.toml");

@@ -291,7 +291,7 @@ fn declared_columns_need_no_header() {
         &source.replace(", decimal_comma = true", ""),
         "roof\t1780315199\t21,5",
         expect![[r#"
-            wrong_type: the value at `/t` is not a number
+            wrong_type: the value at `/t` is not a number; if its comma is a decimal comma, declare `csv = { decimal_comma = true }` for the source
         "#]],
     );
 }

@@ -13,10 +13,12 @@ use meetnet_model::privacy::snap_place;
 use meetnet_model::reject::RejectReason;
 use meetnet_model::time::parse_rfc3339;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::error::SetupProblem;
 use crate::format::reject_malformed;
+use crate::format::telraam::SNAPSHOT;
 use crate::group::Output;
 use crate::mapping::{dataset_position, filled_column};
 use crate::stations::{DeclaredStations, municipality_column};
@@ -57,6 +59,31 @@ struct Properties {
     #[serde(alias = "segment_id")]
     oidn: i64,
     first_data_package: Option<String>,
+    /// What counts of a snapshot have.
+    period: Option<IgnoredAny>,
+}
+
+/// A feature of which no more is known.
+#[derive(Deserialize)]
+struct Told {
+    properties: ToldProperties,
+}
+
+#[derive(Deserialize)]
+struct ToldProperties {
+    period: Option<IgnoredAny>,
+}
+
+/// Returns true for a list of features that are the counts of a snapshot, all of them.
+pub(super) fn are_snapshot(features: &str) -> bool {
+    let Ok(features) = serde_json::from_str::<Vec<&RawValue>>(features) else {
+        return false;
+    };
+    let has_period = |feature: &&RawValue| {
+        let told = serde_json::from_str::<Told>(feature.get());
+        told.is_ok_and(|told| told.properties.period.is_some())
+    };
+    !features.is_empty() && features.iter().all(has_period)
 }
 
 impl Segments {
@@ -116,6 +143,9 @@ impl Segments {
         text: &str,
         output: &mut Output,
     ) {
+        if feature.properties.period.is_some() {
+            return output.reject(RejectReason::UnexpectedShape, SNAPSHOT, text);
+        }
         let Some(first) = &feature.properties.first_data_package else {
             let message = "the segment has no `first_data_package`, so it is not known since when it is valid; ask for \
                            it by its number";

@@ -1,5 +1,6 @@
 use expect_test::{Expect, expect};
 
+use super::SNAPSHOT;
 use crate::testing::{self, try_decoders};
 
 const SOURCE: &str = "format = 'telraam'\nkind = 'http'";
@@ -372,6 +373,41 @@ fn answers_without_rows() {
         unexpected_shape: no Telraam report: it has neither `report`, `data` nor the fields of a row
     "#]],
     );
+}
+
+#[test]
+fn a_snapshot_says_what_reads_it() {
+    let said = format!("unexpected_shape: {SNAPSHOT}\n");
+    let counts = |properties: &str| {
+        format!(
+            r#"{{"type": "Feature", "geometry": {{"type": "MultiLineString", "coordinates": {STREET}}}, "properties": {properties}}}"#
+        )
+    };
+    let seen = r#"{"segment_id": 9000001463, "last_data_package": "2026-06-01T10:00:00Z", "timezone": "Europe/Brussels",
+        "date": "2026-06-01 10:00:00+00:00", "period": "hourly", "uptime": 0.75, "heavy": 4, "car": 120.5, "v85": 43}"#;
+    let unseen = r#"{"segment_id": 9000002453, "date": "", "period": "", "uptime": "", "heavy": "", "car": ""}"#;
+    let collection = |features: &[String]| {
+        let features = features.join(", ");
+        format!(r#"{{"type": "FeatureCollection", "features": [{features}]}}"#)
+    };
+    // One answer, one reject, however many segments it has.
+    let snapshot = collection(&[counts(seen), counts(unseen)]);
+    assert_eq!(decoded(&snapshot), said);
+    assert_eq!(decoded(&collection(&[counts(unseen)])), said);
+    // Beside a segment, which stays one.
+    let both = decoded(&collection(&[counts(SINCE), counts(seen)]));
+    let (segment, rest) = both.split_once('\n').unwrap();
+    assert!(segment.starts_with("segments id=9000001463"), "{both}");
+    assert_eq!(rest, said);
+    // Its rows without their places.
+    assert_eq!(decoded(seen), said);
+    assert_eq!(decoded(&format!("[{seen}]")), said);
+    let report =
+        format!(r#"{{"status_code": 200, "message": "ok", "report": [{seen}, {unseen}]}}"#);
+    assert_eq!(decoded(&report), format!("{said}{said}"));
+    // What the API names as well is no snapshot.
+    let named = row(&[("period", "\"hourly\"")]);
+    assert!(decoded(&named).starts_with("traffic "), "{named}");
 }
 
 #[test]

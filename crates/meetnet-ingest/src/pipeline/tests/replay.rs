@@ -9,7 +9,9 @@ use meetnet_model::reject::RejectReason;
 use super::import::{import, imported, lines};
 use super::*;
 use crate::import::{IMPORT_PIECE, Import, Keep, Summary};
-use crate::replay::{Choice, Decided, MessageRange, RejectedMessage, drop_rejects, replay};
+use crate::replay::{
+    Choice, Decided, MessageRange, RejectedMessage, drop_rejects, repeated_before, replay,
+};
 
 /// One current reject: sequence of its message, reason, resolution.
 type State = (u64, String, Option<String>);
@@ -457,6 +459,76 @@ fn what_was_dropped_stays_so_where_what_stood_before_it_is_mended() {
 }
 
 #[test]
+fn what_was_dropped_stays_so_where_a_replay_of_its_message_is_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let body =
+        "[{\"temp\":3},{\"t\":\"warm\",\"temp\":\"warm\"},{\"t\":\"cold\",\"temp\":\"cold\"}]";
+    let sequence = daemon.append("timeless", body);
+    daemon.wait(sequence);
+    let open = [
+        (0, RejectReason::NoMappedValue),
+        (1, RejectReason::WrongType),
+    ];
+    let cold = (2, RejectReason::WrongType);
+    let dropped = BTreeMap::from([(sequence, message("timeless", &[cold]))]);
+    let decided = drop_rejects(&daemon.journal, &dropped).unwrap();
+    let (_, last_drop) = decided.span.unwrap();
+    let dropped = BTreeMap::from([(sequence, vec![cold])]);
+    let by_rejects = Choice {
+        dropped: dropped.clone(),
+        ..choose([(sequence, message("timeless", &open))])
+    };
+    let first_place = place(folder.path());
+    let decided = replay(&daemon.journal, &first_place, &by_rejects, &mut |_| {}).unwrap();
+    let (again, last) = decided.span.unwrap();
+    daemon.wait(last);
+    // Mended: what stood first becomes a row, and both others come one earlier.
+    let mended = tempfile::tempdir().unwrap();
+    copy_folder(folder.path(), mended.path());
+    drop(daemon);
+    let declarations = declarations_reading("/temp");
+    let daemon = start_as(mended.path(), &declarations, |_| {}, |_| {});
+    let place = place(mended.path());
+    let range = |first: Sequence| MessageRange {
+        first,
+        last,
+        source: None,
+    };
+    // The message itself stands before the first two of these ranges; the decision repeats nothing.
+    let before = |first: Sequence| repeated_before(&place, &range(first)).unwrap();
+    assert_eq!(before(again), BTreeSet::from([sequence]));
+    assert_eq!(before(last_drop), BTreeSet::from([sequence]));
+    assert_eq!(before(sequence), BTreeSet::new());
+    let repeated = Choice {
+        repeated: BTreeMap::from([(sequence, open.to_vec())]),
+        dropped,
+        messages: Some(range(again)),
+        ..Choice::default()
+    };
+    // It and its replay are in the range: both know what was dropped of it from what is open.
+    let with_message = Choice {
+        messages: Some(range(sequence)),
+        ..by_rejects
+    };
+    let expect = [
+        state(sequence, "wrong_type", None),
+        state(sequence, "wrong_type", Some("dropped")),
+        state(sequence, "wrong_type", Some("replayed")),
+    ];
+    for (choice, frames) in [(repeated, 1), (with_message, 2)] {
+        let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
+        assert_eq!(
+            (decided.frames, decided.rejects, decided.gone),
+            (frames, 2, 0)
+        );
+        let after = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rejects(&after), expect);
+        assert_eq!(temperatures(&after), [(3.0, true)]);
+    }
+}
+
+#[test]
 fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
@@ -484,6 +556,50 @@ fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
     assert!(first < other && other < last);
     // The replays stand behind the range, so they are not in it.
     check(None, 3);
+}
+
+/// A segment that is written over zeros has them up to its end: who reads it meets what is written meanwhile.
+#[test]
+fn a_range_that_ends_behind_the_journal_holds_no_frame_of_its_own_replay() {
+    const SEGMENT_BYTES: u64 = 2 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start_with(folder.path(), |options| {
+        options.segment_bytes_max = SEGMENT_BYTES;
+    });
+    let is_over_zeros = || {
+        let files = std::fs::read_dir(folder.path().join("journal")).unwrap();
+        let mut files = files.map(|file| file.unwrap());
+        files.any(|file| {
+            let is_segment = file.file_name() != "spare.tmp";
+            // One of the others may be gone by now.
+            is_segment && file.metadata().is_ok_and(|of| of.len() == SEGMENT_BYTES)
+        })
+    };
+    let filling = format!("{{\"t\":1,\"text\":\"{}\"}}", "x".repeat(60_000));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_over_zeros() {
+        assert!(Instant::now() < deadline, "no segment over zeros");
+        let sequence = daemon.append("timeless", &filling);
+        daemon.journal.wait_durable(sequence).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let first = daemon.append("timeless", "{\"t\":2}");
+    daemon.wait(first);
+    let choice = Choice {
+        messages: Some(MessageRange {
+            first,
+            last: Sequence(first.0 + 5),
+            source: None,
+        }),
+        ..Choice::default()
+    };
+    let mut is_written = |_: u64| {
+        let last = daemon.journal.last_sequence();
+        daemon.journal.wait_durable(last).unwrap();
+    };
+    let place = place(folder.path());
+    let decided = replay(&daemon.journal, &place, &choice, &mut is_written).unwrap();
+    assert_eq!(decided.frames, 1);
 }
 
 #[test]

@@ -208,6 +208,14 @@ fn a_derived_dataset_names_the_inputs_that_ask_for_more() {
         "dataset `neighbourhood_hourly` declares ODbL-1.0, but it is made of `traffic` (CC-BY-NC-4.0), which ask for more; \
          leave inputs out that do not go together, or permission = \"…\" with the agreement that allows ODbL-1.0",
     );
+    // What an earlier version took for a licence nobody can declare.
+    check(
+        "CC-BY-4.0",
+        &[("heat", &["cc-by-4.0"])],
+        None,
+        "dataset `neighbourhood_hourly` declares CC-BY-4.0, but it is made of `heat` (cc-by-4.0), which ask for more; \
+         leave inputs out that do not go together, or permission = \"…\" with the agreement that allows CC-BY-4.0",
+    );
     let traffic: &[(&str, &[&str])] = &[("traffic", &["CC-BY-NC-4.0"])];
     check("CC-BY-4.0", traffic, Some("letter of 2026-03-01"), "");
     check(

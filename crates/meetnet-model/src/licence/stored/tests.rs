@@ -50,4 +50,14 @@ fn rows_that_lie_there_bind_the_declaration() {
            whether one allows the other; declare LicenseRef-Stad for the dataset, or none so that each row keeps its own",
         ],
     );
+    // An earlier version took it for a licence, and as one of a dataset it would be refused now.
+    check(
+        Some("CC-BY-4.0"),
+        &[("cc-by-4.0", &["desk"])],
+        &[
+            "dataset `traffic` declares CC-BY-4.0, but rows of `desk` lie in its table under cc-by-4.0, and we do not know \
+           whether one allows the other; declare none so that each row keeps its own",
+        ],
+    );
+    check(None, &[("cc-by-4.0", &["desk"])], &[]);
 }

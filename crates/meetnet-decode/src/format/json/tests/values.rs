@@ -1,6 +1,6 @@
 //! Which values become rows, and how they are read.
 
-use expect_test::expect;
+use expect_test::{Expect, expect};
 
 use super::{BALCONY, COUNTER, check, check_source};
 use crate::testing;
@@ -67,6 +67,62 @@ fn numbers_come_in_every_dress_and_a_missing_value_makes_no_row() {
 }
 
 #[test]
+fn a_text_may_have_a_decimal_comma_where_that_is_declared() {
+    let balcony = BALCONY.replace("format = 'json'", "format = 'json'\ndecimal_comma = true");
+    let check = |body: &str, expect: Expect| {
+        check_source(&balcony, "zigbee2mqtt/a1", body, expect);
+    };
+    check(
+        r#"{"temperature": "21,5", "humidity": " -0,25 ", "air": {"pressure": "100659"}}"#,
+        expect![[r#"
+            heat sensor_id=ns-a1 property=air_temperature time=2026-06-01T12:00:00Z value=21.5
+            heat sensor_id=ns-a1 property=relative_humidity time=2026-06-01T12:00:00Z value=-0.25
+            heat sensor_id=ns-a1 property=air_pressure time=2026-06-01T12:00:00Z value=1006.59
+        "#]],
+    );
+    // Numbers, points and what means "no value" stay what they are.
+    check(
+        r#"{"temperature": 1.013, "humidity": "44.5", "air": {"pressure": "-999,0"}}"#,
+        expect![[r#"
+            heat sensor_id=ns-a1 property=air_temperature time=2026-06-01T12:00:00Z value=1.013
+            heat sensor_id=ns-a1 property=relative_humidity time=2026-06-01T12:00:00Z value=44.5
+        "#]],
+    );
+    check(
+        r#"{"temperature": "", "humidity": "0,0"}"#,
+        expect![[r#"
+            heat sensor_id=ns-a1 property=relative_humidity time=2026-06-01T12:00:00Z value=0
+        "#]],
+    );
+    // Nobody can tell a decimal point from one that groups digits.
+    check(
+        r#"{"temperature": "1.013", "humidity": "1.013,5"}"#,
+        expect![[r#"
+            wrong_type: the value at `/temperature` has a point before its last three digits, which with `decimal_comma` may be a decimal point or group digits; let the sender write `1,013` or `1013`
+            wrong_type: the value at `/humidity` is not a number
+        "#]],
+    );
+    // Columns: whole numbers, converted or not, and others.
+    let counter = COUNTER.replace("format = 'json'", "format = 'ndjson'\ndecimal_comma = true");
+    check_source(
+        &counter,
+        "",
+        r#"{"at": "2026-06-01T11:00:00Z", "segment": "17,0", "minutes": "7,5", "bikes": "12,5", "speed": "10,0"}"#,
+        expect![[r#"
+            traffic segment_id=17 interval_s=450 time=2026-06-01T11:00:00Z bike=12.5 v85=36
+        "#]],
+    );
+    check_source(
+        &counter,
+        "",
+        r#"{"at": "2026-06-01T11:00:00Z", "segment": "1.017", "minutes": 15, "bikes": 3}"#,
+        expect![[r#"
+            wrong_type: the value at `/segment` has a point before its last three digits, which with `decimal_comma` may be a decimal point or group digits; let the sender write `1,013` or `1013`
+        "#]],
+    );
+}
+
+#[test]
 fn implausible_values_are_kept() {
     check(
         r#"{"temperature": -144.7, "humidity": 121318, "air": {"pressure": -70000}}"#,
@@ -97,9 +153,17 @@ fn a_value_of_another_kind_is_one_reject_and_the_others_stay() {
     check(
         r#"{"temperature": "21,5", "humidity": 44}"#,
         expect![[r#"
-        heat sensor_id=ns-a1 property=relative_humidity time=2026-06-01T12:00:00Z value=44
-        wrong_type: the value at `/temperature` is not a number
-    "#]],
+            heat sensor_id=ns-a1 property=relative_humidity time=2026-06-01T12:00:00Z value=44
+            wrong_type: the value at `/temperature` is not a number; if its comma is a decimal comma, declare `decimal_comma = true` for the source
+        "#]],
+    );
+    // No decimal comma.
+    check(
+        r#"{"temperature": "1,234,5", "humidity": "4,x"}"#,
+        expect![[r#"
+            wrong_type: the value at `/temperature` is not a number
+            wrong_type: the value at `/humidity` is not a number
+        "#]],
     );
     check(
         r#"{"temperature": 1e999, "humidity": 44}"#,

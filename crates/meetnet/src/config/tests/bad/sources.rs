@@ -97,6 +97,22 @@ fn the_mapping_is_checked_where_it_stands() {
         &source("licence", "sentinels = [true]\nlicence"),
         "city/meetnet.toml:9: is no sentinel; write a number, or a text in quotes",
     );
+    let comma = source("licence", "decimal_comma = true\nlicence");
+    for (format, expect) in [
+        (
+            "csv",
+            "it is a key of `csv`: write csv = { decimal_comma = true }",
+        ),
+        (
+            "tts-v3",
+            "`decimal_comma` is for format = \"json\" and \"ndjson\"; remove it",
+        ),
+    ] {
+        check(
+            &comma.replace("\"json\"", &format!("\"{format}\"")),
+            &format!("city/meetnet.toml:9: {expect}"),
+        );
+    }
     check(
         &source("licence", "constants = { uptime = [1] }\nlicence"),
         "city/meetnet.toml:9: is no constant; write a number, a text in quotes, true or false",
@@ -186,6 +202,29 @@ fn a_registry_is_checked_by_its_own_lines() {
             "devices.csv:4: source `balcony`: device 2: `scale` is a number other than 0, and `offset` a number",
         ],
     );
+}
+
+#[test]
+fn a_licence_that_is_nearly_known_is_told_by_its_id() {
+    for (written, meant) in [
+        ("CC0", "CC0-1.0"),
+        ("cc-by-4.0", "CC-BY-4.0"),
+        ("CC BY 4.0", "CC-BY-4.0"),
+        ("odbl", "ODbL-1.0"),
+    ] {
+        check(
+            &source("CC0-1.0", written),
+            &format!(
+                "city/meetnet.toml:9: source `balcony` has the licence `{written}`, which is not a licence id; did you mean `{meant}`?"
+            ),
+        );
+        check(
+            &format!("[[dataset]]\nid = \"heat\"\nlicence = \"{written}\"\n"),
+            &format!(
+                "city/meetnet.toml:3: `{written}` is not a licence id; did you mean `{meant}`?"
+            ),
+        );
+    }
 }
 
 #[test]
