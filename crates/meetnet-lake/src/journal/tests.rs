@@ -169,7 +169,8 @@ fn a_torn_header_is_judged_by_the_name_of_its_segment() {
         let (_, recovery) = Journal::open(options(), b"one").expect("opens");
         let skipped = &recovery.skipped;
         let header = skipped.last().expect("the header is reported");
-        assert_eq!((&header.segment, header.last_group), (&last, true));
+        // Where a frame is lost before it, nobody knows any more which of the two held it.
+        assert_eq!((&header.segment, header.last_group), (&last, !expect));
         let earlier: Vec<_> = skipped.iter().filter(|one| one.segment == before).collect();
         assert_eq!(!earlier.is_empty(), expect, "{skipped:?}");
         assert!(earlier.iter().all(|one| !one.last_group), "{skipped:?}");
