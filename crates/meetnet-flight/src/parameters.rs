@@ -8,9 +8,11 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
-use arrow_flight::sql::server::PeekableFlightDataStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use tonic::Status;
+use tracing::debug;
+
+use crate::answer::FlightStream;
 
 /// Messages in which one row may come: schema, dictionaries, rows, and some without any.
 const MESSAGES_MAX: usize = 32;
@@ -30,7 +32,7 @@ pub(crate) fn schema(types: &[Option<DataType>]) -> Schema {
 /// # Errors
 /// `InvalidArgument` for several rows, and for messages that cannot be read; `DeadlineExceeded`.
 pub(crate) async fn read(
-    messages: PeekableFlightDataStream,
+    messages: FlightStream,
     time_max: Duration,
 ) -> Result<Vec<ArrayRef>, Status> {
     // The decoder checks lengths by panics in some places; whatever is sent must not take more down than its own call.
@@ -45,14 +47,17 @@ pub(crate) async fn read(
     }
 }
 
-async fn row(messages: PeekableFlightDataStream) -> Result<Vec<ArrayRef>, Status> {
+async fn row(messages: FlightStream) -> Result<Vec<ArrayRef>, Status> {
     let messages = messages.take(MESSAGES_MAX).map_err(FlightError::from);
     let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
     let mut values: Option<Vec<ArrayRef>> = None;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| match error {
             FlightError::Tonic(status) => *status,
-            error => unreadable(&error.to_string()),
+            error => {
+                debug!(error = %error, "values of a prepared statement cannot be read");
+                unreadable("they are no Arrow messages of a schema and rows")
+            }
         })?;
         match batch.num_rows() {
             0 => {}
