@@ -263,3 +263,26 @@ async fn sent_as_text(
     client.send(&Sync::new()).await;
     client.exchange().await
 }
+
+/// What drivers call a time of the day has microseconds, and SQL nanoseconds.
+#[tokio::test]
+async fn times_of_the_day_are_described_and_compared() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let sql = "SELECT TIME '08:00:00' > $1 AS later";
+    for said in [0, 1083] {
+        let found = sent_as_text(&mut client, sql, said, "07:30:00").await;
+        assert_eq!(
+            found,
+            [
+                "parsed",
+                "parameters [1083]",
+                "columns later:16",
+                "bound",
+                "row t",
+                "SELECT 1",
+                "ready I"
+            ],
+            "{said}"
+        );
+    }
+}
