@@ -14,6 +14,7 @@ pub(crate) mod state {
     pub(crate) const UNSUPPORTED: &str = "0A000";
     pub(crate) const ENCODING: &str = "22021";
     pub(crate) const OUT_OF_RANGE: &str = "22003";
+    pub(crate) const TIME_RANGE: &str = "22008";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
     pub(crate) const BAD_VALUE: &str = "22023";
     pub(crate) const BAD_BINARY: &str = "22P03";

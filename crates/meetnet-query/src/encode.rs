@@ -29,7 +29,7 @@ use crate::error::{QueryError, QueryErrorKind};
 use crate::page::Page;
 
 pub use table::TableStyle;
-pub use time::format_time;
+pub use time::{format_date, format_time};
 pub(crate) use time::per_second;
 pub use writer::{RowWriter, RowsEnd};
 
