@@ -21,6 +21,7 @@ pub(crate) mod state {
     pub(crate) const BAD_TEXT: &str = "22P02";
     pub(crate) const CURSOR_NAME: &str = "34000";
     pub(crate) const READ_ONLY: &str = "25006";
+    pub(crate) const IN_TRANSACTION: &str = "25001";
     pub(crate) const NO_TRANSACTION: &str = "25P01";
     pub(crate) const FAILED_TRANSACTION: &str = "25P02";
     pub(crate) const STATEMENT_NAME: &str = "26000";

@@ -38,6 +38,7 @@ pub use bytea::bytea;
 pub(crate) use casts::{name_casts, register as register_casts};
 pub use copy::{CopyArgument, CopyOut, copy_out};
 pub(crate) use escapes::escape_by_backslash;
+pub use functions::USER;
 pub(crate) use functions::formatted_call;
 pub use geometry::ewkb;
 pub(crate) use geometry::register as register_geometry;

@@ -340,9 +340,9 @@ async fn bytes_are_written_as_postgresql_writes_them() {
 #[tokio::test]
 async fn every_time_is_before_infinity() {
     let (mut client, _) = Client::login(default_server().await).await;
-    let series = "generate_series(timestamptz '2026-01-01', timestamptz '2026-01-02', INTERVAL '12 hours') AS s(at)";
-    let sql = format!("SELECT count(*) AS n FROM {series} WHERE at < $1");
-    for (value, rows) in [("infinity", 3), ("-infinity", 0)] {
+    let moments = "(VALUES (timestamptz '2026-01-01 00:00:00+00'), (timestamptz '2026-01-02 00:00:00+00')) AS t(moment)";
+    let sql = format!("SELECT count(*) AS n FROM {moments} WHERE moment < $1");
+    for (value, rows) in [("infinity", 2), ("-infinity", 0)] {
         let found = sent_as_text(&mut client, &sql, 1184, value).await;
         assert_eq!(found[4], format!("row {rows}"), "{found:?}");
         let found = sent_as_text(&mut client, "SELECT $1 AS at", 1184, value).await;
