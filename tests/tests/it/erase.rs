@@ -106,12 +106,13 @@ async fn listed(installation: &Installation) -> Result<Vec<(String, String)>> {
     let answer = installation.get("/api/v1/datasets/air/files", &[]).await?;
     let list: Value = serde_json::from_str(&answer.text().await?)?;
     let files = list["files"].as_array().context("a list of files")?;
-    let files = files.iter().map(|file| {
+    let mut found = Vec::new();
+    for file in files {
         let url = file["url"].as_str().context("an address")?;
         let hash = file["sha256"].as_str().context("a hash")?;
-        Ok((url.to_owned(), format!("\"{hash}\"")))
-    });
-    files.collect()
+        found.push((url.to_owned(), format!("\"{hash}\"")));
+    }
+    Ok(found)
 }
 
 impl Known {
@@ -121,8 +122,9 @@ impl Known {
         let tag = tag.to_str()?.to_owned();
         let text = answer.text().await?;
         ensure!(text.contains("43.25"), "{text}");
-        let again = installation.get(QUESTION, &[("if-none-match", &tag)]);
-        ensure!(again.await?.status() == 304);
+        let known = [("if-none-match", tag.as_str())];
+        let again = installation.get(QUESTION, &known).await?;
+        ensure!(again.status() == 304, "{}", again.status());
         Ok(Self {
             files: listed(installation).await?,
             answer: tag,
