@@ -337,7 +337,7 @@ fn any_bytes_are_a_value_or_an_error() {
         PgScalar::Bytea,
     ];
     let mut seed = 1_u64;
-    let mut random = move || {
+    let mut random = || {
         seed = seed
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);

@@ -5,6 +5,7 @@ use super::*;
 
 #[test]
 fn who_likes_turtle_better_gets_it() {
+    use Syntax::{JsonLd, Turtle};
     let check = |accept: Option<&str>, expected: Syntax| {
         let mut headers = HeaderMap::new();
         if let Some(accept) = accept {
@@ -13,7 +14,6 @@ fn who_likes_turtle_better_gets_it() {
         }
         assert_eq!(Syntax::by_accept(&headers), expected, "{accept:?}");
     };
-    use Syntax::{JsonLd, Turtle};
     check(None, JsonLd);
     check(Some("*/*"), JsonLd);
     check(Some("application/ld+json"), JsonLd);
