@@ -8,7 +8,7 @@
 //! | `date64` | a date |
 //! | `float16` | `float32` |
 //! | decimals of 32 and 64 bits | one of 128 bits |
-//! | lists of any kind of such values | a list |
+//! | lists of any kind of such values; list views not within others | a list |
 //! | dictionaries, booleans, other numbers, timestamps, spans, NULL | what they are |
 //! | structs, maps, unions, runs | refused by the name of their type |
 
@@ -36,6 +36,10 @@ const UUID_EXTENSION: [&str; 2] = ["ARROW:extension:name", "arrow.uuid"];
 
 /// Messages in which one row may come: schema, dictionaries, rows, and some without any.
 const MESSAGES_MAX: usize = 32;
+
+/// What the values of a row may come to, in elements and in bytes of views and of binary of a fixed size, where no two of them share
+/// theirs: what a message of a megabyte says can be gigabytes.
+const ROW_SIZE_MAX: usize = 16 * 1024 * 1024;
 
 /// Returns what clients are told of the values that a statement takes.
 pub(crate) fn schema(types: &[Option<DataType>]) -> Schema {
@@ -103,7 +107,13 @@ fn unreadable(why: &str) -> Status {
 fn plain_row(batch: &RecordBatch) -> Result<Vec<ArrayRef>, Status> {
     let schema = batch.schema();
     let columns = batch.columns().iter().zip(schema.fields()).enumerate();
+    let mut row_size = 0_usize;
     let values = columns.map(|(position, (value, field))| {
+        row_size = row_size.saturating_add(size(value));
+        if row_size > ROW_SIZE_MAX {
+            let position = position + 1;
+            return Err(unreadable(&format!("up to that of ${position} they are too large")));
+        }
         plain(value, field).ok_or_else(|| {
             let position = position + 1;
             // A struct names all that is in it.
@@ -116,6 +126,30 @@ fn plain_row(batch: &RecordBatch) -> Result<Vec<ArrayRef>, Status> {
         })
     });
     values.collect()
+}
+
+/// Returns how many elements a value has, and bytes in views and binary of a fixed size, each as often as it is said.
+fn size(value: &ArrayRef) -> usize {
+    let within = match value.data_type() {
+        DataType::Utf8View => total(value.as_string_view().lengths()),
+        DataType::BinaryView => total(value.as_binary_view().lengths()),
+        DataType::List(_) => size(value.as_list::<i32>().values()),
+        DataType::LargeList(_) => size(value.as_list::<i64>().values()),
+        DataType::ListView(_) => size(value.as_list_view::<i32>().values()),
+        DataType::LargeListView(_) => size(value.as_list_view::<i64>().values()),
+        DataType::FixedSizeList(..) => size(value.as_fixed_size_list().values()),
+        DataType::Dictionary(..) => size(value.as_any_dictionary().values()),
+        DataType::FixedSizeBinary(width) => {
+            let width = usize::try_from(*width).unwrap_or(0);
+            value.len().saturating_mul(width)
+        }
+        _ => 0,
+    };
+    value.len().saturating_add(within)
+}
+
+fn total(lengths: impl Iterator<Item = u32>) -> usize {
+    lengths.fold(0, |sum: usize, length| sum.saturating_add(length as usize))
 }
 
 /// Returns a value in the one form that SQL has of it; None where it has none.
@@ -158,11 +192,11 @@ fn plain_type(data_type: &DataType) -> Option<DataType> {
         | DataType::ListView(field)
         | DataType::LargeListView(field)
         | DataType::FixedSizeList(field, _) => {
-            let element = plain_type(field.data_type())?;
+            let element = element_type(field.data_type())?;
             DataType::List(Arc::new(Field::new_list_field(element, true)))
         }
         DataType::Dictionary(keys, values) => {
-            DataType::Dictionary(keys.clone(), Box::new(plain_type(values)?))
+            DataType::Dictionary(keys.clone(), Box::new(element_type(values)?))
         }
         DataType::Struct(_)
         | DataType::Map(..)
@@ -171,6 +205,15 @@ fn plain_type(data_type: &DataType) -> Option<DataType> {
         other => other.clone(),
     };
     Some(form)
+}
+
+/// As [`plain_type`], of what stands in a list or dictionary. Views of lists may share what they hold, and would be copied for
+/// each.
+fn element_type(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::ListView(_) | DataType::LargeListView(_) => None,
+        other => plain_type(other),
+    }
 }
 
 /// A value that does not fit must not become null.

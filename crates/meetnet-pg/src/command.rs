@@ -68,10 +68,9 @@ impl Command {
     pub(crate) fn of(statement: &PgStatement) -> Result<Option<Self>, PgError> {
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
         let command = match words.as_slice() {
-            ["begin", modes @ ..] | ["start", "transaction", modes @ ..] => {
-                check_modes(modes)?;
-                Self::Begin
-            }
+            // Levels and modes are taken, whatever they say, as PostgreSQL takes READ WRITE where transactions only read by
+            // default: drivers send it unasked. What would write is refused by itself.
+            ["begin", ..] | ["start", "transaction", ..] => Self::Begin,
             ["commit", ..] | ["end", ..] => Self::Commit,
             ["rollback", "to", ..] | ["rollback", "work" | "transaction", "to", ..] => {
                 Self::Savepoint("ROLLBACK")
@@ -159,19 +158,6 @@ fn setting_name(words: &[&str]) -> Result<String, PgError> {
     }
 }
 
-/// Every transaction reads only, as one of PostgreSQL's does on a standby server. Levels are taken, whatever they say.
-fn check_modes(modes: &[&str]) -> Result<(), PgError> {
-    match modes.windows(2).any(|pair| pair == ["read", "write"]) {
-        true => Err(reads_only()),
-        false => Ok(()),
-    }
-}
-
-fn reads_only() -> PgError {
-    let message = "a transaction cannot be set to READ WRITE; this service only reads";
-    PgError::new(state::UNSUPPORTED, message)
-}
-
 /// Everybody reads as one role, which can be set, or left as it is, and no other.
 fn set_role(name: &[&str], nothing: &str) -> Result<Command, PgError> {
     let name = match name {
@@ -188,12 +174,8 @@ fn set_role(name: &[&str], nothing: &str) -> Result<Command, PgError> {
 
 fn set(words: &[&str]) -> Result<Command, PgError> {
     match words {
-        ["transaction", modes @ ..] => {
-            check_modes(modes)?;
-            Ok(Command::Nothing("SET"))
-        }
-        // What transactions begin as where they say nothing: drivers set READ WRITE where they tidy a connection up.
-        ["session", "characteristics", ..] => Ok(Command::Nothing("SET")),
+        // As of BEGIN.
+        ["transaction", ..] | ["session", "characteristics", ..] => Ok(Command::Nothing("SET")),
         ["constraints", ..] => Ok(Command::Nothing("SET CONSTRAINTS")),
         ["role", name @ ..] => set_role(name, "none"),
         ["session", "authorization", name @ ..] | ["session_authorization", name @ ..] => {
@@ -209,13 +191,7 @@ fn set(words: &[&str]) -> Result<Command, PgError> {
             if value.is_empty() {
                 return Err(wrong("SET takes a value"));
             }
-            let name = setting_name(name)?;
-            let is_off =
-                ["off", "false", "no", "0"].contains(&value.concat().to_lowercase().as_str());
-            if name == "transaction_read_only" && is_off {
-                return Err(reads_only());
-            }
-            Ok(assignment(&name, value))
+            Ok(assignment(&setting_name(name)?, value))
         }
     }
 }

@@ -2,9 +2,10 @@ use std::collections::HashMap;
 
 use arrow::array::{
     BinaryArray, BinaryViewArray, Date32Array, Date64Array, Decimal64Array, FixedSizeBinaryArray,
-    Float64Array, Int32Array, LargeListArray, LargeStringArray, NullArray, StringViewArray,
-    StructArray, Time32SecondArray, Time64MicrosecondArray,
+    Float64Array, Int32Array, LargeListArray, LargeStringArray, ListArray, NullArray,
+    StringViewArray, StringViewBuilder, StructArray, Time32SecondArray, Time64MicrosecondArray,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::Int64Type;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use tonic::Code;
@@ -129,6 +130,50 @@ fn what_has_no_form_is_refused_by_its_type() {
         "{message}"
     );
     assert!(message.contains("taken for no parameter"), "{message}");
+}
+
+/// Elements that share their bytes, or have none, take no room in a message, whatever they come to apart.
+#[test]
+fn what_a_value_comes_to_has_an_end() {
+    let list = |values: ArrayRef| -> ArrayRef {
+        let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+        let offsets = OffsetBuffer::from_lengths([values.len()]);
+        Arc::new(ListArray::new(field, offsets, values, None))
+    };
+    let views = |count: usize| -> ArrayRef {
+        let mut builder = StringViewBuilder::new();
+        let bytes = vec![b'x'; 1024 * 1024];
+        let block = builder.append_block(bytes.into());
+        for _ in 0..count {
+            let appended = builder.try_append_view(block, 0, 1024 * 1024);
+            appended.expect("a view");
+        }
+        Arc::new(builder.finish())
+    };
+    let nulls = |count: usize| -> ArrayRef { Arc::new(NullArray::new(count)) };
+    assert!(plain_row(&row_of(list(views(2)))).is_ok());
+    assert!(plain_row(&row_of(list(nulls(2)))).is_ok());
+    for values in [views(17), nulls(ROW_SIZE_MAX + 1)] {
+        let wrong = plain_row(&row_of(list(values))).expect_err("too large");
+        assert_eq!(wrong.code(), Code::InvalidArgument);
+        assert!(
+            wrong
+                .message()
+                .contains("up to that of $1 they are too large"),
+            "{wrong}"
+        );
+    }
+    // All of a row together.
+    let half = || list(nulls(ROW_SIZE_MAX / 2));
+    let both = [("1", half(), true), ("2", half(), true)];
+    let both = RecordBatch::try_from_iter_with_nullable(both).expect("a row");
+    let wrong = plain_row(&both).expect_err("too large");
+    assert!(wrong.message().contains("up to that of $2"), "{wrong}");
+    let field = |data_type: DataType| Arc::new(Field::new_list_field(data_type, true));
+    let view = DataType::ListView(field(DataType::Int64));
+    let plain = DataType::List(field(DataType::Int64));
+    assert_eq!(plain_type(&view), Some(plain));
+    assert_eq!(plain_type(&DataType::List(field(view))), None);
 }
 
 #[test]

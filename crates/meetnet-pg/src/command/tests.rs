@@ -83,6 +83,11 @@ fn commands_are_told_from_queries() {
             "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
             "SET",
         ),
+        ("SET TRANSACTION READ WRITE", "SET"),
+        (
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+            "SET",
+        ),
         (
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
             "SET",
@@ -136,14 +141,6 @@ fn what_is_wrong_or_not_here_is_refused() {
     check("SET ROLE a b", state::SYNTAX);
     check("SET SESSION AUTHORIZATION 'postgres'", state::BAD_VALUE);
     check("SET session_authorization TO postgres", state::BAD_VALUE);
-    check("SET TRANSACTION READ WRITE", state::UNSUPPORTED);
-    check(
-        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
-        state::UNSUPPORTED,
-    );
-    check("BEGIN READ WRITE", state::UNSUPPORTED);
-    check("START TRANSACTION READ WRITE", state::UNSUPPORTED);
-    check("SET transaction_read_only = off", state::UNSUPPORTED);
     check("LISTEN rows", state::UNSUPPORTED);
     check("NOTIFY rows", state::UNSUPPORTED);
     check("DISCARD", state::SYNTAX);

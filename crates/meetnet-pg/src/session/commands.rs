@@ -207,6 +207,8 @@ impl Session {
                 self.restrict(value)?;
                 return Ok(());
             }
+            // Everything only reads, whatever a client would rather, and SHOW goes on saying so.
+            "transaction_read_only" | "default_transaction_read_only" => return Ok(()),
             "client_encoding" => {
                 if !is_utf8(value) {
                     return Err(PgError::new(

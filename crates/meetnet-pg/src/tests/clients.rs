@@ -187,6 +187,40 @@ async fn pools_tidy_connections_up() {
     client.query("ROLLBACK").await;
 }
 
+/// As psycopg, JDBC and SQLAlchemy do before each statement of who has not asked to read only.
+#[tokio::test]
+async fn read_write_is_taken_and_changes_nothing() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    for (sql, tag, state) in [
+        ("BEGIN READ WRITE", "BEGIN", "ready T"),
+        ("SET TRANSACTION READ WRITE", "SET", "ready T"),
+        ("SET transaction_read_only = off", "SET", "ready T"),
+        ("COMMIT", "COMMIT", "ready I"),
+        (
+            "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+            "BEGIN",
+            "ready T",
+        ),
+        ("COMMIT", "COMMIT", "ready I"),
+        (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+            "SET",
+            "ready I",
+        ),
+        (
+            "SET default_transaction_read_only TO 'off'",
+            "SET",
+            "ready I",
+        ),
+    ] {
+        assert_eq!(client.query(sql).await, [tag, state], "{sql}");
+    }
+    for setting in ["transaction_read_only", "default_transaction_read_only"] {
+        let shown = client.query(&format!("SHOW {setting}")).await;
+        assert_eq!(shown[1], "row on", "{setting}");
+    }
+}
+
 #[tokio::test]
 async fn every_setting_is_shown() {
     let (mut client, _) = Client::login(default_server().await).await;
