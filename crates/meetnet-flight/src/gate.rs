@@ -3,17 +3,16 @@
 //! It also answers what the service behind it leaves out: logins, schemas alone, and which actions there are.
 
 use arrow_flight::flight_service_server::FlightService;
-use arrow_flight::sql::{Any, Command};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::stream::{self, BoxStream, StreamExt};
-use prost::Message;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::answer::FlightStream;
+use crate::command;
 use crate::connection::Peer;
 use crate::error::{count, only_reads};
 use crate::login::{AUTHORIZATION, Door, authorization};
@@ -68,18 +67,6 @@ impl Gate {
     }
 }
 
-/// Refuses what is no message of Flight SQL in words of ours: what arrow-flight says of it is for those who debug it.
-fn readable(bytes: &[u8], what: &str) -> Result<(), Status> {
-    let any = Any::decode(bytes).ok();
-    let command = any.and_then(|any| Command::try_from(any).ok());
-    match command {
-        Some(_) => Ok(()),
-        None => Err(Status::invalid_argument(format!(
-            "{what} is no message of Flight SQL: it is no protobuf `Any`, or not of what it says"
-        ))),
-    }
-}
-
 /// Counts what goes wrong.
 fn told<T>(answer: Result<T, Status>) -> Result<T, Status> {
     answer.inspect_err(count)
@@ -113,7 +100,11 @@ impl FlightService for Gate {
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
         let request = told(self.entered(request).await)?;
-        told(readable(&request.get_ref().cmd, "the descriptor"))?;
+        told(command::read(
+            &request.get_ref().cmd,
+            "the descriptor",
+            "CommandStatementQuery in a protobuf `Any`",
+        ))?;
         told(FlightService::get_flight_info(&self.sql, request).await)
     }
 
@@ -126,7 +117,11 @@ impl FlightService for Gate {
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Answer<SchemaResult> {
         let request = told(self.entered(request).await)?;
-        told(readable(&request.get_ref().cmd, "the descriptor"))?;
+        told(command::read(
+            &request.get_ref().cmd,
+            "the descriptor",
+            "CommandStatementQuery in a protobuf `Any`",
+        ))?;
         let info = told(FlightService::get_flight_info(&self.sql, request).await)?;
         let schema = info.into_inner().schema;
         Ok(Response::new(SchemaResult { schema }))
@@ -134,13 +129,17 @@ impl FlightService for Gate {
 
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
         let request = told(self.entered(request).await)?;
-        told(readable(&request.get_ref().ticket, "the ticket"))?;
+        told(command::read(
+            &request.get_ref().ticket,
+            "the ticket",
+            "the one that GetFlightInfo gave",
+        ))?;
         told(FlightService::do_get(&self.sql, request).await)
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
         let request = told(self.entered(request).await)?;
-        told(FlightService::do_put(&self.sql, request).await)
+        told(self.sql.put(request).await)
     }
 
     async fn do_exchange(
@@ -153,6 +152,7 @@ impl FlightService for Gate {
 
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
         let request = told(self.entered(request).await)?;
+        told(command::check_action(request.get_ref()))?;
         told(FlightService::do_action(&self.sql, request).await)
     }
 

@@ -19,6 +19,7 @@ mod login;
 
 mod answer;
 mod catalogue;
+mod command;
 mod error;
 mod fit;
 mod info;

@@ -2,27 +2,27 @@
 
 use arrow::array::RecordBatch;
 use arrow_flight::flight_service_server::FlightService;
-use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
+use arrow_flight::sql::server::FlightSqlService;
 use arrow_flight::sql::{
     ActionBeginSavepointRequest, ActionBeginSavepointResult, ActionBeginTransactionRequest,
     ActionBeginTransactionResult, ActionCancelQueryRequest, ActionCancelQueryResult,
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest,
     ActionCreatePreparedStatementResult, ActionCreatePreparedSubstraitPlanRequest,
-    ActionEndSavepointRequest, ActionEndTransactionRequest, CommandGetCatalogs,
+    ActionEndSavepointRequest, ActionEndTransactionRequest, Any, Command, CommandGetCatalogs,
     CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys,
     CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
-    CommandGetXdbcTypeInfo, CommandPreparedStatementQuery, CommandPreparedStatementUpdate,
-    CommandStatementIngest, CommandStatementQuery, CommandStatementSubstraitPlan,
-    CommandStatementUpdate, DoPutPreparedStatementResult, ProstMessageExt, SqlInfo,
+    CommandGetXdbcTypeInfo, CommandPreparedStatementQuery, CommandStatementQuery,
+    CommandStatementSubstraitPlan, DoPutPreparedStatementResult, ProstMessageExt, SqlInfo,
     TicketStatementQuery,
 };
 use arrow_flight::{
-    Action, CancelFlightInfoRequest, CancelFlightInfoResult, FlightDescriptor, FlightInfo, Ticket,
+    Action, CancelFlightInfoRequest, CancelFlightInfoResult, FlightData, FlightDescriptor,
+    FlightInfo, PutResult, Ticket,
 };
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 use meetnet_query::QueryService;
 use prost::Message;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::answer::one_batch;
 use crate::error::only_reads;
@@ -31,7 +31,7 @@ use crate::login::{Caller, Principal};
 use crate::options::FlightLimits;
 use crate::scope::Scope;
 use crate::statements::{Statements, endpoint, flight_info};
-use crate::{catalogue, session};
+use crate::{catalogue, command, session};
 
 /// `CancelFlightInfo` of Flight itself, which `CancelQuery` of Flight SQL is the older form of.
 const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
@@ -79,6 +79,7 @@ pub(crate) struct SqlService {
 }
 
 type Answer<T> = Result<Response<T>, Status>;
+type PutResults = BoxStream<'static, Result<PutResult, Status>>;
 type Rows = Result<Response<<SqlService as FlightService>::DoGetStream>, Status>;
 
 impl SqlService {
@@ -93,6 +94,45 @@ impl SqlService {
 
     fn rows(&self, batch: RecordBatch) -> Rows {
         Ok(Response::new(one_batch(batch, self.message_bytes_max)?))
+    }
+
+    /// Takes what a client sends: the values of a prepared statement, and nothing else. The trait's own `do_put` says in its
+    /// library's words what is wrong with the command, and has no place for ours.
+    pub(crate) async fn put(&self, request: Request<Streaming<FlightData>>) -> Answer<PutResults> {
+        const WANTED: &str = "CommandPreparedStatementQuery in a protobuf `Any`";
+        let owner = owner(&request)?;
+        let mut messages = request.into_inner();
+        let Some(first) = messages.message().await? else {
+            return Err(Status::invalid_argument(format!(
+                "DoPut was sent no message; the descriptor of the first one is {WANTED}"
+            )));
+        };
+        let Some(descriptor) = &first.flight_descriptor else {
+            return Err(Status::invalid_argument(format!(
+                "the first message of DoPut has no descriptor; that is {WANTED}"
+            )));
+        };
+        let handle = match command::read(&descriptor.cmd, "the descriptor", WANTED)? {
+            Command::CommandPreparedStatementQuery(query) => query.prepared_statement_handle,
+            Command::CommandStatementUpdate(_) | Command::CommandPreparedStatementUpdate(_) => {
+                return Err(only_reads("a statement that updates"));
+            }
+            Command::CommandStatementIngest(_) => return Err(only_reads("an ingest")),
+            Command::CommandStatementSubstraitPlan(_) => return no_substrait(),
+            other => {
+                let hint = format!("it takes the values of a prepared statement: {WANTED}");
+                return Err(command::not_answered(other.type_url(), "DoPut", &hint));
+            }
+        };
+        let messages = stream::iter([Ok(first)]).chain(messages).boxed();
+        self.statements.bind(owner, &handle, messages).await?;
+        let result = DoPutPreparedStatementResult {
+            prepared_statement_handle: Some(handle),
+        };
+        let result = PutResult {
+            app_metadata: result.encode_to_vec().into(),
+        };
+        Ok(Response::new(stream::iter([Ok(result)]).boxed()))
     }
 }
 
@@ -173,21 +213,6 @@ impl FlightSqlService for SqlService {
             .await
     }
 
-    async fn do_put_prepared_statement_query(
-        &self,
-        query: CommandPreparedStatementQuery,
-        request: Request<PeekableFlightDataStream>,
-    ) -> Result<DoPutPreparedStatementResult, Status> {
-        let owner = owner(&request)?;
-        let handle = query.prepared_statement_handle;
-        self.statements
-            .bind(owner, &handle, request.into_inner())
-            .await?;
-        Ok(DoPutPreparedStatementResult {
-            prepared_statement_handle: Some(handle),
-        })
-    }
-
     async fn get_flight_info_prepared_statement(
         &self,
         query: CommandPreparedStatementQuery,
@@ -200,6 +225,18 @@ impl FlightSqlService for SqlService {
             .statements
             .plan_prepared(caller, scope, &handle, descriptor);
         Ok(Response::new(planned.await?))
+    }
+
+    async fn do_get_prepared_statement(
+        &self,
+        query: CommandPreparedStatementQuery,
+        request: Request<Ticket>,
+    ) -> Rows {
+        let handle = query.prepared_statement_handle;
+        self.statements.check(&owner(&request)?, &handle)?;
+        Err(Status::invalid_argument(
+            "a prepared statement is no ticket; GetFlightInfo of it gives one",
+        ))
     }
 
     async fn do_action_close_prepared_statement(
@@ -396,36 +433,19 @@ impl FlightSqlService for SqlService {
 
     // What is not done here.
 
-    async fn do_put_statement_update(
+    async fn get_flight_info_fallback(
         &self,
-        _: CommandStatementUpdate,
-        _: Request<PeekableFlightDataStream>,
-    ) -> Result<i64, Status> {
-        Err(only_reads("a statement that updates"))
+        command: Command,
+        _: Request<FlightDescriptor>,
+    ) -> Answer<FlightInfo> {
+        let hint = "it takes CommandStatementQuery, CommandPreparedStatementQuery and the commands of the catalogue";
+        let call = "GetFlightInfo";
+        Err(command::not_answered(command.type_url(), call, hint))
     }
 
-    async fn do_put_prepared_statement_update(
-        &self,
-        _: CommandPreparedStatementUpdate,
-        _: Request<PeekableFlightDataStream>,
-    ) -> Result<i64, Status> {
-        Err(only_reads("a statement that updates"))
-    }
-
-    async fn do_put_statement_ingest(
-        &self,
-        _: CommandStatementIngest,
-        _: Request<PeekableFlightDataStream>,
-    ) -> Result<i64, Status> {
-        Err(only_reads("an ingest"))
-    }
-
-    async fn do_put_substrait_plan(
-        &self,
-        _: CommandStatementSubstraitPlan,
-        _: Request<PeekableFlightDataStream>,
-    ) -> Result<i64, Status> {
-        no_substrait()
+    async fn do_get_fallback(&self, _: Request<Ticket>, message: Any) -> Rows {
+        let hint = "it takes the tickets that GetFlightInfo gives";
+        Err(command::not_answered(&message.type_url, "DoGet", hint))
     }
 
     async fn get_flight_info_substrait_plan(

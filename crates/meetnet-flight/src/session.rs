@@ -67,8 +67,8 @@ struct CloseResult {
 /// `InvalidArgument` where the request cannot be read.
 pub(crate) fn set(request: &[u8]) -> Result<Vec<u8>, Status> {
     let request = Options::decode(request);
-    let request = request.map_err(|error| {
-        Status::invalid_argument(format!("the session options cannot be read: {error}"))
+    let request = request.map_err(|_| {
+        Status::invalid_argument("the session options are no SetSessionOptionsRequest")
     })?;
     let errors = request.options.into_iter().filter_map(|(name, value)| {
         let known = OPTIONS.iter().find(|(known, _)| *known == name);

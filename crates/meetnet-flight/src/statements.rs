@@ -11,7 +11,6 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, Schema};
-use arrow_flight::sql::server::PeekableFlightDataStream;
 use arrow_flight::sql::{
     ActionCreatePreparedStatementResult, Any, ProstMessageExt, TicketStatementQuery,
 };
@@ -223,7 +222,7 @@ impl Statements {
         &self,
         owner: Principal,
         handle: &[u8],
-        messages: PeekableFlightDataStream,
+        messages: FlightStream,
     ) -> Result<(), Status> {
         let prepared = self.prepared(&owner, handle)?;
         let values = parameters::read(messages, self.limits.request_time_max).await?;
@@ -257,6 +256,14 @@ impl Statements {
         let values = prepared.values.clone();
         let sql = prepared.sql.as_str();
         self.plan(caller, scope, sql, values, descriptor).await
+    }
+
+    /// Checks that a prepared statement is there, and this client's.
+    ///
+    /// # Errors
+    /// `NotFound` where it is not.
+    pub(crate) fn check(&self, owner: &Principal, handle: &[u8]) -> Result<(), Status> {
+        self.prepared(owner, handle).map(drop)
     }
 
     /// Forgets a prepared statement; one that has gone already is no error.

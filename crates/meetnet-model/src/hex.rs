@@ -17,3 +17,16 @@ impl fmt::Display for Hex<'_> {
         digits.try_for_each(|digit| f.write_char(char::from(DIGITS[usize::from(digit)])))
     }
 }
+
+/// Returns the text of a UUID, `8-4-4-4-12` digits; None for what are not sixteen bytes.
+pub fn uuid(bytes: &[u8]) -> Option<String> {
+    let bytes: &[u8; 16] = bytes.try_into().ok()?;
+    let parts = [
+        &bytes[..4],
+        &bytes[4..6],
+        &bytes[6..8],
+        &bytes[8..10],
+        &bytes[10..],
+    ];
+    Some(parts.map(|part| Hex(part).to_string()).join("-"))
+}

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use meetnet_query::postgres::{PgExecute, PgPrepare, PgStatement, copy_out, execute, prepare};
+use meetnet_query::postgres::{
+    PgExecute, PgPrepare, PgStatement, USER, copy_out, execute, prepare,
+};
 
 use crate::error::{PgError, state};
 
@@ -23,8 +25,11 @@ pub(crate) enum Command {
         /// None: as at the start.
         value: Option<String>,
     },
+    /// A setting goes back to what it was at the start.
+    Reset(String),
     ResetAll,
     Show(String),
+    ShowAll,
     DiscardAll,
     /// None: all.
     Deallocate(Option<String>),
@@ -63,6 +68,8 @@ impl Command {
     pub(crate) fn of(statement: &PgStatement) -> Result<Option<Self>, PgError> {
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
         let command = match words.as_slice() {
+            // Levels and modes are taken, whatever they say, as PostgreSQL takes READ WRITE where transactions only read by
+            // default: drivers send it unasked. What would write is refused by itself.
             ["begin", ..] | ["start", "transaction", ..] => Self::Begin,
             ["commit", ..] | ["end", ..] => Self::Commit,
             ["rollback", "to", ..] | ["rollback", "work" | "transaction", "to", ..] => {
@@ -73,12 +80,17 @@ impl Command {
             ["release", ..] => Self::Savepoint("RELEASE"),
             ["set", rest @ ..] => set(rest)?,
             ["reset", "all"] => Self::ResetAll,
-            ["reset", name @ ..] => Self::Set {
-                name: setting_name(name)?,
-                value: None,
-            },
+            ["reset", name @ ..] => Self::Reset(setting_name(name)?),
+            ["show", "all"] => Self::ShowAll,
             ["show", name @ ..] => Self::Show(setting_name(name)?),
-            ["discard", ..] => Self::DiscardAll,
+            ["discard", "all"] => Self::DiscardAll,
+            // There are none: plans are made for each statement.
+            ["discard", "plans"] => Self::Nothing("DISCARD PLANS"),
+            ["discard", "sequences"] => Self::Nothing("DISCARD SEQUENCES"),
+            ["discard", "temp" | "temporary"] => Self::Nothing("DISCARD TEMP"),
+            ["discard", ..] => {
+                return Err(wrong("DISCARD takes ALL, PLANS, SEQUENCES or TEMP"));
+            }
             ["deallocate", "prepare", name] | ["deallocate", name] => {
                 Self::Deallocate((*name != "all").then(|| (*name).to_owned()))
             }
@@ -86,7 +98,16 @@ impl Command {
             ["fetch", rest @ ..] => fetch(rest)?,
             ["close", name] => Self::CloseCursor((*name != "all").then(|| (*name).to_owned())),
             ["unlisten", ..] => Self::Nothing("UNLISTEN"),
-            ["listen", ..] => Self::Nothing("LISTEN"),
+            // Who waits for a notification would wait for ever.
+            ["listen" | "notify", ..] => {
+                return Err(PgError::new(
+                    state::UNSUPPORTED,
+                    format!(
+                        "{} is not supported; nobody is notified here, so ask again from time to time",
+                        words[0].to_uppercase()
+                    ),
+                ));
+            }
             ["copy", ..] => {
                 let copy = copy_out(statement).map_err(PgError::from)?;
                 Self::Copy {
@@ -137,12 +158,28 @@ fn setting_name(words: &[&str]) -> Result<String, PgError> {
     }
 }
 
+/// Everybody reads as one role, which can be set, or left as it is, and no other.
+fn set_role(name: &[&str], nothing: &str) -> Result<Command, PgError> {
+    let name = match name {
+        ["=" | "to", name] | [name] => *name,
+        _ => return Err(wrong("the name of one role is expected")),
+    };
+    if name == USER || name.eq_ignore_ascii_case(nothing) {
+        return Ok(Command::Nothing("SET"));
+    }
+    let name: String = name.chars().take(100).collect();
+    let message = format!("there is no role `{name}`; everybody reads as `{USER}`");
+    Err(PgError::new(state::BAD_VALUE, message))
+}
+
 fn set(words: &[&str]) -> Result<Command, PgError> {
     match words {
-        // Levels and modes: everything is read only, and each statement reads one snapshot.
+        // As of BEGIN.
         ["transaction", ..] | ["session", "characteristics", ..] => Ok(Command::Nothing("SET")),
-        ["constraints", ..] | ["role", ..] | ["session", "authorization", ..] => {
-            Ok(Command::Nothing("SET"))
+        ["constraints", ..] => Ok(Command::Nothing("SET CONSTRAINTS")),
+        ["role", name @ ..] => set_role(name, "none"),
+        ["session", "authorization", name @ ..] | ["session_authorization", name @ ..] => {
+            set_role(name, "default")
         }
         ["session" | "local", rest @ ..] => set(rest),
         ["names", value, ..] => Ok(assignment("client_encoding", &[*value])),

@@ -14,12 +14,14 @@ pub(crate) mod state {
     pub(crate) const UNSUPPORTED: &str = "0A000";
     pub(crate) const ENCODING: &str = "22021";
     pub(crate) const OUT_OF_RANGE: &str = "22003";
+    pub(crate) const TIME_RANGE: &str = "22008";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
     pub(crate) const BAD_VALUE: &str = "22023";
     pub(crate) const BAD_BINARY: &str = "22P03";
     pub(crate) const BAD_TEXT: &str = "22P02";
     pub(crate) const CURSOR_NAME: &str = "34000";
     pub(crate) const READ_ONLY: &str = "25006";
+    pub(crate) const IN_TRANSACTION: &str = "25001";
     pub(crate) const NO_TRANSACTION: &str = "25P01";
     pub(crate) const FAILED_TRANSACTION: &str = "25P02";
     pub(crate) const STATEMENT_NAME: &str = "26000";

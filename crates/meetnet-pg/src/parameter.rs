@@ -9,12 +9,14 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{CastOptions, cast_with_options, concat};
-use arrow::datatypes::{DataType, Field, IntervalMonthDayNano};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, IntervalMonthDayNano};
+use meetnet_model::hex;
 use meetnet_model::time::with_seconds;
-use meetnet_query::postgres::{PgScalar, PgType, array_elements};
+use meetnet_query::postgres::{PgScalar, PgType, array_elements, bytea};
 
 use crate::error::{PgError, state};
-use crate::values::{EPOCH_DAYS, EPOCH_MICROSECONDS, Format, numeric};
+use crate::values::numeric::{self, NoNumber};
+use crate::values::{DAY_MICROSECONDS, EPOCH_DAYS, EPOCH_MICROSECONDS, Format};
 
 /// Returns the Arrow type of a parameter: numbers of any precision are compared with floats.
 pub(crate) fn arrow(pg_type: PgType) -> DataType {
@@ -102,19 +104,41 @@ fn bad_binary(pg_type: PgType) -> PgError {
     )
 }
 
+fn out_of_range(scalar: PgScalar) -> PgError {
+    let name = PgType::of(scalar).sql_name();
+    PgError::new(
+        state::OUT_OF_RANGE,
+        format!(
+            "a parameter of the type {name} is out of the range of the floats that it is compared as"
+        ),
+    )
+}
+
+fn out_of_time(scalar: PgScalar) -> PgError {
+    let name = PgType::of(scalar).sql_name();
+    PgError::new(
+        state::TIME_RANGE,
+        format!("a parameter in binary is out of the range of the type {name}"),
+    )
+}
+
 fn text_value(text: &str, scalar: PgScalar) -> Result<ArrayRef, PgError> {
     let bad = || bad_text(PgType::of(scalar), text);
     match scalar {
         PgScalar::Text | PgScalar::Json => Ok(Arc::new(StringArray::from(vec![text]))),
         PgScalar::Bytea => {
-            let bytes = match text.strip_prefix("\\x") {
-                Some(digits) => unhex(digits).ok_or_else(bad)?,
-                None => text.as_bytes().to_vec(),
-            };
+            let bytes = bytea(text).ok_or_else(bad)?;
             Ok(Arc::new(BinaryArray::from_vec(vec![bytes.as_slice()])))
+        }
+        PgScalar::Uuid => {
+            let uuid = uuid_of_text(text).ok_or_else(bad)?;
+            Ok(Arc::new(StringArray::from(vec![uuid])))
         }
         scalar => {
             let text = text.trim();
+            if let Some(infinite) = infinite(text, scalar) {
+                return Ok(infinite);
+            }
             let whole = match scalar {
                 PgScalar::Timestamp | PgScalar::TimestampTz => with_seconds(text),
                 _ => None,
@@ -124,24 +148,89 @@ fn text_value(text: &str, scalar: PgScalar) -> Result<ArrayRef, PgError> {
                 safe: false,
                 ..CastOptions::default()
             };
-            cast_with_options(&texts, &scalar_arrow(scalar), &options).map_err(|_| bad())
+            let value = cast_with_options(&texts, &scalar_arrow(scalar), &options);
+            let value = value.map_err(|_| bad())?;
+            // Digits that no float can hold are read as infinity.
+            let has_digits = text.bytes().any(|letter| letter.is_ascii_digit());
+            match has_digits && is_infinite(&value) {
+                true => Err(out_of_range(scalar)),
+                false => Ok(value),
+            }
         }
     }
 }
 
-fn unhex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
+fn is_infinite(value: &ArrayRef) -> bool {
+    match value.data_type() {
+        DataType::Float32 => value.as_primitive::<Float32Type>().value(0).is_infinite(),
+        DataType::Float64 => value.as_primitive::<Float64Type>().value(0).is_infinite(),
+        _ => false,
+    }
+}
+
+/// Returns the end of a type of days or instants, which is what infinity is there.
+fn infinite(text: &str, scalar: PgScalar) -> Option<ArrayRef> {
+    let is_negative = text.starts_with('-');
+    let word = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !word.eq_ignore_ascii_case("infinity") {
         return None;
     }
-    let pair = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-    (0..digits.len()).step_by(2).map(pair).collect()
+    let time = if is_negative { i64::MIN } else { i64::MAX };
+    let day = if is_negative { i32::MIN } else { i32::MAX };
+    Some(match scalar {
+        PgScalar::Date => Arc::new(Date32Array::from(vec![day])),
+        PgScalar::Timestamp => Arc::new(TimestampMicrosecondArray::from(vec![time])),
+        PgScalar::TimestampTz => {
+            Arc::new(TimestampMicrosecondArray::from(vec![time]).with_timezone("UTC"))
+        }
+        _ => return None,
+    })
+}
+
+/// Returns a UUID as PostgreSQL writes it, of what it reads: digits of any case, in braces or not, with a hyphen behind any four.
+fn uuid_of_text(text: &str) -> Option<String> {
+    let inner = match text.strip_prefix('{') {
+        Some(inner) => inner.strip_suffix('}')?,
+        None => text,
+    };
+    let mut bytes = [0_u8; 16];
+    let mut digits = 0_usize;
+    let mut is_behind_hyphen = false;
+    for letter in inner.chars() {
+        if letter == '-' {
+            let may_be_here = digits > 0 && digits < 32 && digits.is_multiple_of(4);
+            if is_behind_hyphen || !may_be_here {
+                return None;
+            }
+            is_behind_hyphen = true;
+            continue;
+        }
+        is_behind_hyphen = false;
+        let digit = u8::try_from(letter.to_digit(16)?).ok()?;
+        let byte = bytes.get_mut(digits / 2)?;
+        *byte = (*byte << 4) | digit;
+        digits += 1;
+    }
+    if digits != 32 {
+        return None;
+    }
+    hex::uuid(&bytes)
 }
 
 fn binary_value(bytes: &[u8], scalar: PgScalar) -> Result<ArrayRef, PgError> {
     let bad = || bad_binary(PgType::of(scalar));
     let int4 = || Some(i32::from_be_bytes(bytes.try_into().ok()?));
     let int8 = || Some(i64::from_be_bytes(bytes.try_into().ok()?));
-    let time = || Some(int8()?.saturating_add(EPOCH_MICROSECONDS));
+    // Both ends are infinity there, and here.
+    let time = || match int8() {
+        None => Err(bad()),
+        Some(infinite @ (i64::MIN | i64::MAX)) => Ok(infinite),
+        Some(time) => {
+            let time = time.checked_add(EPOCH_MICROSECONDS);
+            let time = time.filter(|time| *time != i64::MAX);
+            time.ok_or_else(|| out_of_time(scalar))
+        }
+    };
     let value: Option<ArrayRef> = match scalar {
         PgScalar::Bool => match bytes {
             [value] => Some(Arc::new(BooleanArray::from(vec![*value != 0]))),
@@ -164,23 +253,41 @@ fn binary_value(bytes: &[u8], scalar: PgScalar) -> Result<ArrayRef, PgError> {
         PgScalar::Float8 => int8().map(|bits| {
             Arc::new(Float64Array::from(vec![f64::from_bits(bits as u64)])) as ArrayRef
         }),
+        PgScalar::Uuid => {
+            let uuid = hex::uuid(bytes);
+            uuid.map(|uuid| Arc::new(StringArray::from(vec![uuid])) as ArrayRef)
+        }
         PgScalar::Numeric => {
-            numeric::read(bytes).map(|value| Arc::new(Float64Array::from(vec![value])) as ArrayRef)
+            let value = numeric::read(bytes).map_err(|why| match why {
+                NoNumber::Malformed => bad(),
+                NoNumber::OutOfRange => out_of_range(scalar),
+            })?;
+            Some(Arc::new(Float64Array::from(vec![value])))
         }
-        PgScalar::Date => int4().map(|days| {
-            let days = days.saturating_add(EPOCH_DAYS);
-            Arc::new(Date32Array::from(vec![days])) as ArrayRef
-        }),
+        PgScalar::Date => {
+            let days = match int4().ok_or_else(bad)? {
+                infinite @ (i32::MIN | i32::MAX) => Some(infinite),
+                days => {
+                    let days = days.checked_add(EPOCH_DAYS);
+                    days.filter(|days| *days != i32::MAX)
+                }
+            };
+            let days = days.ok_or_else(|| out_of_time(scalar))?;
+            Some(Arc::new(Date32Array::from(vec![days])))
+        }
         PgScalar::Time => {
-            int8().map(|value| Arc::new(Time64MicrosecondArray::from(vec![value])) as ArrayRef)
+            let time = int8().ok_or_else(bad)?;
+            // 24:00:00, which PostgreSQL has, is none here.
+            if !(0..DAY_MICROSECONDS).contains(&time) {
+                return Err(out_of_time(scalar));
+            }
+            Some(Arc::new(Time64MicrosecondArray::from(vec![time])))
         }
-        PgScalar::Timestamp => {
-            time().map(|value| Arc::new(TimestampMicrosecondArray::from(vec![value])) as ArrayRef)
+        PgScalar::Timestamp => Some(Arc::new(TimestampMicrosecondArray::from(vec![time()?]))),
+        PgScalar::TimestampTz => {
+            let times = TimestampMicrosecondArray::from(vec![time()?]);
+            Some(Arc::new(times.with_timezone("UTC")))
         }
-        PgScalar::TimestampTz => time().map(|value| {
-            let times = TimestampMicrosecondArray::from(vec![value]);
-            Arc::new(times.with_timezone("UTC")) as ArrayRef
-        }),
         PgScalar::Interval => interval(bytes)
             .map(|value| Arc::new(IntervalMonthDayNanoArray::from(vec![value])) as ArrayRef),
     };
@@ -210,15 +317,16 @@ fn text_array(text: &str, pg_type: PgType) -> Result<ArrayRef, PgError> {
 }
 
 fn binary_array(bytes: &[u8], pg_type: PgType) -> Result<ArrayRef, PgError> {
-    let elements = binary_elements(bytes).ok_or_else(|| bad_binary(pg_type))?;
+    let elements = binary_elements(bytes, pg_type).ok_or_else(|| bad_binary(pg_type))?;
     let elements = elements
         .into_iter()
         .map(|element| read(element, PgType::of(pg_type.scalar), Format::Binary));
     list(elements.collect::<Result<_, _>>()?, pg_type)
 }
 
-/// Splits an array of at most one dimension in binary; None where it is none.
-fn binary_elements(mut bytes: &[u8]) -> Option<Vec<Option<&[u8]>>> {
+/// Splits an array of at most one dimension in binary; None where it is none, or one of another type: floats have as many bytes as
+/// integers.
+fn binary_elements(mut bytes: &[u8], pg_type: PgType) -> Option<Vec<Option<&[u8]>>> {
     fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = bytes.split_at_checked(count)?;
         *bytes = rest;
@@ -227,14 +335,17 @@ fn binary_elements(mut bytes: &[u8]) -> Option<Vec<Option<&[u8]>>> {
     let int4 = |bytes: &mut &[u8]| Some(i32::from_be_bytes(take(bytes, 4)?.try_into().ok()?));
     let dimensions = int4(&mut bytes)?;
     let _has_nulls = int4(&mut bytes)?;
-    let _element_type = int4(&mut bytes)?;
+    let element_type = int4(&mut bytes)? as u32;
+    if element_type != 0 && PgType::of_oid(element_type) != Some(PgType::of(pg_type.scalar)) {
+        return None;
+    }
     if dimensions == 0 {
-        return Some(Vec::new());
+        return bytes.is_empty().then(Vec::new);
     }
     if dimensions != 1 {
         return None;
     }
-    let count = int4(&mut bytes)?;
+    let count = usize::try_from(int4(&mut bytes)?).ok()?;
     let _lower_bound = int4(&mut bytes)?;
     let mut elements = Vec::new();
     for _ in 0..count {

@@ -1,4 +1,6 @@
 //! Values as clients read them, in text or binary: each column is matched to its type once per batch, not once per row.
+//!
+//! Both ends of Arrow's dates and timestamps stand for PostgreSQL's `infinity` and `-infinity`, which clients bind.
 
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use arrow::datatypes::{
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::{BufMut, BytesMut};
-use meetnet_query::encode::format_time;
+use meetnet_query::encode::{format_date, format_time};
 use meetnet_query::postgres::{PgScalar, PgType, ewkb};
 
 use crate::error::{PgError, state};
@@ -121,7 +123,7 @@ impl Column {
                 PgScalar::Interval => {
                     Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().clone())
                 }
-                PgScalar::Text | PgScalar::Numeric | PgScalar::Json => {
+                PgScalar::Text | PgScalar::Numeric | PgScalar::Json | PgScalar::Uuid => {
                     Values::Text(array.as_string::<i32>().clone())
                 }
                 PgScalar::Bytea | PgScalar::Geometry => {
@@ -162,13 +164,17 @@ impl Column {
             Values::Bool(values) => out.put_u8(u8::from(values.value(row))),
             Values::Int2(values) => out.put_i16(values[row]),
             Values::Int4(values) if self.scalar == PgScalar::Date => {
-                out.put_i32(values[row].saturating_sub(EPOCH_DAYS));
+                out.put_i32(match values[row] {
+                    infinite @ (i32::MIN | i32::MAX) => infinite,
+                    days => days.saturating_sub(EPOCH_DAYS),
+                });
             }
             Values::Int4(values) => out.put_i32(values[row]),
             Values::Int8(values) => match self.scalar {
-                PgScalar::Timestamp | PgScalar::TimestampTz => {
-                    out.put_i64(values[row].saturating_sub(EPOCH_MICROSECONDS));
-                }
+                PgScalar::Timestamp | PgScalar::TimestampTz => out.put_i64(match values[row] {
+                    infinite @ (i64::MIN | i64::MAX) => infinite,
+                    time => time.saturating_sub(EPOCH_MICROSECONDS),
+                }),
                 _ => out.put_i64(values[row]),
             },
             Values::Float4(values) => out.put_f32(values[row]),
@@ -209,14 +215,19 @@ impl Column {
         match &self.values {
             Values::Bool(values) => out.put_u8(if values.value(row) { b't' } else { b'f' }),
             Values::Int2(values) => text::write(out, values[row]),
-            Values::Int4(values) if self.scalar == PgScalar::Date => {
-                let midnight = i64::from(values[row]) * DAY_MICROSECONDS;
-                let written = format_time(midnight);
-                let date = written.split('T').next().unwrap_or(&written);
-                out.put_slice(date.as_bytes());
-            }
+            Values::Int4(values) if self.scalar == PgScalar::Date => match values[row] {
+                i32::MIN => out.put_slice(b"-infinity"),
+                i32::MAX => out.put_slice(b"infinity"),
+                days => out.put_slice(format_date(days).as_bytes()),
+            },
             Values::Int4(values) => text::write(out, values[row]),
             Values::Int8(values) => match self.scalar {
+                PgScalar::Timestamp | PgScalar::TimestampTz if values[row] == i64::MIN => {
+                    out.put_slice(b"-infinity");
+                }
+                PgScalar::Timestamp | PgScalar::TimestampTz if values[row] == i64::MAX => {
+                    out.put_slice(b"infinity");
+                }
                 PgScalar::Timestamp | PgScalar::TimestampTz => {
                     let written = format_time(values[row]);
                     let (date, time) = written.split_once('T').unwrap_or((written.as_str(), ""));

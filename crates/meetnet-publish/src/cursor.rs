@@ -9,7 +9,8 @@ use meetnet_model::hex::Hex;
 use meetnet_query::PageValue;
 use serde_json::Value;
 
-use crate::problem::{Problem, ProblemKind};
+use crate::parameters::wrong_value;
+use crate::problem::Problem;
 
 #[cfg(test)]
 mod tests;
@@ -47,11 +48,8 @@ impl Cursor {
     /// `BadRequest` for anything that [`Cursor::to_text`] does not make for this dataset.
     pub(crate) fn read(text: &str, declaration: &DatasetDeclaration) -> Result<Self, Problem> {
         Self::parse(text, declaration).ok_or_else(|| {
-            Problem::new(
-                ProblemKind::BadRequest,
-                "the cursor is not one of this dataset; take it from the link rel=\"next\" of the page before, \
-                 or leave it out for the first page",
-            )
+            let accepted = "what the link rel=\"next\" of the page before has, and is left out for the first page of a dataset";
+            wrong_value("cursor", text, accepted)
         })
     }
 

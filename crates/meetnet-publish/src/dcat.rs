@@ -1,4 +1,5 @@
-//! `/api/v1/dcat.jsonld`: all public datasets as a catalogue that portals of open data harvest: DCAT-AP 3 in JSON-LD.
+//! `/api/v1/dcat.jsonld`: all public datasets as a catalogue that portals of open data harvest: DCAT-AP 3 in JSON-LD, or in Turtle
+//! for who likes that better.
 //!
 //! ```text
 //! dcat:Catalog ─┬▶ dcat:Dataset ─▶ dcat:Distribution, one per format and licence of its rows
@@ -27,6 +28,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use self::kept::{Version, Written};
+use self::syntax::Syntax;
 use crate::coding::Coding;
 use crate::conditional;
 use crate::links;
@@ -37,6 +39,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::state::{PublishSettings, PublishState};
 
 mod kept;
+mod syntax;
 
 #[cfg(test)]
 mod tests;
@@ -76,9 +79,11 @@ pub(crate) async fn get(
     let version = Version {
         base: links::base_url(state.settings.public_url.as_deref(), &headers),
         coding: Coding::choose(Format::Json, &headers),
+        syntax: Syntax::by_accept(&headers),
         overview: state.overview(),
         declarations: state.declarations(),
     };
+    let syntax = version.syntax;
     let written = state
         .catalogues
         .get(version, |version| write(&state, version))?;
@@ -87,10 +92,8 @@ pub(crate) async fn get(
     } else {
         let mut response = written.bytes.into_response();
         let head = response.headers_mut();
-        head.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/ld+json"),
-        );
+        let content_type = HeaderValue::from_static(syntax.content_type());
+        head.insert(CONTENT_TYPE, content_type);
         if written.coding != Coding::Identity {
             let coding = HeaderValue::from_static(written.coding.as_str());
             head.insert(CONTENT_ENCODING, coding);
@@ -100,7 +103,7 @@ pub(crate) async fn get(
     let head = response.headers_mut();
     head.insert(CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
     let public_url = state.settings.public_url.as_deref();
-    head.insert(VARY, links::vary(public_url, "accept-encoding"));
+    head.insert(VARY, links::vary(public_url, "accept, accept-encoding"));
     if let Ok(tag) = HeaderValue::from_str(&written.tag) {
         head.insert(ETAG, tag);
     }
@@ -116,7 +119,7 @@ fn write(state: &PublishState, version: &Version) -> Result<Written, Problem> {
         declarations: &version.declarations,
         settings: &state.settings,
     };
-    let text = format!("{:#}\n", catalogue.document());
+    let text = version.syntax.text(&catalogue.document());
     let coding = version.coding;
     let mut hash = Sha256::new();
     // A strong tag names bytes as they are sent: whoever has them is told so, also where another overview says the same.

@@ -40,7 +40,7 @@ use tracing::{error, warn};
 use crate::conditional;
 use crate::datasets::pretty;
 use crate::head::stated_rights;
-use crate::parameters::{InPath, form, licences, set_once, time_in};
+use crate::parameters::{InPath, form, licences, set_once, time_in, wrong_value};
 use crate::problem::{Problem, ProblemKind};
 use crate::rows;
 use crate::state::PublishState;
@@ -292,10 +292,8 @@ impl FilesParameters {
             licences: licences(&texts)?,
             superseded: superseded
                 .map(|text| {
-                    text.parse().map_err(|_| {
-                        let detail = "superseded takes true or false";
-                        Problem::new(ProblemKind::BadRequest, detail)
-                    })
+                    text.parse()
+                        .map_err(|_| wrong_value("superseded", &text, "true or false"))
                 })
                 .transpose()?,
         })

@@ -366,7 +366,7 @@ impl Answers {
                 json!({ "application/vnd.oai.openapi+json": { "schema": { "type": "object" } } })
             }
             Self::Catalogue => {
-                json!({ "application/ld+json": { "schema": { "type": "object" } } })
+                json!({ "application/ld+json": { "schema": { "type": "object" } }, "text/turtle": {} })
             }
             Self::Explanation => json!({
                 "text/plain": {},

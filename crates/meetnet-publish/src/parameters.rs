@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 use crate::negotiate;
 use crate::problem::{Problem, ProblemKind};
 
+/// How much of a value that is none an answer repeats.
+const VALUE_LETTERS_SHOWN: usize = 100;
+
 /// Parts of a path, such as `{id}`. What cannot be read is a problem like any other: axum's own answer is bare text.
 #[derive(Debug)]
 pub(crate) struct InPath<T>(pub(crate) T);
@@ -92,7 +95,7 @@ pub(crate) fn only<const COUNT: usize>(
                 names if names.is_empty() => "this address takes none".to_owned(),
                 names => format!("this address takes {names}"),
             };
-            let detail = format!("there is no parameter `{name}`; {there_are}");
+            let detail = format!("there is no parameter `{}`; {there_are}", cut(&name));
             return Err(Problem::new(ProblemKind::BadRequest, detail));
         };
         set_once(&mut values[position], &name, &value)?;
@@ -105,17 +108,28 @@ pub(crate) fn flag(name: &str, text: &str) -> Result<bool, Problem> {
     match text {
         "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),
-        _ => Err(Problem::new(
-            ProblemKind::BadRequest,
-            format!("{name} takes 1 or true, 0 or false"),
-        )),
+        _ => Err(wrong_value(name, text, "1 or true, 0 or false")),
     }
+}
+
+/// Returns the problem of a value that a parameter does not take. `accepted` is what it takes, with an example.
+pub(crate) fn wrong_value(name: &str, value: &str, accepted: &str) -> Problem {
+    let detail = format!("{name} takes {accepted}; it was given `{}`", cut(value));
+    Problem::new(ProblemKind::BadRequest, detail)
+}
+
+/// Returns as much of a value as an answer repeats: an address may be long, and this is for people.
+pub(crate) fn cut(value: &str) -> String {
+    value.chars().take(VALUE_LETTERS_SHOWN).collect()
 }
 
 /// Keeps a value, or refuses the second one.
 pub(crate) fn set_once(slot: &mut Option<String>, name: &str, value: &str) -> Result<(), Problem> {
-    if slot.is_some() {
-        let detail = format!("the parameter {name} is given twice; give it once");
+    if let Some(first) = slot {
+        let (first, second) = (cut(first), cut(value));
+        let detail = format!(
+            "the parameter {name} is given twice, as `{first}` and `{second}`; give it once"
+        );
         return Err(Problem::new(ProblemKind::BadRequest, detail));
     }
     *slot = Some(value.to_owned());
@@ -125,11 +139,9 @@ pub(crate) fn set_once(slot: &mut Option<String>, name: &str, value: &str) -> Re
 /// Reads a time, or the begin of a day, µs since 1970 UTC.
 pub(crate) fn time(name: &str, text: &str) -> Result<i64, Problem> {
     day_or_time(text).ok_or_else(|| {
-        let detail = format!(
-            "{name} takes an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 UTC \
-             (in an address + is written %2B)"
-        );
-        Problem::new(ProblemKind::BadRequest, detail)
+        let accepted = "an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 UTC (in an \
+                        address + is written %2B)";
+        wrong_value(name, text, accepted)
     })
 }
 
@@ -139,11 +151,11 @@ pub(crate) fn time_in(name: &str, text: &str, zone: Option<&str>) -> Result<i64,
         return time(name, text);
     };
     day_or_time_in(text, Some(zone)).ok_or_else(|| {
-        let detail = format!(
-            "{name} takes an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 in \
-             {zone} here (in an address + is written %2B)"
+        let accepted = format!(
+            "an RFC 3339 time such as 2026-01-31T12:00:00Z, or a day such as 2026-01-31, which begins at 00:00 in {zone} here (in an \
+             address + is written %2B)"
         );
-        Problem::new(ProblemKind::BadRequest, detail)
+        wrong_value(name, text, &accepted)
     })
 }
 

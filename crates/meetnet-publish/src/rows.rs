@@ -31,7 +31,9 @@ use crate::client::OfClient;
 use crate::coding::Coding;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
-use crate::parameters::{InPath, choose_format, flag, form, licences, set_once, time, time_in};
+use crate::parameters::{
+    InPath, choose_format, cut, flag, form, licences, set_once, time, time_in, wrong_value,
+};
 use crate::problem::{Problem, ProblemKind};
 
 mod closed;
@@ -43,8 +45,6 @@ mod tests;
 pub(crate) use shape::RADIUS_MAX_M;
 use shape::Shape;
 
-/// How much of an id that is none an answer repeats.
-const ID_LETTERS_SHOWN: usize = 100;
 /// Rows of a page where `limit` is left out.
 const ROWS_DEFAULT: usize = 1000;
 /// What follows a column's name.
@@ -142,10 +142,9 @@ pub(crate) fn public_table<'a>(
 pub(crate) fn no_dataset<'a>(id: &str, known: impl Iterator<Item = &'a str>) -> Problem {
     let known: Vec<&str> = known.collect();
     let hint = nearest(id, &known).map(|near| format!(" did you mean `{near}`?"));
-    // An address may be long, and this is for people.
-    let id: String = id.chars().take(ID_LETTERS_SHOWN).collect();
     let detail = format!(
-        "there is no dataset `{id}`;{} /api/v1/datasets lists those there are",
+        "there is no dataset `{}`;{} /api/v1/datasets lists those there are",
+        cut(id),
         hint.unwrap_or_default()
     );
     Problem::new(ProblemKind::NotFound, detail)
@@ -230,7 +229,8 @@ impl RowsParameters {
         let Ok(field) = schema.field_with_name(column) else {
             let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
             return Err(bad(format!(
-                "there is no parameter or column `{column}`; parameters are {}; columns are {}",
+                "there is no parameter or column `{}`; parameters are {}; columns are {}",
+                cut(column),
                 PARAMETERS.join(", "),
                 columns.join(", ")
             )));
@@ -238,7 +238,7 @@ impl RowsParameters {
         if operator == "null" {
             let test = PageTest::IsNull(
                 text.parse()
-                    .map_err(|_| bad(format!("{name} takes true or false")))?,
+                    .map_err(|_| wrong_value(name, text, "true or false"))?,
             );
             self.add(column, test);
             return Ok(());
@@ -251,7 +251,7 @@ impl RowsParameters {
             return Ok(());
         }
         let value = PageValue::of_column(field, text, declaration.zone())
-            .map_err(|accepted| bad(format!("{name} takes {accepted}")))?;
+            .map_err(|accepted| wrong_value(name, text, accepted))?;
         let test = match operator {
             "eq" => {
                 closed::check(column, &value, declaration, declarations)?;
@@ -264,7 +264,8 @@ impl RowsParameters {
             "gte" => PageTest::AtLeast(value),
             _ => {
                 return Err(bad(format!(
-                    "there is no condition `{operator}`; after {column} stands .{} or nothing",
+                    "there is no condition `{}`; after {column} stands .{} or nothing, as in {column}.gte=…",
+                    cut(operator),
                     OPERATORS.join(", .")
                 )));
             }
@@ -309,16 +310,20 @@ impl RowsParameters {
         }
         let time_column = declaration.time_column();
         let zone = declaration.zone();
-        let read = |name: &str, text: Option<String>| {
-            text.map(|text| time_in(name, &text, zone)).transpose()
-        };
-        let (from, to) = (read("from", self.from.take())?, read("to", self.to.take())?);
+        let read =
+            |name: &str, text: Option<&str>| text.map(|text| time_in(name, text, zone)).transpose();
+        let (from_text, to_text) = (self.from.take(), self.to.take());
+        let from = read("from", from_text.as_deref())?;
+        let to = read("to", to_text.as_deref())?;
         if let Some((from, to)) = from.zip(to)
             && from > to
         {
-            return Err(bad(
-                "from lies behind to; rows are from the one to before the other",
-            ));
+            return Err(bad(format!(
+                "from lies behind to, `{}` behind `{}`; rows are from the one to before the other, such as \
+                 from=2026-01-01&to=2026-02-01",
+                cut(&from_text.unwrap_or_default()),
+                cut(&to_text.unwrap_or_default())
+            )));
         }
         if let Some(from) = from {
             self.add(time_column, PageTest::AtLeast(PageValue::Time(from)));
@@ -327,10 +332,12 @@ impl RowsParameters {
             self.add(time_column, PageTest::Less(PageValue::Time(to)));
         }
         if let Some(text) = self.changed_since.take() {
-            if self.shape.every.is_some() {
-                return Err(bad(
-                    "changed_since goes without every: a bucket of the rows that have changed lacks the others",
-                ));
+            if let Some(every) = &self.shape.every {
+                return Err(bad(format!(
+                    "changed_since goes without every, which was given `{}`: a bucket of the rows that have changed lacks the others; \
+                     leave out one of them",
+                    cut(every)
+                )));
             }
             let since = time("changed_since", &text)?;
             self.add(RECORDED_AT, PageTest::RecordedAfter(since));
@@ -343,7 +350,11 @@ impl RowsParameters {
                 .parse()
                 .ok()
                 .filter(|limit| (1..=rows_max).contains(limit))
-                .ok_or_else(|| bad(format!("limit takes a number of rows from 1 to {rows_max}")))?,
+                .ok_or_else(|| {
+                    let most = ROWS_DEFAULT.min(rows_max);
+                    let accepted = format!("a number of rows from 1 to {rows_max}, such as {most}");
+                    wrong_value("limit", text, &accepted)
+                })?,
         };
         let as_of = self
             .as_of
@@ -358,16 +369,18 @@ impl RowsParameters {
         if let (Some(as_of), Some(cursor)) = (as_of, &cursor)
             && as_of != cursor.as_of
         {
-            return Err(bad(
-                "as_of and cursor name two times; leave as_of out, the cursor holds the time of its first page",
-            ));
+            return Err(bad(format!(
+                "as_of and cursor name two times; leave as_of out, which was given `{}`: the cursor holds the time of its first page",
+                cut(self.as_of.as_deref().unwrap_or_default())
+            )));
         }
         if let Some(cursor) = &cursor
             && cursor.order != self.shape.order
         {
-            return Err(bad(
-                "cursor is of a page of rows in another order; take all parameters as the link rel=\"next\" has them",
-            ));
+            return Err(bad(format!(
+                "cursor is of a page of rows in another order than `{}`; take all parameters as the link rel=\"next\" has them",
+                cut(self.shape.order.as_deref().unwrap_or_default())
+            )));
         }
         // Where sensors stand may be settled up to an earlier time than what they say.
         let is_placed = area.is_some() || columns.iter().any(|name| PLACE.contains(&&**name));
@@ -401,15 +414,22 @@ impl RowsParameters {
     /// Reads `fields=time,value`; what each is the query service checks.
     fn columns(&self) -> Result<Vec<String>, Problem> {
         let mut columns: Vec<String> = Vec::new();
-        for name in self.fields.iter().flat_map(|fields| fields.split(',')) {
+        let fields = self.fields.as_deref();
+        for name in fields.into_iter().flat_map(|fields| fields.split(',')) {
             let name = name.trim();
+            let given = fields.unwrap_or_default();
             if name.is_empty() {
-                return Err(bad(
-                    "fields takes names of columns with commas between them",
-                ));
+                let accepted = "names of columns with commas between them, such as time,value";
+                return Err(wrong_value("fields", given, accepted));
             }
             if columns.iter().any(|known| known == name) {
-                return Err(bad(format!("fields names `{name}` twice; name it once")));
+                let accepted = "names of columns, each once, such as time,value";
+                let name = cut(name);
+                return Err(wrong_value(
+                    "fields",
+                    given,
+                    &format!("{accepted}, and not `{name}` twice"),
+                ));
             }
             columns.push(name.to_owned());
         }

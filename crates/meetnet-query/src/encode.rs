@@ -25,12 +25,12 @@ use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 
 use crate::answer::QueryAnswer;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, shortened};
 use crate::page::Page;
 
 pub use table::TableStyle;
-pub use time::format_time;
 pub(crate) use time::per_second;
+pub use time::{format_date, format_time};
 pub use writer::{RowWriter, RowsEnd};
 
 /// The formats an answer can have.
@@ -117,7 +117,10 @@ impl FromStr for Format {
                 let names = Self::ALL.map(Self::as_str).join(", ");
                 QueryError::new(
                     QueryErrorKind::BadRequest,
-                    format!("there is no format `{name}`; there are {names}"),
+                    format!(
+                        "there is no format `{}`; there are {names}",
+                        shortened(name.to_owned(), 100)
+                    ),
                 )
             })
     }

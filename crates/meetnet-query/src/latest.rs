@@ -32,7 +32,7 @@ use meetnet_model::time::format_rfc3339;
 use tracing::debug;
 
 use crate::catalog::HISTORY_SUFFIX;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, shortened};
 use crate::licences::add_rights;
 use crate::options::QueryRequest;
 use crate::page::{
@@ -489,9 +489,13 @@ fn page(
     })
 }
 
+/// How much of a name that is none an answer repeats.
+const NAME_BYTES_SHOWN: usize = 100;
+
 fn position(rows: &RecordBatch, name: &str) -> Result<usize, QueryError> {
     rows.schema().index_of(name).map_err(|_| {
-        let message = format!("there is no column `{name}`");
+        let name = shortened(name.to_owned(), NAME_BYTES_SHOWN);
+        let message = format!("there is no column `{name}` for fields");
         QueryError::new(QueryErrorKind::BadRequest, message)
     })
 }

@@ -7,7 +7,7 @@ use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::ids::LicenceId;
 use meetnet_model::licence::{LICENCES, Licence, Rights};
 
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, shortened};
 use crate::options::SessionKind;
 use crate::service::QueryService;
 
@@ -23,6 +23,7 @@ pub fn licences<'a>(
     for text in texts.into_iter().flat_map(|text| text.split(',')) {
         let text = text.trim();
         let licence = Licence::read(text).ok_or_else(|| {
+            let text = shortened(text.to_owned(), 100);
             let message = format!(
                 "`{text}` is no licence; licence takes ids such as CC-BY-4.0, or their IRIs, with commas between them"
             );
@@ -73,6 +74,7 @@ impl QueryService {
         let mut known: BTreeSet<&str> = LICENCES.iter().map(|licence| licence.id).collect();
         known.extend(of_city.iter().map(LicenceId::as_str));
         let known: Vec<&str> = known.into_iter().collect();
+        let unknown = shortened(unknown.to_string(), 100);
         Err(QueryError::new(
             QueryErrorKind::BadRequest,
             format!(

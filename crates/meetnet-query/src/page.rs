@@ -25,7 +25,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::ids::{DatasetId, LicenceId, Sequence};
 use meetnet_model::licence::Rights;
 
-use crate::error::{QueryError, QueryErrorKind, suggestion};
+use crate::error::{QueryError, QueryErrorKind, shortened, suggestion};
 use crate::licences::add_rights;
 use crate::options::{QueryRequest, SessionKind};
 use crate::service::QueryService;
@@ -40,6 +40,8 @@ use statement::Statement;
 
 /// Conditions of one request: each is a comparison for every row that is read.
 const CONDITIONS_MAX: usize = 64;
+/// How much of a name that is none an answer repeats.
+const NAME_BYTES_SHOWN: usize = 100;
 
 /// Which rows to answer, as anybody asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,14 +203,17 @@ fn check(
         if schema.index_of(column).is_err() {
             let known = schema.fields().iter().map(|field| field.name().as_str());
             let hint = suggestion(column, known);
-            return wrong(format!("there is no column `{column}`{hint}"));
+            let column = shortened(column.clone(), NAME_BYTES_SHOWN);
+            return wrong(format!("there is no column `{column}` for fields{hint}"));
         }
     }
     for (position, (column, _)) in request.order.iter().enumerate() {
         if !declaration.key.contains(column) {
             return wrong(format!(
-                "rows are ordered by columns of the key, which are {}; `{column}` is none of them",
-                declaration.key.join(", ")
+                "order takes columns of the key, which are {}, such as -{}; `{}` is none of them",
+                declaration.key.join(", "),
+                declaration.time_column(),
+                shortened(column.clone(), NAME_BYTES_SHOWN)
             ));
         }
         if request.order[..position]

@@ -208,7 +208,7 @@ pub(crate) fn bind(
 }
 
 /// Returns a value with times of the day in nanoseconds, as SQL has them: clients send microseconds, and the two are not compared.
-fn of_the_day(value: ScalarValue) -> Result<ScalarValue> {
+pub(crate) fn of_the_day(value: ScalarValue) -> Result<ScalarValue> {
     let of_sql = DataType::Time64(TimeUnit::Nanosecond);
     match value.data_type() {
         DataType::Time32(_) | DataType::Time64(TimeUnit::Microsecond) => value.cast_to(&of_sql),

@@ -367,9 +367,11 @@ pub(crate) async fn described(
         }
     }
     // What an answer looks like may depend on what is put in: `SELECT $1` is of the type of its parameter.
-    let nulls = parameters
-        .iter()
-        .map(|data_type| ScalarValue::try_from(data_type.as_ref().unwrap_or(&DataType::Utf8)));
+    // In the form that values have when it runs.
+    let nulls = parameters.iter().map(|data_type| {
+        let null = ScalarValue::try_from(data_type.as_ref().unwrap_or(&DataType::Utf8))?;
+        parameters::of_the_day(null)
+    });
     let nulls = nulls.collect::<Result<Vec<_>>>()?;
     let names = planned.names;
     let plan = match nulls.is_empty() {

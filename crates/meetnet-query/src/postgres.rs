@@ -12,6 +12,7 @@
 
 mod aliases;
 mod arrays;
+mod bytea;
 mod casts;
 pub(crate) mod catalog;
 mod copy;
@@ -33,9 +34,11 @@ mod types;
 
 pub(crate) use aliases::{apart, beside_stars};
 pub use arrays::array_elements;
+pub use bytea::bytea;
 pub(crate) use casts::{name_casts, register as register_casts};
 pub use copy::{CopyArgument, CopyOut, copy_out};
 pub(crate) use escapes::escape_by_backslash;
+pub use functions::USER;
 pub(crate) use functions::formatted_call;
 pub use geometry::ewkb;
 pub(crate) use geometry::register as register_geometry;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use meetnet_tests::daemon::Installation;
+use serde_json::Value;
 
 /// Searches of all files, of which one must find none of them gone.
 const SEARCHES_MAX: usize = 100;
@@ -89,6 +90,67 @@ fn search(installation: &Installation, traces: &[&str]) -> Result<Vec<PathBuf>> 
     Ok(tainted)
 }
 
+/// What somebody has fetched who asks whether it is still so.
+struct Known {
+    /// Addresses of files, with their ETags.
+    files: Vec<(String, String)>,
+    /// The ETag of [`QUESTION`].
+    answer: String,
+}
+
+/// The readings of the chip that goes.
+const QUESTION: &str =
+    "/api/v1/sql?q=SELECT+value+FROM+air+WHERE+value+%3E+40+ORDER+BY+value&format=csv";
+
+async fn listed(installation: &Installation) -> Result<Vec<(String, String)>> {
+    let answer = installation.get("/api/v1/datasets/air/files", &[]).await?;
+    let list: Value = serde_json::from_str(&answer.text().await?)?;
+    let files = list["files"].as_array().context("a list of files")?;
+    let mut found = Vec::new();
+    for file in files {
+        let url = file["url"].as_str().context("an address")?;
+        let hash = file["sha256"].as_str().context("a hash")?;
+        found.push((url.to_owned(), format!("\"{hash}\"")));
+    }
+    Ok(found)
+}
+
+impl Known {
+    async fn of(installation: &Installation) -> Result<Self> {
+        let answer = installation.get(QUESTION, &[]).await?;
+        let tag = answer.headers().get("etag").context("an ETag")?;
+        let tag = tag.to_str()?.to_owned();
+        let text = answer.text().await?;
+        ensure!(text.contains("43.25"), "{text}");
+        let known = [("if-none-match", tag.as_str())];
+        let again = installation.get(QUESTION, &known).await?;
+        ensure!(again.status() == 304, "{}", again.status());
+        Ok(Self {
+            files: listed(installation).await?,
+            answer: tag,
+        })
+    }
+
+    async fn holds_no_more(&self, installation: &Installation) -> Result<()> {
+        let known = [("if-none-match", self.answer.as_str())];
+        let answer = installation.get(QUESTION, &known).await?;
+        ensure!(answer.status() == 200, "{}", answer.status());
+        let text = answer.text().await?;
+        ensure!(!text.contains("43.25"), "{text}");
+        let left = listed(installation).await?;
+        let gone = self.files.iter().filter(|file| !left.contains(file));
+        let gone: Vec<_> = gone.collect();
+        ensure!(!gone.is_empty(), "a file held rows of the chip: {left:?}");
+        for (url, tag) in gone {
+            for headers in [&[][..], &[("if-none-match", tag.as_str())]] {
+                let status = installation.get(url, headers).await?.status();
+                ensure!(status == 410, "{url} {headers:?}: {status}");
+            }
+        }
+        Ok(())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_erases_a_device_from_every_file_and_goes_on() {
     erase_in_a_daemon().await.unwrap();
@@ -123,6 +185,8 @@ async fn erase_in_a_daemon() -> Result<()> {
             "the search finds what is there: {trace}"
         );
     }
+
+    let before = Known::of(&installation).await?;
 
     let device = format!("esp8266-{CHIP}");
     let erase = ["erase", "--source", "boxes", "--hardware-id", &device];
@@ -162,6 +226,7 @@ async fn erase_in_a_daemon() -> Result<()> {
     );
     let left = tainted(&installation, &traces)?;
     ensure!(left.is_empty(), "{left:?}");
+    before.holds_no_more(&installation).await?;
     let of_device = format!("SELECT count(*) FROM air_history WHERE sensor_id = '{id}'");
     ensure!(installation.cell(&of_device).await? == 0);
     ensure!(installation.cell("SELECT count(*) FROM air").await? == 2);

@@ -1,6 +1,9 @@
 //! Prepared statements and their values.
 
-use arrow::array::{DictionaryArray, NullArray, TimestampMicrosecondArray};
+use arrow::array::{
+    BinaryArray, Date32Array, Decimal128Array, DictionaryArray, NullArray, Time64MicrosecondArray,
+    TimestampMicrosecondArray,
+};
 use arrow::datatypes::Int32Type;
 use arrow_flight::FlightDescriptor;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
@@ -53,11 +56,30 @@ async fn values_take_the_places_of_parameters() {
     let time: ArrayRef =
         Arc::new(TimestampMicrosecondArray::from(vec![1_795_315_580_000_000]).with_timezone("UTC"));
     let null: ArrayRef = Arc::new(NullArray::new(1));
+    let half_past_seven =
+        || -> ArrayRef { Arc::new(Time64MicrosecondArray::from(vec![27_000_000_000])) };
+    let new_year: ArrayRef = Arc::new(Date32Array::from(vec![20_454]));
+    let price = Decimal128Array::from(vec![150]).with_precision_and_scale(5, 2);
+    let price: ArrayRef = Arc::new(price.expect("a decimal"));
+    let bytes: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"ab".as_slice()]));
     for (sql, values, rows) in [
+        (
+            "SELECT ? > TIME '07:00:00' AS later",
+            vec![half_past_seven()],
+            &["true"][..],
+        ),
+        ("SELECT ? AS time", vec![half_past_seven()], &["07:30:00"]),
+        (
+            "SELECT count(*) AS rows FROM traffic WHERE time::time >= ? AND time >= ?",
+            vec![half_past_seven(), new_year],
+            &["0"],
+        ),
+        ("SELECT ? > 1.25 AS more", vec![price], &["true"]),
+        ("SELECT ? AS bytes", vec![bytes], &["6162"]),
         (
             "SELECT value FROM generate_series(1, 5) WHERE value >= ?",
             vec![int(4)],
-            &["4", "5"][..],
+            &["4", "5"],
         ),
         (
             "SELECT value FROM generate_series(1, 5) WHERE value >= $1",
@@ -164,10 +186,15 @@ async fn values_that_do_not_fit_are_named() {
     let mut client = default_client().await;
     let sql = "SELECT value FROM generate_series(1, 5) WHERE value >= ?";
     let two: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let bytes: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"ab".as_slice()]));
     for (values, message) in [
         (vec![text("four")], "the value of $1 is no Int64"),
         (vec![int(1), int(2)], "takes 1 values, not 2"),
         (vec![two], "one row at a time"),
+        (
+            vec![bytes],
+            "the value of $1 is binary, and its place takes Int64",
+        ),
     ] {
         let mut prepared = client.prepare(sql.to_owned(), None).await.expect(sql);
         prepared.set_parameters(row(values)).expect("values");

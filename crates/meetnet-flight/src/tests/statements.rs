@@ -458,3 +458,111 @@ async fn what_is_no_message_is_the_fault_of_its_client() {
         );
     }
 }
+
+/// Of each call: what is no command of it, and what it says then.
+#[tokio::test]
+async fn commands_that_a_call_does_not_answer_are_named() {
+    use arrow_flight::FlightDescriptor;
+    use arrow_flight::sql::{
+        CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery,
+        CommandStatementUpdate, ProstMessageExt,
+    };
+
+    let mut client = default_client().await;
+    let query = CommandStatementQuery {
+        query: "SELECT 1".to_owned(),
+        transaction_id: None,
+    };
+    let query = query.as_any().encode_to_vec();
+    let unknown = CommandPreparedStatementQuery {
+        prepared_statement_handle: vec![7; 16].into(),
+    };
+    let unknown = unknown.as_any().encode_to_vec();
+    let update = CommandStatementUpdate::default().as_any().encode_to_vec();
+    let ingest = CommandStatementIngest::default().as_any().encode_to_vec();
+    let broken = arrow_flight::sql::Any {
+        type_url: "type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery".to_owned(),
+        value: vec![0xff_u8].into(),
+    };
+    let broken = broken.encode_to_vec();
+    for (command, code, message) in [
+        (
+            &update,
+            Code::Unimplemented,
+            "GetFlightInfo does not answer `CommandStatementUpdate`; it takes CommandStatementQuery",
+        ),
+        (
+            &broken,
+            Code::InvalidArgument,
+            "it says that it is `CommandStatementQuery`, and cannot be read as one",
+        ),
+        (
+            &unknown,
+            Code::NotFound,
+            "there is no such prepared statement",
+        ),
+        (&Vec::new(), Code::InvalidArgument, "does not name its type"),
+    ] {
+        let descriptor = FlightDescriptor::new_cmd(command.clone());
+        let answer = client.inner_mut().get_flight_info(descriptor).await;
+        check_status(&answer.expect_err(message), code, message);
+    }
+    for (ticket, code, message) in [
+        (
+            &query,
+            Code::Unimplemented,
+            "DoGet does not answer `CommandStatementQuery`; it takes the tickets that GetFlightInfo gives",
+        ),
+        (
+            &unknown,
+            Code::NotFound,
+            "there is no such prepared statement",
+        ),
+    ] {
+        let answer = client.do_get(Ticket::new(ticket.clone())).await;
+        check_status(&status(answer), code, message);
+    }
+    let no_descriptor = FlightData::default();
+    let of = |command: &[u8]| {
+        let descriptor = FlightDescriptor::new_cmd(command.to_vec());
+        FlightData::default().with_descriptor(descriptor)
+    };
+    for (sent, code, message) in [
+        (None, Code::InvalidArgument, "DoPut was sent no message"),
+        (
+            Some(no_descriptor),
+            Code::InvalidArgument,
+            "has no descriptor",
+        ),
+        (
+            Some(of(&[0xff])),
+            Code::InvalidArgument,
+            "the descriptor is no message of Flight SQL: it is no protobuf `Any`",
+        ),
+        (
+            Some(of(&query)),
+            Code::Unimplemented,
+            "DoPut does not answer `CommandStatementQuery`",
+        ),
+        (Some(of(&update)), Code::PermissionDenied, "only reads"),
+        (Some(of(&ingest)), Code::PermissionDenied, "only reads"),
+        (
+            Some(of(&unknown)),
+            Code::NotFound,
+            "there is no such prepared statement",
+        ),
+    ] {
+        let answer = client.do_put(futures::stream::iter(sent)).await;
+        check_status(&status(answer), code, message);
+    }
+    for (body, message) in [
+        (vec![0xff_u8], "it is no protobuf `Any`"),
+        (
+            query,
+            "is `CommandStatementQuery`; send ActionCreatePreparedStatementRequest",
+        ),
+    ] {
+        let answer = acted(&mut client, "CreatePreparedStatement", body).await;
+        check_status(&status(answer), Code::InvalidArgument, message);
+    }
+}

@@ -63,7 +63,43 @@ fn commands_are_told_from_queries() {
         "SHOW pg_stat.track",
         Some(Command::Show("pg_stat.track".into())),
     );
+    check("SHOW ALL", Some(Command::ShowAll));
     check("DEALLOCATE ALL", Some(Command::Deallocate(None)));
+    check("DEALLOCATE PREPARE ALL", Some(Command::Deallocate(None)));
+    check("RESET ALL", Some(Command::ResetAll));
+    check("RESET ROLE", Some(Command::Reset("role".into())));
+    check(
+        "RESET SESSION AUTHORIZATION",
+        Some(Command::Reset("session_authorization".into())),
+    );
+    check("DISCARD ALL", Some(Command::DiscardAll));
+    for (sql, tag) in [
+        ("SET ROLE NONE", "SET"),
+        ("SET LOCAL ROLE 'public'", "SET"),
+        ("SET role = public", "SET"),
+        ("SET SESSION AUTHORIZATION DEFAULT", "SET"),
+        ("SET SESSION AUTHORIZATION 'public'", "SET"),
+        (
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
+            "SET",
+        ),
+        ("SET TRANSACTION READ WRITE", "SET"),
+        (
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+            "SET",
+        ),
+        (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+            "SET",
+        ),
+        ("SET CONSTRAINTS ALL DEFERRED", "SET CONSTRAINTS"),
+        ("DISCARD PLANS", "DISCARD PLANS"),
+        ("DISCARD SEQUENCES", "DISCARD SEQUENCES"),
+        ("DISCARD TEMPORARY", "DISCARD TEMP"),
+        ("UNLISTEN *", "UNLISTEN"),
+    ] {
+        check(sql, Some(Command::Nothing(tag)));
+    }
     check(
         "DECLARE \"my cursor for\" BINARY CURSOR WITH HOLD FOR SELECT 'for' FROM counts",
         Some(Command::Declare {
@@ -101,6 +137,14 @@ fn what_is_wrong_or_not_here_is_refused() {
     };
     check("SET a", state::SYNTAX);
     check("SET a =", state::SYNTAX);
+    check("SET ROLE postgres", state::BAD_VALUE);
+    check("SET ROLE a b", state::SYNTAX);
+    check("SET SESSION AUTHORIZATION 'postgres'", state::BAD_VALUE);
+    check("SET session_authorization TO postgres", state::BAD_VALUE);
+    check("LISTEN rows", state::UNSUPPORTED);
+    check("NOTIFY rows", state::UNSUPPORTED);
+    check("DISCARD", state::SYNTAX);
+    check("DISCARD EVERYTHING", state::SYNTAX);
     check("FETCH BACKWARD 1 FROM c", state::STATE);
     check("DECLARE c SCROLL CURSOR FOR SELECT 1", state::UNSUPPORTED);
     check("DECLARE c", state::SYNTAX);

@@ -47,6 +47,20 @@ fn texts_are_read_by_their_type() {
     ] {
         check(time, scalar(PgScalar::TimestampTz), "2026-01-01T12:00:00Z");
     }
+    check("2026-01-01", scalar(PgScalar::Date), "2026-01-01");
+    check("\\x00ff", scalar(PgScalar::Bytea), "00ff");
+    check("a\\\\\\000", scalar(PgScalar::Bytea), "615c00");
+    for uuid in [
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+        "{a0eebc99-9c0b4ef8-bb6d6bb9-bd380a11}",
+        "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+    ] {
+        let canonical = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+        check(uuid, scalar(PgScalar::Uuid), canonical);
+    }
+    check("NaN", scalar(PgScalar::Numeric), "NaN");
+    check("Infinity", scalar(PgScalar::Float8), "inf");
     check("{1,NULL,3}", array(PgScalar::Int8), "[1, NULL, 3]");
     check("{}", array(PgScalar::Text), "[]");
     check(
@@ -78,6 +92,33 @@ fn binary_is_read_by_its_type() {
     check("é".as_bytes(), scalar(PgScalar::Text), "é");
     let numeric = [0, 3, 0, 1, 0x40, 0, 0, 3, 0, 1, 0x09, 0x29, 0x1a, 0x7c];
     check(&numeric, scalar(PgScalar::Numeric), "-12345.678");
+    // Its scale hides a digit.
+    let numeric = [0, 3, 0, 1, 0x40, 0, 0, 2, 0, 1, 0x09, 0x29, 0x1a, 0x7c];
+    check(&numeric, scalar(PgScalar::Numeric), "-12345.67");
+    // Nothing but zeros, whatever their weight.
+    let zero = [0, 1, 0x7f, 0xff, 0, 0, 0, 0, 0, 0];
+    check(&zero, scalar(PgScalar::Numeric), "0.0");
+    check(
+        &[0, 0, 0, 0, 0xc0, 0, 0, 0],
+        scalar(PgScalar::Numeric),
+        "NaN",
+    );
+    check(
+        &[0, 0, 0, 0, 0xf0, 0, 0, 0],
+        scalar(PgScalar::Numeric),
+        "-inf",
+    );
+    let uuid: Vec<u8> = (0..16).map(|at| at * 17).collect();
+    check(
+        &uuid,
+        scalar(PgScalar::Uuid),
+        "00112233-4455-6677-8899-aabbccddeeff",
+    );
+    check(
+        &27_000_000_000_i64.to_be_bytes(),
+        scalar(PgScalar::Time),
+        "07:30:00",
+    );
     let mut array_of_two = Vec::new();
     for number in [1_i32, 0, 23, 2, 1, 4, 5, -1] {
         array_of_two.extend(number.to_be_bytes());
@@ -144,6 +185,50 @@ fn what_is_no_value_is_an_error() {
         Format::Binary,
         state::BAD_BINARY,
     );
+    for text in [
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11f",
+        "a0eebc99--9c0b-4ef8-bb6d-6bb9bd380a11",
+        "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "g0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+    ] {
+        let uuid = scalar(PgScalar::Uuid);
+        check(text.as_bytes(), uuid, Format::Text, state::BAD_TEXT);
+    }
+    check(
+        &[0; 15],
+        scalar(PgScalar::Uuid),
+        Format::Binary,
+        state::BAD_BINARY,
+    );
+    check(
+        b"\\x0",
+        scalar(PgScalar::Bytea),
+        Format::Text,
+        state::BAD_TEXT,
+    );
+    // Floats are as long as the integers that the parameter is an array of.
+    let mut floats = Vec::new();
+    for number in [1_i32, 0, 701, 1, 1, 8, 0, 0] {
+        floats.extend(number.to_be_bytes());
+    }
+    check(
+        &floats,
+        array(PgScalar::Int8),
+        Format::Binary,
+        state::BAD_BINARY,
+    );
+    // Fewer elements than none.
+    let mut negative = Vec::new();
+    for number in [1_i32, 0, 23, -1, 1] {
+        negative.extend(number.to_be_bytes());
+    }
+    check(
+        &negative,
+        array(PgScalar::Int4),
+        Format::Binary,
+        state::BAD_BINARY,
+    );
     // As many elements as a length can say, and none of them there.
     let mut huge = Vec::new();
     for number in [1_i32, 0, 23, i32::MAX, 1] {
@@ -162,4 +247,140 @@ fn null_has_the_type_of_its_parameter() {
     let value = read(None, array(PgScalar::Float8), Format::Binary).expect("a value");
     assert_eq!(value.data_type(), &arrow(array(PgScalar::Float8)));
     assert!(value.is_null(0));
+}
+
+#[test]
+fn numbers_that_no_float_can_hold_are_refused() {
+    let check = |bytes: &[u8], scalar: PgScalar, format: Format| {
+        let found = shown(bytes, PgType::of(scalar), format);
+        assert_eq!(found, Err(state::OUT_OF_RANGE), "{bytes:?}");
+    };
+    // One digit of the greatest weight, and one of the least that its scale shows.
+    let great = [0, 1, 0x7f, 0xff, 0, 0, 0, 0, 0, 1];
+    let small = [0, 1, 0xf0, 0x01, 0, 0, 0x3f, 0xff, 0, 1];
+    check(&great, PgScalar::Numeric, Format::Binary);
+    check(&small, PgScalar::Numeric, Format::Binary);
+    for scalar in [PgScalar::Numeric, PgScalar::Float8, PgScalar::Float4] {
+        check(b"1e400", scalar, Format::Text);
+        check(b"-1e400", scalar, Format::Text);
+    }
+}
+
+/// The ends of the types of days and instants are infinity, in both directions.
+#[test]
+fn infinity_stays_what_it_is() {
+    use crate::values::Column;
+
+    let written = |value: &ArrayRef, pg_type: PgType, format: Format| {
+        let column = Column::new(value, pg_type, format).expect("a column");
+        let mut out = bytes::BytesMut::new();
+        column.write(0, &mut out);
+        out[4..].to_vec()
+    };
+    for kind in [PgScalar::Date, PgScalar::Timestamp, PgScalar::TimestampTz] {
+        let pg_type = scalar(kind);
+        let (least, greatest) = match kind {
+            PgScalar::Date => (
+                i32::MIN.to_be_bytes().to_vec(),
+                i32::MAX.to_be_bytes().to_vec(),
+            ),
+            _ => (
+                i64::MIN.to_be_bytes().to_vec(),
+                i64::MAX.to_be_bytes().to_vec(),
+            ),
+        };
+        for (text, binary) in [("-infinity", least), ("infinity", greatest)] {
+            let of_text = read(Some(text.as_bytes()), pg_type, Format::Text).expect(text);
+            let of_binary = read(Some(&binary), pg_type, Format::Binary).expect(text);
+            assert_eq!(&of_text, &of_binary, "{text} {kind:?}");
+            assert_eq!(written(&of_text, pg_type, Format::Text), text.as_bytes());
+            assert_eq!(written(&of_text, pg_type, Format::Binary), binary);
+        }
+    }
+}
+
+#[test]
+fn what_no_time_can_be_is_refused() {
+    let check = |bytes: &[u8], kind: PgScalar| {
+        let found = shown(bytes, scalar(kind), Format::Binary);
+        assert_eq!(found, Err(state::TIME_RANGE), "{bytes:?} {kind:?}");
+    };
+    for time in [-1_i64, DAY_MICROSECONDS, i64::MAX] {
+        check(&time.to_be_bytes(), PgScalar::Time);
+    }
+    for time in [i64::MAX - 1, i64::MAX - EPOCH_MICROSECONDS] {
+        check(&time.to_be_bytes(), PgScalar::Timestamp);
+        check(&time.to_be_bytes(), PgScalar::TimestampTz);
+    }
+    for day in [i32::MAX - 1, i32::MAX - EPOCH_DAYS] {
+        check(&day.to_be_bytes(), PgScalar::Date);
+    }
+}
+
+/// Whatever is sent is a value of its type or an error, and a value is sent back as the same bytes.
+#[test]
+fn any_bytes_are_a_value_or_an_error() {
+    use crate::values::Column;
+
+    /// Types of which each value has one form in binary.
+    const EXACT: [PgScalar; 11] = [
+        PgScalar::Int2,
+        PgScalar::Int4,
+        PgScalar::Int8,
+        PgScalar::Float4,
+        PgScalar::Float8,
+        PgScalar::Date,
+        PgScalar::Time,
+        PgScalar::Timestamp,
+        PgScalar::TimestampTz,
+        PgScalar::Interval,
+        PgScalar::Bytea,
+    ];
+    let mut seed = 1_u64;
+    let mut random = || {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize
+    };
+    let uuids = [scalar(PgScalar::Uuid), array(PgScalar::Uuid)];
+    let types: Vec<PgType> = PgType::all().chain(uuids).collect();
+    let mut values = 0;
+    for round in 0..4_000 {
+        let length = match round % 3 {
+            0 => [1, 2, 4, 8, 16][random() % 5],
+            _ => random() % 48,
+        };
+        // Small and extreme bytes are what lengths and counts are made of.
+        let mut bytes: Vec<u8> = (0..length)
+            .map(|_| match random() % 4 {
+                0 => 0,
+                1 => [1, 0x7f, 0x80, 0xff][random() % 4],
+                _ => random() as u8,
+            })
+            .collect();
+        for pg_type in &types {
+            if pg_type.is_array && round % 2 == 0 && bytes.len() >= 12 {
+                let element = PgType::of(pg_type.scalar).oid();
+                bytes[..4].copy_from_slice(&1_i32.to_be_bytes());
+                bytes[8..12].copy_from_slice(&element.to_be_bytes());
+            }
+            let Ok(value) = read(Some(&bytes), *pg_type, Format::Binary) else {
+                continue;
+            };
+            values += 1;
+            assert_eq!(value.len(), 1);
+            assert_eq!(value.data_type(), &arrow(*pg_type), "{pg_type:?}");
+            if pg_type.is_array || !EXACT.contains(&pg_type.scalar) {
+                continue;
+            }
+            let mut out = bytes::BytesMut::new();
+            let column = Column::new(&value, *pg_type, Format::Binary).expect("a column");
+            column.write(0, &mut out);
+            assert_eq!(out[4..], bytes[..], "{pg_type:?}");
+            let column = Column::new(&value, *pg_type, Format::Text).expect("a column");
+            column.write(0, &mut out);
+        }
+    }
+    assert!(values > 1_000, "{values}");
 }

@@ -1,10 +1,11 @@
 //! Commands to a session: what each of them changes, and its answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use bytes::{BufMut, BytesMut};
-use meetnet_query::postgres::{PgExecute, PgPrepare, PgType, setting, statements};
+use meetnet_query::postgres::{PgExecute, PgPrepare, PgType, SETTINGS, USER, setting, statements};
 use meetnet_query::{QueryRequest, SessionKind, licences};
 use pgwire::messages::data::DataRow;
 use pgwire::messages::response::{CommandComplete, TransactionStatus};
@@ -24,12 +25,16 @@ const SETTINGS_MAX: usize = 64;
 const SETTING_BYTES_MAX: usize = 1024;
 /// The setting that restricts answers to rows under some licences.
 const LICENCE: &str = "meetnet.licence";
+const STATEMENT_TIMEOUT: &str = "statement_timeout";
+/// The columns that SHOW ALL answers.
+const ALL_SHOWN: [&str; 3] = ["name", "setting", "description"];
 
 impl Session {
     /// Returns the columns that a command answers; None: it answers no rows.
     pub(super) fn fields(&self, command: &Command) -> Option<Vec<FieldType>> {
         match command {
             Command::Show(name) => Some(vec![shown(name)]),
+            Command::ShowAll => Some(Vec::from(ALL_SHOWN.map(shown))),
             Command::Execute(execute) => self.statements.get(&execute.name)?.fields.clone(),
             Command::Fetch { name, .. } => match self.portals.get(name)? {
                 Bound::Query(portal) | Bound::Cursor(portal, _) => Some(portal.fields.clone()),
@@ -72,11 +77,19 @@ impl Session {
                 self.set(name, value.as_deref(), wire)?;
                 "SET"
             }
+            Command::Reset(name) => {
+                self.set(name, None, wire)?;
+                "RESET"
+            }
             Command::ResetAll => {
                 self.reset_all();
                 "RESET"
             }
             Command::DiscardAll => {
+                if self.transaction != TransactionStatus::Idle {
+                    let message = "DISCARD ALL stands by itself; end the transaction first";
+                    return Err(PgError::new(state::IN_TRANSACTION, message).into());
+                }
                 self.statements.clear();
                 self.portals.clear();
                 self.reset_all();
@@ -102,6 +115,10 @@ impl Session {
             Command::Nothing(tag) => *tag,
             Command::Show(name) => {
                 self.show(name, describes, wire)?;
+                "SHOW"
+            }
+            Command::ShowAll => {
+                self.show_all(describes, wire)?;
                 "SHOW"
             }
             Command::Declare {
@@ -178,18 +195,20 @@ impl Session {
         let Some(value) = value else {
             self.settings.remove(name);
             match name {
-                "statement_timeout" => self.statement_time_max = None,
+                STATEMENT_TIMEOUT => self.statement_time_max = None,
                 LICENCE => self.licences = self.licences_at_start.clone(),
                 _ => {}
             }
             return Ok(());
         };
         match name {
-            "statement_timeout" => self.statement_time_max = duration(value)?,
+            STATEMENT_TIMEOUT => self.statement_time_max = duration(value)?,
             LICENCE => {
                 self.restrict(value)?;
                 return Ok(());
             }
+            // Everything only reads, whatever a client would rather, and SHOW goes on saying so.
+            "transaction_read_only" | "default_transaction_read_only" => return Ok(()),
             "client_encoding" => {
                 if !is_utf8(value) {
                     return Err(PgError::new(
@@ -231,29 +250,54 @@ impl Session {
         Ok(())
     }
 
+    /// Returns the value of a setting; None: there is no such one.
+    fn value_of(&self, name: &str) -> Option<String> {
+        match self.settings.get(name) {
+            Some(value) => Some(value.clone()),
+            None if name == STATEMENT_TIMEOUT => Some("0".to_owned()),
+            None if name == LICENCE => {
+                let named = self.licences.iter().flatten();
+                let named: Vec<&str> = named.map(|id| id.as_str()).collect();
+                Some(named.join(","))
+            }
+            None if name == "role" => Some("none".to_owned()),
+            None if name == "session_authorization" => Some(USER.to_owned()),
+            None => setting(name).map(str::to_owned),
+        }
+    }
+
     fn show(&self, name: &str, describes: bool, wire: &mut Wire) -> Result<(), End> {
-        let named: Vec<&str> = self
-            .licences
-            .iter()
-            .flatten()
-            .map(|id| id.as_str())
-            .collect();
-        let named = named.join(",");
-        let value = match self.settings.get(name) {
-            Some(value) => value.as_str(),
-            None if name == "statement_timeout" => "0",
-            None if name == LICENCE => named.as_str(),
-            None => setting(name).ok_or_else(|| {
-                PgError::new(state::SETTING, format!("there is no setting `{name}`"))
-            })?,
-        };
+        let value = self
+            .value_of(name)
+            .ok_or_else(|| PgError::new(state::SETTING, format!("there is no setting `{name}`")))?;
         if describes {
             wire.put(&row_description(&[shown(name)], &[])?)?;
         }
         let mut cell = BytesMut::new();
-        cell.put_i32(value.len() as i32);
-        cell.put_slice(value.as_bytes());
+        put_text(&value, &mut cell);
         wire.put(&DataRow::new(cell, 1))
+    }
+
+    /// Answers every setting, in the order of their names.
+    fn show_all(&self, describes: bool, wire: &mut Wire) -> Result<(), End> {
+        if describes {
+            wire.put(&row_description(&ALL_SHOWN.map(shown), &[])?)?;
+        }
+        let mut names: BTreeSet<&str> = SETTINGS.iter().map(|(name, _)| *name).collect();
+        names.extend([STATEMENT_TIMEOUT, LICENCE]);
+        names.extend(self.settings.keys().map(String::as_str));
+        for name in names {
+            let Some(value) = self.value_of(name) else {
+                continue;
+            };
+            let mut cells = BytesMut::new();
+            put_text(name, &mut cells);
+            put_text(&value, &mut cells);
+            // Nothing is said of what it is for.
+            cells.put_i32(-1);
+            wire.put(&DataRow::new(cells, 3))?;
+        }
+        Ok(())
     }
 
     /// Keeps a query by the name that it has in SQL, among those that messages have prepared.
@@ -427,4 +471,9 @@ fn shown(name: &str) -> FieldType {
         name: name.to_owned(),
         pg_type: PgType::TEXT,
     }
+}
+
+fn put_text(text: &str, out: &mut BytesMut) {
+    out.put_i32(text.len() as i32);
+    out.put_slice(text.as_bytes());
 }

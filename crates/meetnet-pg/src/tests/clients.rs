@@ -139,3 +139,111 @@ async fn a_client_over_its_share_is_told_so() {
         ["ERROR 53400", "ready I"]
     );
 }
+
+/// As pgbouncer, JDBC, Npgsql, SQLAlchemy and asyncpg do between two owners of a connection.
+#[tokio::test]
+async fn pools_tidy_connections_up() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let client = &mut client;
+    let set =
+        "SET statement_timeout = 5000; SET search_path TO other; PREPARE one AS SELECT 1 AS a";
+    for (reset, tags, is_forgotten) in [
+        ("DISCARD ALL", &["DISCARD ALL"][..], true),
+        ("DEALLOCATE ALL", &["DEALLOCATE ALL"], true),
+        ("DISCARD PLANS", &["DISCARD PLANS"], false),
+        (
+            "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL",
+            &[
+                "columns pg_advisory_unlock_all:25",
+                "row ",
+                "SELECT 1",
+                "CLOSE CURSOR ALL",
+                "UNLISTEN",
+                "RESET",
+            ],
+            false,
+        ),
+        (
+            "RESET ROLE; RESET SESSION AUTHORIZATION; SET SESSION AUTHORIZATION DEFAULT",
+            &["RESET", "RESET", "SET"],
+            false,
+        ),
+    ] {
+        let prepared = client.query(set).await;
+        assert_eq!(prepared, ["SET", "SET", "PREPARE", "ready I"], "{reset}");
+        let mut answer = tags.to_vec();
+        answer.push("ready I");
+        assert_eq!(client.query(reset).await, answer);
+        let ran = client.query("EXECUTE one").await;
+        match is_forgotten {
+            true => assert_eq!(ran, ["ERROR 26000", "ready I"], "{reset}"),
+            false => assert_eq!(ran[1], "row 1", "{reset}: {ran:?}"),
+        }
+        client.query("DEALLOCATE ALL").await;
+    }
+    assert_eq!(client.query("BEGIN").await, ["BEGIN", "ready T"]);
+    let answer = client.query("DISCARD ALL").await;
+    assert_eq!(answer, ["ERROR 25001", "ready E"]);
+    client.query("ROLLBACK").await;
+}
+
+/// As psycopg, JDBC and SQLAlchemy do before each statement of who has not asked to read only.
+#[tokio::test]
+async fn read_write_is_taken_and_changes_nothing() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    for (sql, tag, state) in [
+        ("BEGIN READ WRITE", "BEGIN", "ready T"),
+        ("SET TRANSACTION READ WRITE", "SET", "ready T"),
+        ("SET transaction_read_only = off", "SET", "ready T"),
+        ("COMMIT", "COMMIT", "ready I"),
+        (
+            "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+            "BEGIN",
+            "ready T",
+        ),
+        ("COMMIT", "COMMIT", "ready I"),
+        (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+            "SET",
+            "ready I",
+        ),
+        (
+            "SET default_transaction_read_only TO 'off'",
+            "SET",
+            "ready I",
+        ),
+    ] {
+        assert_eq!(client.query(sql).await, [tag, state], "{sql}");
+    }
+    for setting in ["transaction_read_only", "default_transaction_read_only"] {
+        let shown = client.query(&format!("SHOW {setting}")).await;
+        assert_eq!(shown[1], "row on", "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn every_setting_is_shown() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    client
+        .query("SET statement_timeout = 5000; SET myapp.name = 'x'")
+        .await;
+    let shown = client.query("SHOW ALL").await;
+    assert_eq!(shown[0], "columns name:25 setting:25 description:25");
+    for row in [
+        "row meetnet.licence||NULL",
+        "row myapp.name|x|NULL",
+        "row statement_timeout|5000|NULL",
+        "row timezone|UTC|NULL",
+        "row transaction_read_only|on|NULL",
+    ] {
+        assert!(shown.iter().any(|found| found == row), "{row}: {shown:?}");
+    }
+    assert_eq!(shown[shown.len() - 2..], ["SHOW", "ready I"]);
+    let rows = shown[1..shown.len() - 2].iter();
+    let names: Vec<&str> = rows.filter_map(|row| row.split('|').next()).collect();
+    assert!(names.is_sorted(), "{names:?}");
+    for (setting, value) in [("role", "none"), ("session_authorization", "public")] {
+        let shown = client.query(&format!("SHOW {setting}")).await;
+        assert_eq!(shown[1], format!("row {value}"));
+    }
+}

@@ -263,3 +263,89 @@ async fn sent_as_text(
     client.send(&Sync::new()).await;
     client.exchange().await
 }
+
+/// What drivers call a time of the day has microseconds, and SQL nanoseconds.
+#[tokio::test]
+async fn times_of_the_day_are_described_and_compared() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let sql = "SELECT TIME '08:00:00' > $1 AS later";
+    for said in [0, 1083] {
+        let found = sent_as_text(&mut client, sql, said, "07:30:00").await;
+        assert_eq!(
+            found,
+            [
+                "parsed",
+                "parameters [1083]",
+                "columns later:16",
+                "bound",
+                "row t",
+                "SELECT 1",
+                "ready I"
+            ],
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_uuid_is_a_text_that_clients_send_as_one() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let text = "00112233-4455-6677-8899-aabbccddeeff";
+    let sql = format!("SELECT name FROM (VALUES ('{text}')) AS t(name) WHERE name = $1");
+    let found = sent_as_text(
+        &mut client,
+        &sql,
+        2950,
+        "{00112233445566778899AABBCCDDEEFF}",
+    )
+    .await;
+    let row = format!("row {text}");
+    assert_eq!(found[1], "parameters [2950]", "{found:?}");
+    assert_eq!(found[4], row, "{found:?}");
+    let found = sent_as_text(&mut client, &sql, 2950, "00112233").await;
+    assert_eq!(found[3..], ["ERROR 22P02", "ready I"]);
+    // In binary, as JDBC sends it.
+    let bytes: Vec<u8> = (0..16).map(|at| at * 17).collect();
+    client.send(&Parse::new(None, sql, vec![2950])).await;
+    let value = Some(Bytes::from(bytes));
+    client
+        .send(&Bind::new(None, None, vec![1], vec![value], vec![]))
+        .await;
+    client.send(&Execute::new(None, 0)).await;
+    client.send(&Sync::new()).await;
+    assert_eq!(
+        client.exchange().await,
+        ["parsed", "bound", row.as_str(), "SELECT 1", "ready I"]
+    );
+}
+
+#[tokio::test]
+async fn bytes_are_written_as_postgresql_writes_them() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let sql = r"SELECT '\x00ff'::bytea AS a, bytea 'b\000' AS b, E'\\x0A'::bytea AS c, CAST('\x' AS bytea) AS d";
+    assert_eq!(
+        client.query(sql).await,
+        [
+            "columns a:17 b:17 c:17 d:17",
+            r"row \\x00ff|\\x6200|\\x0a|\\x",
+            "SELECT 1",
+            "ready I"
+        ]
+    );
+    let answer = client.query(r"SELECT '\x0g'::bytea").await;
+    assert!(answer[0].starts_with("ERROR "), "{answer:?}");
+}
+
+/// As asyncpg sends `datetime.max`.
+#[tokio::test]
+async fn every_time_is_before_infinity() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let moments = "(VALUES (timestamptz '2026-01-01 00:00:00+00'), (timestamptz '2026-01-02 00:00:00+00')) AS t(moment)";
+    let sql = format!("SELECT count(*) AS n FROM {moments} WHERE moment < $1");
+    for (value, rows) in [("infinity", 2), ("-infinity", 0)] {
+        let found = sent_as_text(&mut client, &sql, 1184, value).await;
+        assert_eq!(found[4], format!("row {rows}"), "{found:?}");
+        let found = sent_as_text(&mut client, "SELECT $1 AS at", 1184, value).await;
+        assert_eq!(found[4], format!("row {value}"), "{found:?}");
+    }
+}

@@ -1,8 +1,15 @@
 //! `numeric` in binary: digits to the base 10,000.
 
+use std::fmt::Write;
+
 use bytes::{BufMut, BytesMut};
 
 const NEGATIVE: u16 = 0x4000;
+const NAN: u16 = 0xc000;
+const INFINITE: u16 = 0xd000;
+const NEGATIVE_INFINITE: u16 = 0xf000;
+/// Decimals that a number can say that it shows.
+const SCALE_MAX: u16 = 0x3fff;
 /// Decimal digits of one digit.
 const WIDTH: usize = 4;
 
@@ -44,29 +51,54 @@ pub(super) fn write(decimal: &str, out: &mut BytesMut) {
     }
 }
 
-/// Reads a number; None where it is none, or not a number.
-pub(crate) fn read(bytes: &[u8]) -> Option<f64> {
-    let field = |at: usize| {
-        let bytes = bytes.get(2 * at..2 * at + 2)?;
-        Some(u16::from_be_bytes([bytes[0], bytes[1]]))
-    };
-    let (count, weight, sign) = (field(0)?, field(1)? as i16, field(2)?);
-    if ![0, NEGATIVE].contains(&sign) || bytes.len() != 8 + 2 * usize::from(count) {
-        return None;
+/// Why bytes are no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoNumber {
+    /// They are none of PostgreSQL's.
+    Malformed,
+    /// It is larger than a double can be, or smaller and not zero.
+    OutOfRange,
+}
+
+/// Reads a number as the double that is nearest to it. What its scale hides is cut off, as PostgreSQL does.
+pub(crate) fn read(bytes: &[u8]) -> Result<f64, NoNumber> {
+    let (header, digits) = bytes.split_at_checked(8).ok_or(NoNumber::Malformed)?;
+    let field = |at: usize| u16::from_be_bytes([header[2 * at], header[2 * at + 1]]);
+    let (count, weight, sign, scale) = (field(0), field(1) as i16, field(2), field(3));
+    if digits.len() != 2 * usize::from(count) || scale > SCALE_MAX {
+        return Err(NoNumber::Malformed);
     }
-    // Through text, which rounds once.
-    let mut decimal = String::new();
-    for at in 0..usize::from(count) {
-        let digit = field(4 + at)?;
+    match sign {
+        0 | NEGATIVE => {}
+        NAN => return Ok(f64::NAN),
+        INFINITE => return Ok(f64::INFINITY),
+        NEGATIVE_INFINITE => return Ok(f64::NEG_INFINITY),
+        _ => return Err(NoNumber::Malformed),
+    }
+    // Through text, which rounds once. It is as long as what was sent, whatever the weight says.
+    let mut decimal = String::with_capacity(WIDTH * usize::from(count));
+    for digit in digits.chunks_exact(2) {
+        let digit = u16::from_be_bytes([digit[0], digit[1]]);
         if digit > 9_999 {
-            return None;
+            return Err(NoNumber::Malformed);
         }
-        decimal.push_str(&format!("{digit:04}"));
+        // Writing to memory cannot fail.
+        let _ = write!(decimal, "{digit:04}");
     }
-    if decimal.is_empty() {
-        return Some(0.0);
+    let mut exponent = (i32::from(weight) + 1 - i32::from(count)) * WIDTH as i32;
+    let hidden = usize::try_from(-exponent - i32::from(scale)).unwrap_or(0);
+    if hidden > 0 {
+        decimal.truncate(decimal.len().saturating_sub(hidden));
+        exponent = -i32::from(scale);
     }
-    let exponent = (i32::from(weight) + 1 - i32::from(count)) * WIDTH as i32;
-    let size: f64 = format!("{decimal}e{exponent}").parse().ok()?;
-    Some(if sign == NEGATIVE { -size } else { size })
+    if decimal.bytes().all(|digit| digit == b'0') {
+        return Ok(0.0);
+    }
+    let size: f64 = format!("{decimal}e{exponent}")
+        .parse()
+        .map_err(|_| NoNumber::Malformed)?;
+    if size.is_infinite() || size == 0.0 {
+        return Err(NoNumber::OutOfRange);
+    }
+    Ok(if sign == NEGATIVE { -size } else { size })
 }

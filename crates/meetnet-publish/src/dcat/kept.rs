@@ -1,6 +1,6 @@
 //! Catalogues as they were last written, for those who ask again.
 //!
-//! A catalogue says what an overview says, so it is written once for each overview, in each coding that somebody asks for. Between
+//! A catalogue says what an overview says, so it is written once for each overview, in each coding and syntax that somebody asks for. Between
 //! two overviews it can only be another one where the declarations are.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use meetnet_model::declarations::Declarations;
 
+use super::syntax::Syntax;
 use crate::coding::Coding;
 use crate::overview::Overview;
 
 #[cfg(test)]
 mod tests;
 
-/// Most catalogues that are kept: the codings, under the few addresses that a service has. Where `public_url` is not set clients
+/// Most catalogues that are kept: the codings of each syntax, under the few addresses that a service has. Where `public_url` is not set clients
 /// name the address, so there must be an end to it.
-const KEPT_MAX: usize = 8;
+const KEPT_MAX: usize = 16;
 
 /// A catalogue as it is sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,7 @@ pub(super) struct Version {
     pub(super) base: String,
     /// What the client likes best.
     pub(super) coding: Coding,
+    pub(super) syntax: Syntax,
     pub(super) overview: Arc<Overview>,
     pub(super) declarations: Arc<Declarations>,
 }
@@ -42,6 +44,7 @@ impl Version {
     fn is(&self, other: &Self) -> bool {
         self.base == other.base
             && self.coding == other.coding
+            && self.syntax == other.syntax
             && Arc::ptr_eq(&self.overview, &other.overview)
             && Arc::ptr_eq(&self.declarations, &other.declarations)
     }

@@ -367,6 +367,67 @@ async fn its_tag_names_its_bytes() {
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
 }
 
+#[tokio::test]
+async fn it_is_turtle_for_who_likes_that_better() {
+    let router = router();
+    let mut tags = BTreeSet::new();
+    for (accept, content_type, begins) in [
+        ("*/*", "application/ld+json", "{"),
+        ("application/rdf+xml", "application/ld+json", "{"),
+        (
+            "text/turtle",
+            "text/turtle; charset=utf-8",
+            "@prefix dcat: <",
+        ),
+        (
+            "application/ld+json;q=0.5, text/turtle;q=0.8",
+            "text/turtle; charset=utf-8",
+            "@prefix dcat: <",
+        ),
+    ] {
+        let headers = [("accept", accept)];
+        let answer = fixture::get_with(router.clone(), PATH, &headers).await;
+        assert_eq!(answer.status, StatusCode::OK, "{accept}");
+        assert_eq!(answer.header("content-type"), content_type, "{accept}");
+        assert_eq!(answer.header("vary"), "accept, accept-encoding", "{accept}");
+        assert!(
+            answer.body.starts_with(begins),
+            "{accept}: {:.100}",
+            answer.body
+        );
+        tags.insert(answer.header("etag").to_owned());
+        // What the one is called is no word for the other.
+        let known = [("accept", accept), ("if-none-match", answer.header("etag"))];
+        let again = fixture::get_with(router.clone(), PATH, &known).await;
+        assert_eq!(again.status, StatusCode::NOT_MODIFIED, "{accept}");
+        assert_eq!(again.header("vary"), "accept, accept-encoding", "{accept}");
+    }
+    assert_eq!(tags.len(), 2, "{tags:?}");
+}
+
+/// Every node of the JSON-LD, and every name in it, stands in the Turtle, too.
+#[tokio::test]
+async fn turtle_has_every_node() {
+    let headers = [("accept", "text/turtle")];
+    let answer = fixture::get_with(router(), PATH, &headers).await;
+    let mut catalogue = catalogue().await;
+    let context = catalogue["@context"].take();
+    for (prefix, of) in context.as_object().expect("prefixes") {
+        let line = format!("@prefix {prefix}: <{}> .", of.as_str().expect("an IRI"));
+        assert!(answer.body.contains(&line), "{line}");
+    }
+    walk(&catalogue, &mut |name, value| {
+        let part = match (name, value) {
+            ("@id", Value::String(iri)) => format!("<{iri}>"),
+            ("@type", Value::String(of_type)) => of_type.clone(),
+            ("@language", Value::String(language)) => format!("\"@{language}"),
+            ("@context" | "@value", _) => return,
+            (name, _) => format!("{name} "),
+        };
+        assert!(answer.body.contains(&part), "{part}");
+    });
+}
+
 /// Who asks again is answered what was written, until there is another overview.
 #[tokio::test]
 async fn it_is_written_once_for_an_overview() {

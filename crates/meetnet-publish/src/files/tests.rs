@@ -5,6 +5,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use bytes::Bytes;
 use meetnet_lake::damage::Damage;
+use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot};
 use meetnet_lake::storage::{FolderStorage, TableFolder};
 use tempfile::TempDir;
 
@@ -18,6 +19,7 @@ const FOLDER: &str = "licence=CC-BY-4.0/superseded=false/month=2026-11";
 /// A lake whose `heat` has one file, and another one that was replaced and lies there still.
 struct Lake {
     router: Router,
+    snapshot: SharedSnapshot,
     folder: TempDir,
     of_table: TableFolder,
     content: String,
@@ -61,7 +63,8 @@ impl Lake {
         })]);
         let snapshot = Arc::new(ArcSwap::from_pointee(lake));
         Self {
-            router: crate::public_router(fixture::state_over(snapshot)),
+            router: crate::public_router(fixture::state_over(Arc::clone(&snapshot))),
+            snapshot,
             folder,
             of_table,
             content,
@@ -288,6 +291,44 @@ async fn a_replaced_file_is_there_until_it_is_removed() {
     let answer = lake.file(OTHER, &[]).await;
     assert_eq!(answer.status, StatusCode::GONE);
     assert_eq!(answer.json()["type"], "/problems/gone");
+}
+
+/// Whoever has the bytes of a file that was erased is not told that they are still those of its address.
+#[tokio::test]
+async fn an_erased_file_is_gone_for_those_who_have_it_too() {
+    let lake = Lake::new();
+    let mut tags = Vec::new();
+    for name in [NAME, OTHER] {
+        let answer = lake.file(name, &[]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}");
+        tags.push((name, answer.header("etag").to_owned()));
+    }
+    let mut erased = LakeSnapshot::clone(&lake.snapshot.load());
+    let heat = erased.tables.get_mut(&DatasetId::new("heat")).unwrap();
+    let heat = Arc::make_mut(heat);
+    heat.files = Arc::default();
+    heat.version += 1;
+    lake.snapshot.store(Arc::new(erased));
+    let folder = lake.folder.path().join("heat").join(FOLDER);
+    for (name, tag) in tags {
+        assert!(!tag.is_empty(), "{name}");
+        std::fs::remove_file(folder.join(name)).unwrap();
+        for headers in [
+            &[][..],
+            &[("if-none-match", tag.as_str())],
+            &[("if-none-match", "*")],
+            &[("if-match", tag.as_str())],
+            &[("range", "bytes=0-3"), ("if-range", tag.as_str())],
+        ] {
+            for method in ["GET", "HEAD"] {
+                let path = format!("/files/heat/{FOLDER}/{name}");
+                let request = fixture::request(method, &path, headers, Body::empty());
+                let answer = fixture::send(lake.router.clone(), request).await;
+                assert_eq!(answer.status, StatusCode::GONE, "{method} {headers:?}");
+                assert_eq!(answer.header("etag"), "", "{method} {headers:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -302,7 +302,7 @@ pub(super) const ALL: &[Operation] = &[
         method: "get",
         path: "/api/v1/dcat.jsonld",
         id: "catalogue",
-        summary: "Describes all datasets for portals of open data: DCAT-AP 3 in JSON-LD.",
+        summary: "Describes all datasets for portals of open data: DCAT-AP 3 in JSON-LD, or in Turtle for who likes that better.",
         answers: Answers::Catalogue,
         parameters: &[IF_NONE_MATCH],
     },

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use axum::http::StatusCode;
 use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot, TableSnapshot};
 
 use super::{ResultCache, Taken};
@@ -58,6 +59,47 @@ async fn an_answer_is_kept_until_the_tables_change() {
     publish(&snapshot, |table| table.version += 1);
     publish(&snapshot, message);
     check(path, "44", "3").await;
+}
+
+/// Nor where other rows have come in as many as have gone, and nor as of a time before.
+#[tokio::test]
+async fn an_answer_of_before_an_erasure_holds_no_more() {
+    let snapshot = fixture::snapshot();
+    let router = public_router(fixture::state_over(Arc::clone(&snapshot)));
+    let question = "/api/v1/sql?q=SELECT+value+FROM+heat+ORDER+BY+value&format=csv";
+    let paths = [
+        question.to_owned(),
+        format!("{question}&as_of=2026-11-22T02:46:00Z"),
+    ];
+    let mut tags = Vec::new();
+    for path in &paths {
+        let answer = fixture::get(router.clone(), path).await;
+        assert!(answer.body.contains("-3.25"), "{path}: {answer:?}");
+        let tag = answer.header("etag").to_owned();
+        let known = [("if-none-match", tag.as_str())];
+        let again = fixture::get_with(router.clone(), path, &known).await;
+        assert_eq!(again.status, StatusCode::NOT_MODIFIED, "{path}");
+        tags.push(tag);
+    }
+    publish(&snapshot, |table| {
+        let rows = [
+            ("z2m-garden", "air_temperature", NOW - MINUTE, 4.5),
+            ("z2m-garden", "relative_humidity", NOW - MINUTE, 70.0),
+        ];
+        let rows = fixture::long_rows(&table.declaration, &rows);
+        let received_at = vec![NOW - MINUTE / 2; 2];
+        table.hot = fixture::table(&table.declaration, Some((rows, received_at)), 1).hot;
+        // What an erasure leaves is a new version.
+        table.version += 1;
+    });
+    for (path, tag) in paths.iter().zip(&tags) {
+        let known = [("if-none-match", tag.as_str())];
+        let answer = fixture::get_with(router.clone(), path, &known).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert!(answer.body.contains("4.5"), "{path}: {answer:?}");
+        assert!(!answer.body.contains("-3.25"), "{path}: {answer:?}");
+        assert_ne!(answer.header("etag"), tag, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use meetnet_model::declarations::Declarations;
 use meetnet_query::{PageValue, closed_values};
 
 use super::bad;
+use crate::parameters::cut;
 use crate::problem::Problem;
 
 /// Sees that a column can have a value.
@@ -28,7 +29,8 @@ pub(super) fn check(
         return Ok(());
     }
     Err(bad(format!(
-        "{column} is never {asked:?} in {}; it takes {}",
+        "{column} is never {:?} in {}; it takes {}",
+        cut(&asked),
         declaration.id,
         known.join(", ")
     )))

@@ -1,8 +1,10 @@
 //! The parameters that shape a page: where its rows are, in which order they come, and whether they are made into buckets.
 
+use meetnet_model::time::day_or_time_in;
 use meetnet_query::{BucketAggregate, Every, PageArea, PageBuckets};
 
 use super::bad;
+use crate::parameters::{cut, wrong_value};
 use crate::problem::Problem;
 
 /// Metres around `near` where `radius` is left out.
@@ -29,19 +31,22 @@ impl Shape {
     /// Reads `bbox=west,south,east,north`, or `near=lon,lat` with `radius` in metres.
     pub(super) fn area(&self) -> Result<Option<PageArea>, Problem> {
         if let Some(bbox) = &self.bbox {
-            if self.near.is_some() {
-                return Err(bad("give bbox or near, not both"));
+            if let Some(near) = &self.near {
+                return Err(bad(format!(
+                    "give bbox or near, not both: they were given `{}` and `{}`",
+                    cut(bbox),
+                    cut(near)
+                )));
             }
-            if self.radius.is_some() {
-                return Err(bad("radius goes with near=lon,lat"));
+            if let Some(radius) = &self.radius {
+                return Err(without_near(radius));
             }
             let numbers = numbers::<4>(bbox).filter(|[west, south, east, north]| {
                 is_place(*west, *south) && is_place(*east, *north) && south <= north
             });
             let Some([west, south, east, north]) = numbers else {
-                return Err(bad(
-                    "bbox takes west,south,east,north in degrees, such as 4.6,50.8,4.8,50.95",
-                ));
+                let accepted = "west,south,east,north in degrees, such as 4.6,50.8,4.8,50.95";
+                return Err(wrong_value("bbox", bbox, accepted));
             };
             return Ok(Some(PageArea::Box {
                 west,
@@ -53,35 +58,40 @@ impl Shape {
         let Some(near) = &self.near else {
             return match &self.radius {
                 None => Ok(None),
-                Some(_) => Err(bad("radius goes with near=lon,lat")),
+                Some(radius) => Err(without_near(radius)),
             };
         };
         let place = numbers::<2>(near).filter(|[lon, lat]| is_place(*lon, *lat));
         let Some([lon, lat]) = place else {
-            return Err(bad("near takes lon,lat in degrees, such as 4.7005,50.8798"));
+            let accepted = "lon,lat in degrees, such as 4.7005,50.8798";
+            return Err(wrong_value("near", near, accepted));
         };
-        let radius = match &self.radius {
-            None => Some(RADIUS_DEFAULT_M),
-            Some(text) => text
-                .parse::<f64>()
-                .ok()
-                .filter(|metres| (0.0..=RADIUS_MAX_M).contains(metres)),
+        let radius_m = match &self.radius {
+            None => RADIUS_DEFAULT_M,
+            Some(text) => {
+                let metres = text.parse::<f64>().ok();
+                let metres = metres.filter(|metres| (0.0..=RADIUS_MAX_M).contains(metres));
+                metres.ok_or_else(|| {
+                    let accepted = format!("metres from 0 to {RADIUS_MAX_M}, such as 500");
+                    wrong_value("radius", text, &accepted)
+                })?
+            }
         };
-        let radius_m = radius.ok_or_else(|| bad("radius takes metres, such as 500"))?;
         Ok(Some(PageArea::Around { lon, lat, radius_m }))
     }
 
     /// Reads `order=-time,sensor_id`: columns of the key, those from the greatest down with `-`.
     pub(super) fn order(&self) -> Result<Vec<(String, bool)>, Problem> {
         let mut order = Vec::new();
-        for name in self.order.iter().flat_map(|order| order.split(',')) {
+        let given = self.order.as_deref();
+        for name in given.into_iter().flat_map(|order| order.split(',')) {
             let name = name.trim();
             let down = name.strip_prefix('-');
             let column = down.unwrap_or(name);
             if column.is_empty() {
-                return Err(bad(
-                    "order takes names of columns with commas between them, from the greatest down with - before",
-                ));
+                let accepted = "names of columns with commas between them, from the greatest down with - before, such as \
+                                -time,sensor_id";
+                return Err(wrong_value("order", given.unwrap_or_default(), accepted));
             }
             order.push((column.to_owned(), down.is_some()));
         }
@@ -101,33 +111,44 @@ impl Shape {
                 ("zone", &self.zone),
                 ("gaps", &self.gaps),
             ];
-            let alone = alone.iter().find(|(_, value)| value.is_some());
-            return match alone {
+            let mut alone = alone.iter();
+            return match alone.find_map(|(name, value)| Some((name, value.as_deref()?))) {
                 None => Ok(None),
-                Some((name, _)) => Err(bad(format!("{name} goes with every, such as every=1h"))),
+                Some((name, value)) => Err(bad(format!(
+                    "{name} goes with every, such as every=1h; it was given `{}`",
+                    cut(value)
+                ))),
             };
         };
         let every = every
             .parse::<Every>()
-            .map_err(|accepted| bad(format!("every takes {accepted}")))?;
-        let named = self.agg.as_deref().unwrap_or(AGGREGATE_DEFAULT).split(',');
+            .map_err(|accepted| wrong_value("every", every, accepted))?;
+        if let Some(named) = &self.zone
+            && day_or_time_in("2026-01-01", Some(named)).is_none()
+        {
+            let accepted = "the IANA name of a time zone, such as Europe/Brussels or UTC";
+            return Err(wrong_value("zone", named, accepted));
+        }
+        let named = self.agg.as_deref().unwrap_or(AGGREGATE_DEFAULT);
         let mut aggregates: Vec<BucketAggregate> = Vec::new();
-        for name in named {
+        for name in named.split(',') {
             let aggregate = BucketAggregate::parse(name.trim());
             let aggregate = aggregate.filter(|aggregate| !aggregates.contains(aggregate));
             aggregates.push(aggregate.ok_or_else(|| {
                 let names = BucketAggregate::NAMES;
-                bad(format!(
-                    "agg takes {names}, each once, with commas between them"
-                ))
+                let accepted =
+                    format!("{names}, each once, with commas between them, such as mean,max");
+                wrong_value("agg", named, &accepted)
             })?);
         }
         let gaps = match self.gaps.as_deref() {
             None => None,
             Some("mark") => Some(span.ok_or_else(|| {
-                bad("gaps=mark needs from and to, or there would be no end of gaps")
+                bad(
+                    "gaps=mark needs from and to, or there would be no end of gaps: such as from=2026-01-01&to=2026-01-02",
+                )
             })?),
-            Some(_) => return Err(bad("gaps takes mark")),
+            Some(gaps) => return Err(wrong_value("gaps", gaps, "mark, as in gaps=mark")),
         };
         Ok(Some(PageBuckets {
             every,
@@ -136,6 +157,13 @@ impl Shape {
             gaps,
         }))
     }
+}
+
+fn without_near(radius: &str) -> Problem {
+    bad(format!(
+        "radius goes with near=lon,lat, such as near=4.7005,50.8798&radius=500; it was given `{}`",
+        cut(radius)
+    ))
 }
 
 fn is_place(lon: f64, lat: f64) -> bool {

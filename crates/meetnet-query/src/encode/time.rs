@@ -82,5 +82,12 @@ pub fn format_time(microseconds: i64) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// Returns a day, counted from 1970-01-01, as RFC 3339.
+pub fn format_date(days: i32) -> String {
+    let mut out = Vec::with_capacity(10);
+    write_date(i64::from(days), &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests;

@@ -56,7 +56,7 @@ impl PageValue {
             DataType::Int8 => text
                 .parse::<i8>()
                 .map(|value| Self::Int(value.into()))
-                .map_err(|_| "a whole number from -128 to 127"),
+                .map_err(|_| "a whole number from -128 to 127, such as 1"),
             DataType::Float64 => text
                 .parse()
                 .ok()

@@ -143,7 +143,8 @@ fn named_type(name: &str, is_array: bool) -> Result<Option<PgType>, QueryError> 
         "int" => Some(PgScalar::Int4),
         "float" => Some(PgScalar::Float8),
         "decimal" => Some(PgScalar::Numeric),
-        "varchar" | "character varying" | "char" | "character" | "bpchar" | "name" | "uuid" => {
+        "uuid" => Some(PgScalar::Uuid),
+        "varchar" | "character varying" | "char" | "character" | "bpchar" | "name" => {
             Some(PgScalar::Text)
         }
         name => PgScalar::ALL.into_iter().find(|scalar| {

@@ -8,6 +8,7 @@
 //! | `a OPERATOR(pg_catalog.~) b COLLATE "default"` | `a ~ b` |
 //! | `'traffic'::regclass`, `c.oid::regclass`, `x::name` | the number, the name, a text |
 //! | `'{a,b}'::text[]` | `ARRAY['a', 'b']` |
+//! | `'\x00ff'::bytea`, `bytea 'a\\b'` | `X'00ff'`, … |
 //! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
@@ -25,11 +26,13 @@ use datafusion::common::format::ExplainFormat;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident,
-    ObjectName, Query, SelectItem, SetExpr, TableFactor, VisitMut, VisitorMut,
+    ObjectName, Query, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
+use meetnet_model::hex::Hex;
 
 use super::aliases;
 use super::arrays::array_elements;
+use super::bytea::bytea;
 use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
@@ -290,6 +293,13 @@ impl Rewriter<'_> {
             Expr::Cast {
                 expr, data_type, ..
             } => self.rewrite_cast(expr, data_type),
+            Expr::TypedString(typed) if typed.data_type == DataType::Bytea => {
+                let written = match &typed.value.value {
+                    Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => text,
+                    _ => return None,
+                };
+                self.bytes(written)
+            }
             Expr::Subquery(query) => {
                 pick_one(query);
                 None
@@ -340,6 +350,7 @@ impl Rewriter<'_> {
     fn rewrite_cast(&mut self, expr: &Expr, data_type: &mut DataType) -> Option<Expr> {
         let name = match data_type {
             DataType::Array(element) => return self.rewrite_array(expr, element),
+            DataType::Bytea => return self.bytes(literal(expr)?),
             DataType::Regclass => "regclass".to_owned(),
             DataType::Custom(name, _) => last_part(name),
             _ => return None,
@@ -397,6 +408,20 @@ impl Rewriter<'_> {
             name if TEXTS.contains(&name) => Some(cast(expr.clone(), DataType::Text)),
             _ => None,
         }
+    }
+
+    /// Returns the bytes that a text means. A cast of DataFusion's would answer those of its letters.
+    fn bytes(&mut self, written: &str) -> Option<Expr> {
+        let Some(bytes) = bytea(written) else {
+            let written = shortened(written.to_owned(), SHOWN_BYTES_MAX);
+            let message = format!(
+                "`{written}` is no bytea; bytes are written as \\x00ff, or as they are with \\\\ and \\377"
+            );
+            self.refused = Some(QueryError::new(QueryErrorKind::BadRequest, message));
+            return None;
+        };
+        let digits = Value::HexStringLiteral(Hex(&bytes).to_string());
+        Some(Expr::Value(digits.with_empty_span()))
     }
 
     /// Returns the array that a text means, such as `'{a,b}'::text[]`.

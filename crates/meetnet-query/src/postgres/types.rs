@@ -45,12 +45,14 @@ pub enum PgScalar {
     Numeric,
     /// `json`
     Json,
+    /// `uuid`: a type of parameters, which are texts here. No column has it.
+    Uuid,
     /// `geometry` of PostGIS, which has no number of its own: every database gives it another.
     Geometry,
 }
 
 impl PgScalar {
-    /// Every one of them.
+    /// Every one that columns can have.
     pub const ALL: [Self; 16] = [
         Self::Bool,
         Self::Bytea,
@@ -102,6 +104,7 @@ impl PgScalar {
             Self::Interval => (1186, 1187, 16, "interval", "interval", "T"),
             Self::Numeric => (1700, 1231, -1, "numeric", "numeric", "N"),
             Self::Json => (114, 199, -1, "json", "json", "U"),
+            Self::Uuid => (2950, 2951, 16, "uuid", "uuid", "U"),
             // Above those of PostgreSQL itself, and below those of relations.
             Self::Geometry => (16_001, 16_002, -1, "geometry", "geometry", "U"),
         }
@@ -116,7 +119,7 @@ impl PgScalar {
             Self::Int2 => DataType::Int16,
             Self::Int4 => DataType::Int32,
             Self::Int8 => DataType::Int64,
-            Self::Text | Self::Numeric | Self::Json => DataType::Utf8,
+            Self::Text | Self::Numeric | Self::Json | Self::Uuid => DataType::Utf8,
             Self::Float4 => DataType::Float32,
             Self::Float8 => DataType::Float64,
             Self::Date => DataType::Date32,
@@ -149,7 +152,7 @@ impl PgType {
         }
     }
 
-    /// Returns every type, single values first.
+    /// Returns every type that columns can have, single values first.
     pub fn all() -> impl Iterator<Item = Self> {
         [false, true].into_iter().flat_map(|is_array| {
             PgScalar::ALL
@@ -209,7 +212,7 @@ impl PgType {
 
     /// Returns the type with this OID; names, `varchar` and other kinds of text are text, OIDs are `bigint`.
     pub fn of_oid(oid: u32) -> Option<Self> {
-        const TEXTS: [u32; 6] = [18, 19, 705, 1042, 1043, 2950];
+        const TEXTS: [u32; 5] = [18, 19, 705, 1042, 1043];
         const TEXT_ARRAYS: [u32; 3] = [1003, 1014, 1015];
         if TEXTS.contains(&oid) {
             return Some(Self::TEXT);
@@ -222,7 +225,14 @@ impl PgType {
         }
         match oid {
             26 => Some(Self::of(PgScalar::Int8)),
-            oid => Self::all().find(|pg_type| pg_type.oid() == oid),
+            oid => {
+                let uuids = [false, true].map(|is_array| Self {
+                    scalar: PgScalar::Uuid,
+                    is_array,
+                });
+                let mut known = Self::all().chain(uuids);
+                known.find(|pg_type| pg_type.oid() == oid)
+            }
         }
     }
 
@@ -282,6 +292,7 @@ impl PgType {
             | PgScalar::Interval
             | PgScalar::Numeric
             | PgScalar::Json
+            | PgScalar::Uuid
             | PgScalar::Geometry => format!("{name}_{what}"),
             _ => format!("{name}{what}"),
         }

@@ -6,6 +6,7 @@ const BASE: &str = "https://data.example.org";
 /// A cache, and who asks it; a catalogue's tag is its number.
 struct Asked {
     cache: CatalogueCache,
+    syntax: Syntax,
     /// How often a catalogue was written.
     written: usize,
 }
@@ -14,6 +15,7 @@ impl Asked {
     fn new() -> Self {
         Self {
             cache: CatalogueCache::default(),
+            syntax: Syntax::JsonLd,
             written: 0,
         }
     }
@@ -28,6 +30,7 @@ impl Asked {
         let version = Version {
             base: base.to_owned(),
             coding,
+            syntax: self.syntax,
             overview: Arc::clone(overview),
             declarations: Arc::clone(declarations),
         };
@@ -67,6 +70,11 @@ fn a_catalogue_is_written_once_for_an_overview() {
     let reloaded = Arc::new(Declarations::clone(&declarations));
     assert_eq!(asked.ask(BASE, Coding::Gzip, &later, &reloaded), "\"5\"");
     assert_eq!(asked.written, 5);
+    asked.syntax = Syntax::Turtle;
+    for _ in 0..2 {
+        let turtle = asked.ask(BASE, Coding::Gzip, &later, &reloaded);
+        assert_eq!(turtle, "\"6\"");
+    }
 }
 
 #[test]
@@ -93,6 +101,7 @@ fn what_could_not_be_written_is_tried_again() {
         let version = Version {
             base: BASE.to_owned(),
             coding: Coding::Identity,
+            syntax: Syntax::JsonLd,
             overview: Arc::clone(&overview),
             declarations: Arc::clone(&declarations),
         };

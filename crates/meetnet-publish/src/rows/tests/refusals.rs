@@ -185,3 +185,93 @@ async fn wrong_requests_say_what_is_accepted() {
     )
     .await;
 }
+
+/// Every parameter that can be given a wrong value says so by its name, with the value and one that is right.
+#[tokio::test]
+async fn a_wrong_value_is_repeated_beside_its_parameter_and_a_right_one() {
+    async fn check(query: &str, parameter: &str, value: &str, example: &str) {
+        let answer = ask(&format!("{HEAT}?{query}")).await;
+        assert_eq!(answer.status.as_u16(), 400, "{query}: {answer:?}");
+        let json = answer.json();
+        let text = json["detail"].as_str().expect("a detail");
+        for part in [parameter, value, example] {
+            assert!(text.contains(part), "{query}: {text:?} should say {part:?}");
+        }
+    }
+    for (parameter, value, example) in [
+        ("from", "yesterday", "such as 2026-01-31"),
+        ("to", "31/01/2026", "such as 2026-01-31"),
+        ("changed_since", "now", "such as 2026-01-31"),
+        ("as_of", "2026", "such as 2026-01-31"),
+        ("time.gte", "12:00", "such as 2026-01-31"),
+        ("bbox", "1,2,3", "such as 4.6,50.8,4.8,50.95"),
+        ("bbox", "4,51,5,50", "such as 4.6,50.8,4.8,50.95"),
+        ("bbox", "4,51,5,NaN", "such as 4.6,50.8,4.8,50.95"),
+        ("near", "4.7", "such as 4.7005,50.8798"),
+        ("near", "4.7,95", "such as 4.7005,50.8798"),
+        ("radius", "500", "such as near=4.7005,50.8798&radius=500"),
+        ("fields", "value,,time", "such as time,value"),
+        ("fields", "value,value", "such as time,value"),
+        ("fields", "colour", "there are sensor_id"),
+        ("order", "time,", "such as -time,sensor_id"),
+        ("order", "value", "such as -time"),
+        ("every", "1", "such as 15m or 1d"),
+        ("every", "hourly", "such as 15m or 1d"),
+        ("agg", "mean", "such as every=1h"),
+        ("zone", "UTC", "such as every=1h"),
+        ("gaps", "mark", "such as every=1h"),
+        ("limit", "0", "such as 1000"),
+        ("limit", "many", "such as 1000"),
+        ("cursor", "zz", "the link rel=\"next\""),
+        ("format", "xlsx", "there are json"),
+        ("download", "yes", "1 or true"),
+        ("licence", "CC BY", "such as CC-BY-4.0"),
+        ("value", "warm", "such as 1.5"),
+        ("value.null", "maybe", "true or false"),
+        ("quality", "good", "such as 1"),
+        ("property", "air_temprature", "air_temperature"),
+    ] {
+        let given = value.replace(' ', "+");
+        check(&format!("{parameter}={given}"), parameter, value, example).await;
+    }
+    for (query, parameter, value, example) in [
+        ("near=4.7,50&radius=far", "radius", "far", "such as 500"),
+        ("near=4.7,50&radius=-1", "radius", "-1", "such as 500"),
+        ("bbox=4,50,5,51&near=4.7,50.8", "bbox", "4.7,50.8", "near"),
+        ("every=1h&agg=avg", "agg", "avg", "such as mean,max"),
+        ("every=1h&agg=min,min", "agg", "min,min", "such as mean,max"),
+        (
+            "every=1h&zone=Mars",
+            "zone",
+            "Mars",
+            "such as Europe/Brussels",
+        ),
+        ("every=1h&gaps=fill", "gaps", "fill", "gaps=mark"),
+        (
+            "every=1h&changed_since=2026-11-22",
+            "changed_since",
+            "1h",
+            "leave out",
+        ),
+        (
+            "from=2026-11-23&to=2026-11-22",
+            "from",
+            "`2026-11-23` behind `2026-11-22`",
+            "such as from=2026-01-01&to=2026-02-01",
+        ),
+        ("limit=7&limit=8", "limit", "`7` and `8`", "give it once"),
+    ] {
+        check(query, parameter, value, example).await;
+    }
+    // Of a long one only so much.
+    for parameter in [
+        "bbox", "from", "order", "fields", "cursor", "every", "format", "licence",
+    ] {
+        let answer = ask(&format!("{HEAT}?{parameter}={}", "x".repeat(5_000))).await;
+        assert_eq!(answer.status.as_u16(), 400, "{parameter}");
+        let json = answer.json();
+        let text = json["detail"].as_str().expect("a detail");
+        assert!(text.contains(&"x".repeat(100)), "{parameter}: {text}");
+        assert!(!text.contains(&"x".repeat(101)), "{parameter}: {text}");
+    }
+}

@@ -31,6 +31,9 @@ fn days_and_microseconds_are_written_the_same_way() {
     let mut out = Vec::new();
     write_date(-719_528, &mut out);
     assert_eq!(out, b"0000-01-01");
+    assert_eq!(format_date(20_454), "2026-01-01");
+    assert_eq!(format_date(i32::MAX), "5881580-07-11");
+    assert_eq!(format_date(i32::MIN), "-5877641-06-23");
     assert_eq!(format_time(-1), "1969-12-31T23:59:59.999999Z");
     assert_eq!(
         format_time(1_767_225_600_000_001),

@@ -64,5 +64,13 @@ fn every_type_is_found_by_its_number() {
         assert_eq!(PgType::of_oid(pg_type.oid()), Some(pg_type));
     }
     assert_eq!(PgType::of_oid(1043), Some(PgType::TEXT), "varchar");
+    for (oid, is_array) in [(2950, false), (2951, true)] {
+        let uuid = PgType {
+            scalar: PgScalar::Uuid,
+            is_array,
+        };
+        assert_eq!(PgType::of_oid(oid), Some(uuid));
+        assert_eq!(uuid.oid(), oid);
+    }
     assert_eq!(PgType::of_oid(600), None, "point");
 }
