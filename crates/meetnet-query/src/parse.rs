@@ -27,6 +27,8 @@ use crate::options::{Dialect, QueryOptions};
 use crate::placeholders::numbered;
 use crate::postgres::syntax::readable;
 
+mod tokens;
+
 /// Steps for each byte of a statement: an expression that is read once takes at most one.
 const STEPS_PER_BYTE: usize = 4;
 /// Steps besides, for short statements that nest words such as `convert`, whose calls are all read twice.
@@ -52,6 +54,8 @@ const WEIGHT: usize = 4;
 const STRUCT_PARTS_MAX: usize = 10_000;
 /// Ways in which one GROUP BY groups: every row is grouped once for each, and CUBE doubles them with each column.
 const GROUPINGS_MAX: usize = 128;
+/// How much of a statement BETWEEN SYMMETRIC writes twice: all that it compares, and such may stand in each other.
+const REPEATED_BYTES_MAX: usize = 65_536;
 
 /// Parses the one statement of a text.
 ///
@@ -73,15 +77,15 @@ pub(crate) fn statement(
         depth_left: Cell::new(nesting_max),
         is_inner: Cell::new(false),
         is_compared: Cell::new(false),
+        repeated_bytes_left: Cell::new(REPEATED_BYTES_MAX),
     };
-    let input = match written_in {
-        Dialect::Generic => ParserInput::Sql(sql),
-        Dialect::Postgres => {
-            let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
-            ParserInput::Tokens(readable(tokens.map_err(ParserError::from)?)?)
-        }
+    let written = Tokenizer::new(&dialect, sql).tokenize_with_location();
+    let read = tokens::respelled(written.map_err(ParserError::from)?, written_in)?;
+    let read = match written_in {
+        Dialect::Generic => read,
+        Dialect::Postgres => readable(read)?,
     };
-    let parsed = DFParserBuilder::new(input)
+    let parsed = DFParserBuilder::new(ParserInput::Tokens(read))
         .with_dialect(&dialect)
         .with_recursion_limit(nesting_max)
         .build()
@@ -359,6 +363,8 @@ struct CountingDialect {
     is_inner: Cell<bool>,
     /// Set where the expression that begins next is what IS DISTINCT FROM compares with.
     is_compared: Cell<bool>,
+    /// How much BETWEEN SYMMETRIC may still write twice.
+    repeated_bytes_left: Cell<usize>,
 }
 
 impl CountingDialect {
@@ -367,6 +373,50 @@ impl CountingDialect {
         let left = self.steps_left.get();
         self.steps_left.set(left.saturating_sub(1));
         left > 0
+    }
+
+    /// Returns `x BETWEEN SYMMETRIC a AND b`, of which `between` is all but SYMMETRIC: one of both orders of the bounds. Where a
+    /// bound is NULL this is NULL, as it is in PostgreSQL, and the least of both would not be.
+    fn in_either_order(&self, between: Expr) -> Result<Expr, ParserError> {
+        let (expr, negated, low, high) = match between {
+            Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => (expr, negated, low, high),
+            other => return Ok(other),
+        };
+        let parts = [&expr, &low, &high].map(|part| part.to_string().len());
+        let bytes: usize = parts.iter().sum();
+        let Some(left) = self.repeated_bytes_left.get().checked_sub(bytes) else {
+            return Err(ParserError::ParserError(format!(
+                "the statement compares more than {REPEATED_BYTES_MAX} bytes of itself by BETWEEN SYMMETRIC; nest less, for example \
+                 with WITH"
+            )));
+        };
+        self.repeated_bytes_left.set(left);
+        let other = Expr::Between {
+            expr: expr.clone(),
+            negated,
+            low: high.clone(),
+            high: low.clone(),
+        };
+        let op = match negated {
+            true => BinaryOperator::And,
+            false => BinaryOperator::Or,
+        };
+        let both = Expr::BinaryOp {
+            left: Box::new(Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            }),
+            op,
+            right: Box::new(other),
+        };
+        Ok(Expr::Nested(Box::new(both)))
     }
 }
 
@@ -424,11 +474,12 @@ impl dialect::Dialect for CountingDialect {
     }
 
     /// The parser takes all that follows IS DISTINCT FROM for what is compared with, also what stands behind AND and OR. So the
-    /// expression that it begins there ends where it would behind any other operator of that rank.
+    /// expression that it begins there ends where it would behind any other operator of that rank. And it does not know BETWEEN
+    /// SYMMETRIC.
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,
-        _: &Expr,
+        expr: &Expr,
         _: u8,
     ) -> Option<Result<Expr, ParserError>> {
         let keyword = |position| match &parser.peek_nth_token_ref(position).token {
@@ -440,7 +491,22 @@ impl dialect::Dialect for CountingDialect {
             && keyword(distinct) == Keyword::DISTINCT
             && keyword(distinct + 1) == Keyword::FROM;
         self.is_compared.set(is_compared);
-        None
+        let is_negated = keyword(0) == Keyword::NOT;
+        let between = usize::from(is_negated);
+        let order = keyword(between + 1);
+        // A column may be called so.
+        let is_word = keyword(between) == Keyword::BETWEEN && keyword(between + 2) != Keyword::AND;
+        if !is_word || !matches!(order, Keyword::SYMMETRIC | Keyword::ASYMMETRIC) {
+            return None;
+        }
+        for _ in 0..between + 2 {
+            parser.advance_token();
+        }
+        let parsed = parser.parse_between(expr.clone(), is_negated);
+        Some(match order {
+            Keyword::SYMMETRIC => parsed.and_then(|between| self.in_either_order(between)),
+            _ => parsed,
+        })
     }
 
     /// Asked where an expression begins that may end anywhere.

@@ -221,7 +221,7 @@ fn statements_read_as_in_the_generic_dialect() {
 #[test]
 fn statements_of_postgresql_s_clients_read_as_in_its_dialect() {
     for sql in [
-        "SELECT $1::int4, c.oid::regclass, 5 !, a ~ 'x', b !~* 'y', x NOTNULL, 1_000 FROM pg_catalog.pg_class c",
+        "SELECT $1::int4, c.oid::regclass, 5 !, a ~ 'x', b !~* 'y', x NOTNULL, 1000 FROM pg_catalog.pg_class c",
         "SELECT a OPERATOR(pg_catalog.~) '^(t)$' COLLATE pg_catalog.default FROM t ORDER BY 1, 2",
         "SELECT a || b || c, a - b * c ^ 2, x IS NULL OR y = ANY($2), (ARRAY[1, 2])[1], array_agg(DISTINCT q.*) FROM q",
         "EXPLAIN SELECT e'\\n', U&'\\0041', \"x y\" FROM t /* a /* b */ c */",
@@ -303,4 +303,47 @@ fn what_the_parser_reads_again_and_again_is_refused_in_this_dialect_too() {
         );
         assert!(is_told, "{error}");
     }
+}
+
+#[test]
+fn a_symmetric_between_compares_in_either_order() {
+    for (written, read) in [
+        (
+            "x BETWEEN SYMMETRIC a + 1 AND b OR c",
+            "(x BETWEEN a + 1 AND b OR x BETWEEN b AND a + 1) OR c",
+        ),
+        (
+            "x NOT BETWEEN symmetric a AND b AND c",
+            "(x NOT BETWEEN a AND b AND x NOT BETWEEN b AND a) AND c",
+        ),
+        ("x BETWEEN ASYMMETRIC a AND b", "x BETWEEN a AND b"),
+        ("x NOT BETWEEN ASYMMETRIC a AND b", "x NOT BETWEEN a AND b"),
+        // A column.
+        (
+            "x BETWEEN \"symmetric\" AND b",
+            "x BETWEEN \"symmetric\" AND b",
+        ),
+        ("x BETWEEN symmetric AND b", "x BETWEEN symmetric AND b"),
+    ] {
+        for dialect in [Dialect::Generic, Dialect::Postgres] {
+            let [written, read] = [written, read].map(|condition| {
+                let sql = format!("SELECT {condition} FROM t");
+                parse(&sql, dialect).expect(&sql)
+            });
+            assert_eq!(written, read);
+        }
+    }
+}
+
+#[test]
+fn a_symmetric_between_in_another_does_not_double_for_ever() {
+    let sql = format!(
+        "SELECT {}1{} FROM t",
+        "(x BETWEEN SYMMETRIC ".repeat(15),
+        " AND 2)".repeat(15)
+    );
+    let error = refusal(&sql);
+    assert!(error.message.contains("BETWEEN SYMMETRIC"), "{error}");
+    let few = "x BETWEEN SYMMETRIC 1 AND 2 AND ".repeat(200);
+    assert!(parse(&format!("SELECT {few} x FROM t"), Dialect::Generic).is_ok());
 }
