@@ -26,6 +26,7 @@ use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, 
 use crate::reach::Reach;
 
 mod groups;
+mod members;
 mod percentiles;
 mod positions;
 mod rows;
@@ -39,6 +40,7 @@ use positions::name_positions;
 use spelling::{name_series, respell};
 use unheard::check_heard;
 
+pub(crate) use members::among;
 pub(crate) use spans::in_units;
 pub(crate) use spelling::{binary, call, respell_parsed};
 

@@ -21,6 +21,7 @@
 //! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)` |
 //! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
+//! | `x = ANY(ARRAY[1, NULL])`, `x > ANY(list)` | `x IN (1, NULL)`, `x > ANY(list) OR …`: `members.rs` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
@@ -34,6 +35,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use meetnet_model::time::with_seconds;
 
+use super::members::{among, any_or_null};
 use super::percentiles::{discrete_percentile, name_percentiles};
 use super::rows::compared_by_parts;
 use super::spans::in_units;
@@ -170,6 +172,9 @@ impl VisitorMut for Respelling {
         cut(expr);
         read_span(expr);
         keep_digits(expr);
+        if let Some(other) = among(expr).or_else(|| any_or_null(expr)) {
+            *expr = other;
+        }
         if let Some(other) = compared_by_parts(expr) {
             *expr = other;
         }
