@@ -12,7 +12,7 @@
 //! is known.
 
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Value,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, FunctionArguments, Value,
 };
 
 use super::{binary, call};
@@ -105,6 +105,8 @@ pub(super) fn any_or_null(expr: &Expr) -> Option<Expr> {
 fn may_have_nulls(array: &Expr) -> bool {
     match array {
         Expr::Subquery(_) | Expr::Value(_) => false,
+        // ARRAY(SELECT …) is read as a call.
+        Expr::Function(call) => !matches!(call.args, FunctionArguments::Subquery(_)),
         Expr::Nested(array) | Expr::Cast { expr: array, .. } => may_have_nulls(array),
         Expr::Array(Array { elem, .. }) => elem.iter().any(|element| match element {
             Expr::Value(value) => value.value == Value::Null,
