@@ -221,6 +221,14 @@ struct Level {
     from: Option<usize>,
 }
 
+impl Level {
+    /// A bracket that ends here is no longer that of a query with a name: `SELECT * EXCEPT (a) FROM t`.
+    fn begin(&mut self) {
+        self.is_begun = true;
+        self.has_with = false;
+    }
+}
+
 /// Puts `SELECT *` before each FROM that a query begins with, and that no SELECT follows.
 fn with_columns(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut found = Vec::new();
@@ -246,11 +254,11 @@ fn with_columns(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             match word {
                 Some(Keyword::WITH) if !level.is_begun => level.has_with = true,
                 Some(Keyword::SELECT) => {
-                    level.is_begun = true;
+                    level.begin();
                     level.from = None;
                 }
                 Some(Keyword::FROM) if !level.is_begun && begins_query(before, level) => {
-                    level.is_begun = true;
+                    level.begin();
                     level.from = Some(place);
                 }
                 Some(Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT) => {

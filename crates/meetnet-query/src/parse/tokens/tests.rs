@@ -133,6 +133,8 @@ fn a_query_that_begins_with_from_has_all_columns() {
         "SELECT ( SELECT a FROM t ) FROM u",
         "SELECT trim ( FROM a ) , f ( FROM a ) , extract ( day FROM b ) FROM t",
         "SELECT a IS DISTINCT FROM b",
+        "WITH t AS ( SELECT 1 ) SELECT * EXCEPT ( a ) FROM t",
+        "SELECT substring ( lower ( a ) FROM 2 ) , a > ALL ( SELECT 1 ) FROM t",
         "VALUES ( extract ( day FROM b ) )",
         "DELETE FROM t",
     ] {
