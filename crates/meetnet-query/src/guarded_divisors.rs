@@ -92,7 +92,7 @@ fn divisor(expr: &Expr) -> Option<&Expr> {
 /// kept for which the expression is true, so that NULL is as good as false.
 fn guarded_within(
     expr: Expr,
-    guards: &[Expr],
+    guards: &[Guard],
     is_kept: bool,
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
@@ -117,21 +117,26 @@ fn guarded_within(
             is_divisor = true;
             return guarded_within(part, guards, false, schema);
         }
-        let Some(guard) = conjunction(guards.iter().cloned()) else {
-            return Ok(Transformed::no(part));
+        Ok(Transformed::yes(guarded_divisor(part, guards, &one)))
+    })
+}
+
+/// Returns a divisor where its guards hold, and `one` elsewhere. Guards that may fail are asked only where the others hold, as those
+/// may be what keeps them from it.
+fn guarded_divisor(divisor: Expr, guards: &[Guard], one: &ScalarValue) -> Expr {
+    [false, true].into_iter().fold(divisor, |divisor, is_sure| {
+        let guards = guards.iter().filter(|guard| guard.is_sure == is_sure);
+        let Some(guard) = conjunction(guards.map(|guard| guard.condition.clone())) else {
+            return divisor;
         };
-        let branch = (Box::new(guard), Box::new(part));
+        let branch = (Box::new(guard), Box::new(divisor));
         let otherwise = Box::new(lit(one.clone()));
-        Ok(Transformed::yes(Expr::Case(Case::new(
-            None,
-            vec![branch],
-            Some(otherwise),
-        ))))
+        Expr::Case(Case::new(None, vec![branch], Some(otherwise)))
     })
 }
 
 /// Returns a one of the type of the divisor of an expression; None where it divides nothing that has to be guarded.
-fn one_for(expr: &Expr, guards: &[Expr], schema: &DFSchema) -> Option<ScalarValue> {
+fn one_for(expr: &Expr, guards: &[Guard], schema: &DFSchema) -> Option<ScalarValue> {
     if guards.is_empty() {
         return None;
     }
@@ -145,19 +150,20 @@ fn one_for(expr: &Expr, guards: &[Expr], schema: &DFSchema) -> Option<ScalarValu
 fn guarded_chain(
     chain: Expr,
     op: Operator,
-    guards: &[Expr],
+    guards: &[Guard],
     is_kept: bool,
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
-    let of_chain = guards_of_chain(&chain, op, is_kept)?;
+    let parts: usize = guards.iter().map(|guard| guard.parts).sum();
+    let parts_left = GUARD_PARTS_MAX.saturating_sub(parts);
+    let of_chain = guards_of_chain(&chain, op, is_kept, parts_left)?;
     let mut guarded = false;
     let terms = split_binary_owned(chain, op).into_iter().enumerate();
     let terms = terms.map(|(place, term)| {
         let others = of_chain
             .iter()
             .filter(|guard| guard.is_sure || guard.place < place);
-        let others = others.map(|guard| guard.condition.clone());
-        let guards: Vec<Expr> = guards.iter().cloned().chain(others).collect();
+        let guards: Vec<Guard> = guards.iter().chain(others).cloned().collect();
         let term = guarded_within(term, &guards, is_kept, schema)?;
         guarded |= term.transformed;
         Ok(term.data)
@@ -177,18 +183,26 @@ fn guarded_chain(
 }
 
 /// A condition that holds where the other terms of its chain matter.
+#[derive(Clone)]
 struct Guard {
     condition: Expr,
+    /// How many expressions it is made of.
+    parts: usize,
     /// Which term of the chain it is made of.
     place: usize,
     /// Whether it never fails, so that it can be asked before the terms that stand before it.
     is_sure: bool,
 }
 
-/// Returns the guards that the terms of a chain are to each other: those that divide nothing themselves.
-fn guards_of_chain(chain: &Expr, op: Operator, is_kept: bool) -> Result<Vec<Guard>> {
+/// Returns the guards that the terms of a chain are to each other, of `parts_left` expressions at most: those that divide nothing
+/// themselves.
+fn guards_of_chain(
+    chain: &Expr,
+    op: Operator,
+    is_kept: bool,
+    mut parts_left: usize,
+) -> Result<Vec<Guard>> {
     let mut guards = Vec::new();
-    let mut parts_left = GUARD_PARTS_MAX;
     for (place, term) in split_binary(chain, op).into_iter().enumerate() {
         let (mut parts, mut is_fit, mut is_sure) = (0, true, true);
         term.apply(|part| {
@@ -212,6 +226,7 @@ fn guards_of_chain(chain: &Expr, op: Operator, is_kept: bool) -> Result<Vec<Guar
         };
         guards.push(Guard {
             condition,
+            parts,
             place,
             is_sure,
         });

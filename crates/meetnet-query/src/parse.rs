@@ -540,6 +540,11 @@ impl dialect::Dialect for CountingDialect {
         true
     }
 
+    /// `1_000`, as newer versions of PostgreSQL and DuckDB take it: otherwise it is a one that is called `_000`.
+    fn supports_numeric_literal_underscores(&self) -> bool {
+        true
+    }
+
     /// Asked for each SELECT: one without columns begins no expression.
     fn supports_empty_projections(&self) -> bool {
         self.step() && self.of.supports_empty_projections()
@@ -597,7 +602,6 @@ impl dialect::Dialect for CountingDialect {
         supports_named_fn_args_with_expr_name
         supports_nested_comments
         supports_notnull_operator
-        supports_numeric_literal_underscores
         supports_optimize_table
         supports_parens_around_table_factor
         supports_parenthesized_set_variables

@@ -64,6 +64,43 @@ fn a_divisor_is_guarded_by_the_other_conditions() {
 }
 
 #[test]
+fn a_guard_that_may_fail_is_asked_where_the_others_hold() {
+    let sum = (col("y") + lit(1_i64)).gt(lit(1_i64));
+    check(
+        &sum.and(is_not_zero("x")).and(divided_by("x")),
+        Some(
+            "y + Int64(1) > Int64(1) AND x != Int64(0) AND Int64(10) / CASE WHEN x != Int64(0) THEN CASE WHEN y + Int64(1) > Int64(1) THEN x ELSE Int64(1) END ELSE Int64(1) END > Int64(1)",
+        ),
+        Some(
+            "y + Int64(1) > Int64(1) AND x != Int64(0) AND Int64(10) / CASE WHEN x != Int64(0) IS NOT FALSE THEN CASE WHEN y + Int64(1) > Int64(1) IS NOT FALSE THEN x ELSE Int64(1) END ELSE Int64(1) END > Int64(1)",
+        ),
+    );
+}
+
+#[test]
+fn guards_of_conditions_within_conditions_have_one_limit() {
+    let columns = DFSchema::try_from(schema()).expect("columns");
+    // 50 conditions of three expressions each.
+    let mut condition = divided_by("x");
+    for value in 0..50_i64 {
+        let other = col("y").gt(lit(value));
+        condition = match value % 2 {
+            0 => other.and(condition),
+            _ => other.or(condition),
+        };
+    }
+    let guarded = guarded_within(condition, &[], true, &columns).expect("an expression");
+    let text = guarded.data.to_string();
+    assert!(guarded.transformed, "{text}");
+    // As many as there is room for stand twice.
+    assert_eq!(
+        text.matches("y > ").count(),
+        50 + GUARD_PARTS_MAX / 3,
+        "{text}"
+    );
+}
+
+#[test]
 fn what_cannot_fail_or_is_not_guarded_stays() {
     for expr in [
         divided_by("x"),

@@ -20,6 +20,11 @@ fn null_stands_beside_the_list_that_excludes_it() {
     );
     check(list(&[Some(1), None], false), None);
     check(list(&[Some(1), Some(2)], true), None);
+    check(
+        !list(&[Some(1), None], false).or(col("y")),
+        Some("NOT x IN ([Int64(1)]) OR Boolean(NULL) OR y"),
+    );
+    check(!list(&[Some(1), Some(2)], false), None);
     // It is NULL for every row already.
     check(list(&[None], true), None);
 }

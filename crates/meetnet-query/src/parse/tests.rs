@@ -221,7 +221,7 @@ fn statements_read_as_in_the_generic_dialect() {
 #[test]
 fn statements_of_postgresql_s_clients_read_as_in_its_dialect() {
     for sql in [
-        "SELECT $1::int4, c.oid::regclass, 5 !, a ~ 'x', b !~* 'y', x NOTNULL, 1000 FROM pg_catalog.pg_class c",
+        "SELECT $1::int4, c.oid::regclass, 5 !, a ~ 'x', b !~* 'y', x NOTNULL, 1_000 FROM pg_catalog.pg_class c",
         "SELECT a OPERATOR(pg_catalog.~) '^(t)$' COLLATE pg_catalog.default FROM t ORDER BY 1, 2",
         "SELECT a || b || c, a - b * c ^ 2, x IS NULL OR y = ANY($2), (ARRAY[1, 2])[1], array_agg(DISTINCT q.*) FROM q",
         "EXPLAIN SELECT e'\\n', U&'\\0041', \"x y\" FROM t /* a /* b */ c */",
@@ -303,6 +303,16 @@ fn what_the_parser_reads_again_and_again_is_refused_in_this_dialect_too() {
         );
         assert!(is_told, "{error}");
     }
+}
+
+#[test]
+fn a_number_may_have_underscores_between_its_digits() {
+    let [generic, postgres] = [Dialect::Generic, Dialect::Postgres].map(|dialect| {
+        let statement = parse("SELECT 1_000 + 0.000_1", dialect);
+        statement.expect("a statement").to_string()
+    });
+    assert_eq!(generic, "SELECT 1_000 + 0.000_1");
+    assert_eq!(postgres, generic);
 }
 
 #[test]

@@ -7,8 +7,9 @@
 //! | `FETCH FIRST (1 + 2) ROWS ONLY`, `FETCH FIRST ROW ONLY OFFSET 2` | `LIMIT (1 + 2)`, `LIMIT 1 OFFSET 2` |
 //! | `FROM counts WHERE …`, outside PostgreSQL's dialect | `SELECT * FROM counts WHERE …` |
 //!
-//! Two texts on one line, and what is no number (`0b101`, `0x1F`, `1_000`, `2a`), would be read as something else without a word:
-//! `SELECT 0b101` as a zero that is called `b101`. They are refused, as by PostgreSQL 15.
+//! Two texts on one line, and what is no number (`0b101`, `0x1F`, `0o17`, `2a`), would be read as something else without a word:
+//! `SELECT 0b101` as a zero that is called `b101`. They are refused, as by PostgreSQL 15. What nothing else could be meant by is
+//! read: `1_000`, which newer ones take, and `1FROM counts`, which older ones did.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace};
@@ -24,6 +25,35 @@ mod tests;
 const SHOWN_BYTES_MAX: usize = 60;
 /// Tokens between the brackets behind FETCH FIRST: a bracket that is not closed is not looked for up to the end of the statement.
 const FETCHED_TOKENS_MAX: usize = 100;
+/// Words that go on with a statement right behind a number, and that are never the name of a column.
+const NO_NAMES: [Keyword; 26] = [
+    Keyword::AND,
+    Keyword::AS,
+    Keyword::ASC,
+    Keyword::BETWEEN,
+    Keyword::DESC,
+    Keyword::ELSE,
+    Keyword::END,
+    Keyword::EXCEPT,
+    Keyword::FETCH,
+    Keyword::FROM,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::ILIKE,
+    Keyword::IN,
+    Keyword::INTERSECT,
+    Keyword::IS,
+    Keyword::LIKE,
+    Keyword::LIMIT,
+    Keyword::NOT,
+    Keyword::OFFSET,
+    Keyword::OR,
+    Keyword::ORDER,
+    Keyword::THEN,
+    Keyword::UNION,
+    Keyword::WHEN,
+    Keyword::WHERE,
+];
 
 /// Returns the tokens of a statement such that the parser reads them as PostgreSQL does.
 ///
@@ -46,11 +76,13 @@ pub(super) fn respelled(
 fn check_numbers(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
     for (place, token) in tokens.iter().enumerate() {
         let written = match &token.token {
-            Token::Number(number, _) => match tokens.get(place + 1).map(|next| &next.token) {
-                Some(Token::Word(word)) if word.quote_style.is_none() => {
-                    format!("{number}{}", word.value)
+            Token::Number(number, is_long) => match tokens.get(place + 1).map(|next| &next.token) {
+                Some(Token::Word(word))
+                    if word.quote_style.is_none() && !NO_NAMES.contains(&word.keyword) =>
+                {
+                    let letter = if *is_long { "L" } else { "" };
+                    format!("{number}{letter}{}", word.value)
                 }
-                _ if number.contains('_') => number.clone(),
                 _ => continue,
             },
             Token::HexStringLiteral(digits) if is_hexadecimal_number(digits, token.span) => {
@@ -62,7 +94,7 @@ fn check_numbers(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
         return Err(refused(
             token.span,
             &format!("trailing junk after numeric literal: `{written}`"),
-            "numbers have decimal digits alone, such as 1000, and a space stands between a number and what follows it",
+            "numbers have decimal digits alone, such as 1000 or 1_000, and a space stands between a number and what follows it",
         ));
     }
     Ok(())
@@ -78,7 +110,7 @@ fn is_hexadecimal_number(digits: &str, span: Span) -> bool {
 fn with_whole_texts(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, QueryError> {
     let mut read: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     // Where a text stands that has nothing but space behind it so far.
-    let mut last = None;
+    let mut last: Option<usize> = None;
     for token in tokens {
         if let (Some(place), Token::SingleQuotedString(text)) = (last, &token.token) {
             let is_one = ends_line(&read[place + 1..]);

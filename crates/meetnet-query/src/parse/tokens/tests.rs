@@ -66,10 +66,10 @@ fn what_begins_as_a_number_is_one() {
         ("SELECT 0b101", "`0b101` at Line: 1, Column: 8"),
         ("SELECT 0o17", "`0o17`"),
         ("SELECT 0x1F + 1", "`0x1F`"),
-        ("SELECT 1_000", "`1_000`"),
+        ("SELECT 1_000_", "`1_000_`"),
         ("SELECT 2a", "`2a`"),
         ("SELECT 1.5e", "`1.5e`"),
-        ("SELECT\n 1FROM counts", "`1FROM` at Line: 2, Column: 2"),
+        ("SELECT\n 1x FROM counts", "`1x` at Line: 2, Column: 2"),
     ] {
         let expected = format!("trailing junk after numeric literal: {expected}");
         check_refused(sql, StatementFault::Syntax, &expected);
@@ -77,6 +77,11 @@ fn what_begins_as_a_number_is_one() {
     check(
         "SELECT 1 a, 1e5, .5, 1.e3, X'1F', a1, 1\"b\", 1::int, x[1], '0x1F'",
         "SELECT 1 a , 1e5 , .5 , 1.e3 , X'1F' , a1 , 1 \"b\" , 1 :: int , x [ 1 ] , '0x1F'",
+    );
+    // These are no names.
+    check(
+        "SELECT 1FROM t WHERE a=1and b IN (2)OR c=3or d LIMIT 1offset 2",
+        "SELECT 1 FROM t WHERE a = 1 and b IN ( 2 ) OR c = 3 or d LIMIT 1 offset 2",
     );
 }
 
