@@ -33,6 +33,7 @@ mod rows;
 mod spans;
 mod spelling;
 mod table_arguments;
+mod typed;
 mod unheard;
 mod unnested;
 
