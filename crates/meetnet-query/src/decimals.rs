@@ -21,7 +21,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::expr::BinaryExpr;
+use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
@@ -62,6 +62,11 @@ impl AnalyzerRule for RoundedQuotients {
     fn name(&self) -> &str {
         "rounded_quotients"
     }
+}
+
+/// Returns true for the call that a quotient of decimal numbers has become.
+pub(crate) fn is_quotient(call: &ScalarFunction) -> bool {
+    call.func.inner().downcast_ref::<Divide>().is_some()
 }
 
 /// Returns what is divided, and by what.

@@ -155,6 +155,13 @@ impl QueryError {
         Self::of_statement(StatementFault::Unsupported, message)
     }
 
+    /// Makes the error of an `unnest` in FROM of what another table there has.
+    pub(crate) fn of_unnest() -> Self {
+        let message = "not supported: unnest in FROM of a column of another table there; write it in SELECT: SELECT t.id, unnest(t.list) \
+                       AS x FROM t, and where x is used a query around it";
+        Self::of_statement(StatementFault::Unsupported, message)
+    }
+
     fn with_fault(mut self, fault: StatementFault) -> Self {
         self.fault = Some(fault);
         self
@@ -452,9 +459,7 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
         .and_then(|rest| rest.split_once("' not found"))
         .map(|(name, _)| name);
     if let Some("unnest") = function {
-        let message = "not supported: unnest in FROM of a column of another table there; write it in SELECT: SELECT t.id, unnest(t.list) \
-                       AS x FROM t";
-        return QueryError::of_statement(StatementFault::Unsupported, message);
+        return QueryError::of_unnest();
     }
     if let Some(name) = function {
         let message = format!(

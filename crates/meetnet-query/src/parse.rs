@@ -5,8 +5,6 @@
 //! work, the fifty levels that it allows never end, and no time limit stops a parser. It also follows `INTERVAL INTERVAL …`
 //! until the stack ends. So a dialect that reads as another one does counts what the parser does, and stops it.
 
-use std::any::TypeId;
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -17,15 +15,19 @@ use datafusion::sql::sqlparser::ast::{
     GroupByWithModifier, ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins,
     Visit, Visitor,
 };
-use datafusion::sql::sqlparser::dialect::{self, GenericDialect, PostgreSqlDialect, Precedence};
-use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::{Dialect, QueryOptions};
 use crate::placeholders::numbered;
 use crate::postgres::syntax::readable;
+
+mod counting;
+mod tokens;
+
+use counting::CountingDialect;
 
 /// Steps for each byte of a statement: an expression that is read once takes at most one.
 const STEPS_PER_BYTE: usize = 4;
@@ -64,29 +66,23 @@ pub(crate) fn statement(
     options: &QueryOptions,
 ) -> Result<Statement> {
     let nesting_max = options.nesting_max.max(1);
-    let dialect = CountingDialect {
-        of: match written_in {
-            Dialect::Generic => &GenericDialect,
-            Dialect::Postgres => &PostgreSqlDialect {},
-        },
-        steps_left: Cell::new(sql.len().saturating_mul(STEPS_PER_BYTE) + STEPS_FREE),
-        depth_left: Cell::new(nesting_max),
-        is_inner: Cell::new(false),
-        is_compared: Cell::new(false),
+    let steps = sql.len().saturating_mul(STEPS_PER_BYTE) + STEPS_FREE;
+    let dialect = match written_in {
+        Dialect::Generic => CountingDialect::new(&GenericDialect, steps, nesting_max),
+        Dialect::Postgres => CountingDialect::new(&PostgreSqlDialect {}, steps, nesting_max),
     };
-    let input = match written_in {
-        Dialect::Generic => ParserInput::Sql(sql),
-        Dialect::Postgres => {
-            let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
-            ParserInput::Tokens(readable(tokens.map_err(ParserError::from)?)?)
-        }
+    let written = Tokenizer::new(&dialect, sql).tokenize_with_location();
+    let read = tokens::respelled(written.map_err(ParserError::from)?, written_in)?;
+    let read = match written_in {
+        Dialect::Generic => read,
+        Dialect::Postgres => readable(read)?,
     };
-    let parsed = DFParserBuilder::new(input)
+    let parsed = DFParserBuilder::new(ParserInput::Tokens(read))
         .with_dialect(&dialect)
         .with_recursion_limit(nesting_max)
         .build()
         .and_then(|mut parser| parser.parse_statements());
-    if dialect.steps_left.get() == 0 {
+    if !dialect.has_steps_left() {
         let message = "the statement takes too many steps to read: calls are nested too deep in each other, or the \
                        innermost cannot be read; nest less, for example with WITH";
         return Err(refused(QueryErrorKind::TooLarge, message));
@@ -364,223 +360,6 @@ impl Visitor for Sources {
 
 fn refused(kind: QueryErrorKind, message: &str) -> DataFusionError {
     QueryError::new(kind, message).into()
-}
-
-/// A dialect whose parser takes a bounded number of steps.
-#[derive(Debug)]
-struct CountingDialect {
-    /// What it reads as.
-    of: &'static dyn dialect::Dialect,
-    steps_left: Cell<usize>,
-    /// Expressions that may still begin inside each other.
-    depth_left: Cell<usize>,
-    /// Set for the call of `parse_prefix` that does what it would do without this dialect.
-    is_inner: Cell<bool>,
-    /// Set where the expression that begins next is what IS DISTINCT FROM compares with.
-    is_compared: Cell<bool>,
-}
-
-impl CountingDialect {
-    /// Takes a step; false where none is left.
-    fn step(&self) -> bool {
-        let left = self.steps_left.get();
-        self.steps_left.set(left.saturating_sub(1));
-        left > 0
-    }
-}
-
-/// Answers as the dialect that it reads as: every flag that one of them sets itself.
-macro_rules! as_read {
-    ($($flag:ident)*) => {
-        $(fn $flag(&self) -> bool {
-            self.of.$flag()
-        })*
-    };
-}
-
-impl dialect::Dialect for CountingDialect {
-    fn dialect(&self) -> TypeId {
-        self.of.dialect()
-    }
-
-    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
-        self.of.identifier_quote_style(identifier)
-    }
-
-    fn is_delimited_identifier_start(&self, ch: char) -> bool {
-        self.of.is_delimited_identifier_start(ch)
-    }
-
-    /// Of `SELECT 5#3` a name would be made, `#3`, and 5 be called so.
-    fn is_identifier_start(&self, ch: char) -> bool {
-        ch != '#' && self.of.is_identifier_start(ch)
-    }
-
-    fn is_identifier_part(&self, ch: char) -> bool {
-        ch != '#' && self.of.is_identifier_part(ch)
-    }
-
-    fn is_custom_operator_part(&self, ch: char) -> bool {
-        self.of.is_custom_operator_part(ch)
-    }
-
-    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
-        self.of.is_reserved_for_identifier(keyword)
-    }
-
-    /// As in PostgreSQL whatever is read, so that a text is one question on every protocol: the generic dialect reads
-    /// `tests >> 3 & 1` as `tests >> (3 & 1)`.
-    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
-        match parser.peek_token_ref().token {
-            // In PostgreSQL it is no operator.
-            Token::Colon => self.of.get_next_precedence(parser),
-            _ => PostgreSqlDialect {}.get_next_precedence(parser),
-        }
-    }
-
-    fn prec_value(&self, precedence: Precedence) -> u8 {
-        PostgreSqlDialect {}.prec_value(precedence)
-    }
-
-    /// The parser takes all that follows IS DISTINCT FROM for what is compared with, also what stands behind AND and OR. So the
-    /// expression that it begins there ends where it would behind any other operator of that rank.
-    fn parse_infix(
-        &self,
-        parser: &mut Parser<'_>,
-        _: &Expr,
-        _: u8,
-    ) -> Option<Result<Expr, ParserError>> {
-        let keyword = |position| match &parser.peek_nth_token_ref(position).token {
-            Token::Word(word) => word.keyword,
-            _ => Keyword::NoKeyword,
-        };
-        let distinct = if keyword(1) == Keyword::NOT { 2 } else { 1 };
-        let is_compared = keyword(0) == Keyword::IS
-            && keyword(distinct) == Keyword::DISTINCT
-            && keyword(distinct + 1) == Keyword::FROM;
-        self.is_compared.set(is_compared);
-        None
-    }
-
-    /// Asked where an expression begins that may end anywhere.
-    fn prec_unknown(&self) -> u8 {
-        if self.is_compared.take() {
-            self.prec_value(Precedence::Is)
-        } else {
-            self.of.prec_unknown()
-        }
-    }
-
-    /// Every expression begins here.
-    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-        if self.is_inner.take() {
-            return None;
-        }
-        let depth = self.depth_left.get();
-        // Of all errors, this one is not followed by another attempt.
-        if !self.step() || depth == 0 {
-            return Some(Err(ParserError::RecursionLimitExceeded));
-        }
-        self.depth_left.set(depth - 1);
-        self.is_inner.set(true);
-        let parsed = parser.parse_prefix();
-        self.depth_left.set(depth);
-        Some(parsed)
-    }
-
-    /// `lag(x IGNORE NULLS)`, which no dialect means anything else by.
-    fn supports_window_function_null_treatment_arg(&self) -> bool {
-        true
-    }
-
-    /// Asked for each SELECT: one without columns begins no expression.
-    fn supports_empty_projections(&self) -> bool {
-        self.step() && self.of.supports_empty_projections()
-    }
-
-    /// Asked for each query that begins with FROM.
-    fn supports_from_first_select(&self) -> bool {
-        self.step() && self.of.supports_from_first_select()
-    }
-
-    as_read! {
-        allow_extract_custom
-        allow_extract_single_quotes
-        support_map_literal_syntax
-        supports_alter_column_type_using
-        supports_array_join_syntax
-        supports_array_typedef_with_brackets
-        supports_asc_desc_in_column_definition
-        supports_bitwise_shift_operators
-        supports_comma_separated_set_assignments
-        supports_comma_separated_trim
-        supports_comment_on
-        supports_comment_optimizer_hint
-        supports_connect_by
-        supports_constraint_keyword_without_name
-        supports_create_index_with_clause
-        supports_create_table_like_parenthesized
-        supports_create_view_comment_syntax
-        supports_cte_without_as
-        supports_data_type_signed_suffix
-        supports_detach
-        supports_dictionary_syntax
-        supports_explain_with_utility_options
-        supports_extract_comma_syntax
-        supports_factorial_operator
-        supports_filter_during_aggregation
-        supports_geometric_types
-        supports_group_by_expr
-        supports_group_by_with_modifier
-        supports_insert_table_alias
-        supports_install
-        supports_interpolate
-        supports_interval_options
-        supports_key_column_option
-        supports_left_associative_joins_without_parens
-        supports_limit_by
-        supports_limit_comma
-        supports_listen_notify
-        supports_load_extension
-        supports_match_against
-        supports_match_recognize
-        supports_multiline_comment_hints
-        supports_named_fn_args_with_assignment_operator
-        supports_named_fn_args_with_colon_operator
-        supports_named_fn_args_with_expr_name
-        supports_nested_comments
-        supports_notnull_operator
-        supports_numeric_literal_underscores
-        supports_optimize_table
-        supports_parens_around_table_factor
-        supports_parenthesized_set_variables
-        supports_partition_by_after_order_by
-        supports_pipe_operator
-        supports_prewhere
-        supports_projection_trailing_commas
-        supports_quote_delimited_string
-        supports_select_format
-        supports_select_item_multi_column_alias
-        supports_select_wildcard_except
-        supports_select_wildcard_exclude
-        supports_select_wildcard_ilike
-        supports_select_wildcard_rename
-        supports_select_wildcard_replace
-        supports_select_wildcard_with_alias
-        supports_set_names
-        supports_settings
-        supports_start_transaction_modifier
-        supports_string_escape_constant
-        supports_struct_literal
-        supports_try_convert
-        supports_unicode_string_literal
-        supports_update_order_by
-        supports_user_host_grantee
-        supports_values_as_table_factor
-        supports_window_clause_named_window_reference
-        supports_with_fill
-        supports_xml_expressions
-    }
 }
 
 #[cfg(test)]

@@ -26,19 +26,24 @@ use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, 
 use crate::reach::Reach;
 
 mod groups;
+mod members;
 mod percentiles;
 mod positions;
 mod rows;
 mod spans;
 mod spelling;
 mod table_arguments;
+mod typed;
 mod unheard;
+mod unnested;
 
 use groups::check_groups;
 use positions::name_positions;
 use spelling::{name_series, respell};
 use unheard::check_heard;
+use unnested::lacks_unnested;
 
+pub(crate) use members::among;
 pub(crate) use spans::in_units;
 pub(crate) use spelling::{binary, call, respell_parsed};
 
@@ -204,6 +209,9 @@ async fn planned_or_renamed<N: Default>(
         Ok(plan) => return Ok((plan, N::default())),
         Err(error) => error,
     };
+    if lacks_unnested(&renamed, &error) {
+        return Err(QueryError::of_unnest().with_source(error).into());
+    }
     let Some(names) = rename(&mut renamed, &error) else {
         return Err(error);
     };

@@ -40,6 +40,7 @@ use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
 use crate::micros::{self, Microseconds};
 use crate::negative_zeros::UnsignedZeros;
+use crate::null_members::NullMembers;
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::repeated_keys::RepeatedKeys;
@@ -99,6 +100,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
+            .with_analyzer_rule(Arc::new(NullMembers))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_analyzer_rule(Arc::new(RoundedQuotients))
             .with_analyzer_rule(Arc::new(UnsignedZeros))

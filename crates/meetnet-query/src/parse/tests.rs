@@ -304,3 +304,56 @@ fn what_the_parser_reads_again_and_again_is_refused_in_this_dialect_too() {
         assert!(is_told, "{error}");
     }
 }
+
+#[test]
+fn a_number_may_have_underscores_between_its_digits() {
+    let [generic, postgres] = [Dialect::Generic, Dialect::Postgres].map(|dialect| {
+        let statement = parse("SELECT 1_000 + 0.000_1", dialect);
+        statement.expect("a statement").to_string()
+    });
+    assert_eq!(generic, "SELECT 1_000 + 0.000_1");
+    assert_eq!(postgres, generic);
+}
+
+#[test]
+fn a_symmetric_between_compares_in_either_order() {
+    for (written, read) in [
+        (
+            "x BETWEEN SYMMETRIC a + 1 AND b OR c",
+            "(x BETWEEN a + 1 AND b OR x BETWEEN b AND a + 1) OR c",
+        ),
+        (
+            "x NOT BETWEEN symmetric a AND b AND c",
+            "(x NOT BETWEEN a AND b AND x NOT BETWEEN b AND a) AND c",
+        ),
+        ("x BETWEEN ASYMMETRIC a AND b", "x BETWEEN a AND b"),
+        ("x NOT BETWEEN ASYMMETRIC a AND b", "x NOT BETWEEN a AND b"),
+        // A column.
+        (
+            "x BETWEEN \"symmetric\" AND b",
+            "x BETWEEN \"symmetric\" AND b",
+        ),
+        ("x BETWEEN symmetric AND b", "x BETWEEN symmetric AND b"),
+    ] {
+        for dialect in [Dialect::Generic, Dialect::Postgres] {
+            let [written, read] = [written, read].map(|condition| {
+                let sql = format!("SELECT {condition} FROM t");
+                parse(&sql, dialect).expect(&sql)
+            });
+            assert_eq!(written, read);
+        }
+    }
+}
+
+#[test]
+fn a_symmetric_between_in_another_does_not_double_for_ever() {
+    let sql = format!(
+        "SELECT {}1{} FROM t",
+        "(x BETWEEN SYMMETRIC ".repeat(15),
+        " AND 2)".repeat(15)
+    );
+    let error = refusal(&sql);
+    assert!(error.message.contains("BETWEEN SYMMETRIC"), "{error}");
+    let few = "x BETWEEN SYMMETRIC 1 AND 2 AND ".repeat(200);
+    assert!(parse(&format!("SELECT {few} x FROM t"), Dialect::Generic).is_ok());
+}

@@ -12,37 +12,36 @@
 //! | `ceiling(x)`, `variance(x)`, `approx_count_distinct(x)` | `ceil(x)`, `var_samp(x)`, `approx_distinct(x)` |
 //! | `percentile_disc(0.9) WITHIN GROUP (ORDER BY x)` | a value among all of a group: `percentiles.rs` |
 //! | `regexp_replace(text, '(a)', '$1 \1')` | `regexp_replace(text, '(a)', '$$1 ${1}')` |
-//! | `9999999999999999.99::decimal(20, 2)` | `'9999999999999999.99'::decimal(20, 2)`: a number by itself is a float |
+//! | `9999999999999999.99::decimal(20, 2)` | `'9999999999999999.99'::decimal(20, 2)`: a number by itself is a float; `typed.rs` |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
 //! | `generate_series(TIMESTAMP '2026-01-01 00:00', …, '1 hour')` | `generate_series(TIMESTAMP(9) '2026-01-01 00:00:00', …, INTERVAL '1 hour')`, which takes no others |
 //! | `SELECT day FROM generate_series(…) AS day` | `… AS day(day)`, where there is no such column otherwise |
 //! | `FROM counts` | `SELECT * FROM counts` |
 //! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
-//! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)` |
+//! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)`: `typed.rs` |
 //! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
+//! | `x = ANY(ARRAY[1, NULL])`, `x > ANY(list)` | `x IN (1, NULL)`, `x > ANY(list) OR …`: `members.rs` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CharLengthUnits, CharacterLength, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, LimitClause,
-    ObjectName, Query, Select, SelectFlavor, SelectItem, TableAlias, TableAliasColumnDef,
-    TableFactor, UnaryOperator, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectFlavor,
+    SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    WildcardAdditionalOptions,
 };
 use meetnet_model::time::with_seconds;
 
+use super::members::{among, any_or_null};
 use super::percentiles::{discrete_percentile, name_percentiles};
 use super::rows::compared_by_parts;
-use super::spans::in_units;
+use super::typed::respell_typed;
 use crate::error::{QueryError, StatementFault};
 use crate::parse::parsed_mut;
 use crate::postgres::{formatted_call, reading_format_of};
-
-/// Digits of a decimal number that a float always keeps.
-const FLOAT_DIGITS: usize = 15;
 
 /// Writes a statement, or the one that is to be explained, in the words that DataFusion plans.
 ///
@@ -165,9 +164,10 @@ impl VisitorMut for Respelling {
         {
             *expr = other;
         }
-        cut(expr);
-        read_span(expr);
-        keep_digits(expr);
+        respell_typed(expr);
+        if let Some(other) = among(expr).or_else(|| any_or_null(expr)) {
+            *expr = other;
+        }
         if let Some(other) = compared_by_parts(expr) {
             *expr = other;
         }
@@ -281,111 +281,6 @@ fn is_struct(expr: &Expr) -> bool {
             _ => false,
         },
         _ => false,
-    }
-}
-
-/// Writes a span of time in the words that Arrow reads.
-fn read_span(expr: &mut Expr) {
-    let written = match expr {
-        Expr::Interval(interval) if interval.leading_field.is_none() => interval.value.as_mut(),
-        Expr::Cast {
-            expr,
-            data_type: DataType::Interval { .. },
-            ..
-        } => expr.as_mut(),
-        _ => return,
-    };
-    if let Expr::Value(value) = written
-        && let Value::SingleQuotedString(text) = &mut value.value
-        && let Some(other) = in_units(text)
-    {
-        *text = other;
-    }
-}
-
-/// Makes a text of a number that is cast to a decimal one, where it has more digits than a float keeps.
-fn keep_digits(expr: &mut Expr) {
-    let Expr::Cast {
-        expr,
-        data_type: DataType::Decimal(_) | DataType::Numeric(_) | DataType::Dec(_),
-        ..
-    } = expr
-    else {
-        return;
-    };
-    let digits = match &**expr {
-        Expr::UnaryOp {
-            op: UnaryOperator::Minus,
-            expr,
-        } => many_digits(expr).map(|digits| format!("-{digits}")),
-        expr => many_digits(expr).map(str::to_owned),
-    };
-    if let Some(digits) = digits {
-        **expr = Expr::Value(Value::SingleQuotedString(digits).with_empty_span());
-    }
-}
-
-/// Returns the digits of a number with a point that has too many for a float.
-fn many_digits(expr: &Expr) -> Option<&str> {
-    let Expr::Value(value) = expr else {
-        return None;
-    };
-    let Value::Number(number, _) = &value.value else {
-        return None;
-    };
-    let is_plain = number
-        .bytes()
-        .all(|sign| sign.is_ascii_digit() || sign == b'.');
-    (is_plain && number.contains('.') && number.len() > FLOAT_DIGITS).then_some(number.as_str())
-}
-
-/// Cuts off what is longer than the type that a value is cast to, as PostgreSQL does: DataFusion 55.2 takes no notice of a length.
-fn cut(expr: &mut Expr) {
-    let (length, data_type) = match expr {
-        Expr::Cast {
-            data_type,
-            array: false,
-            ..
-        } => (length_of(data_type), data_type),
-        Expr::TypedString(typed) => (length_of(&typed.data_type), &mut typed.data_type),
-        _ => return,
-    };
-    let Some(length) = length else {
-        return;
-    };
-    *data_type = DataType::Varchar(None);
-    let number = |number: u64| {
-        let number = Value::Number(number.to_string(), false).with_empty_span();
-        Some(Box::new(Expr::Value(number)))
-    };
-    let text = std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()));
-    *expr = Expr::Substring {
-        expr: Box::new(text),
-        substring_from: number(1),
-        substring_for: number(length),
-        special: false,
-        shorthand: false,
-    };
-}
-
-/// Returns how many characters a type of texts has at most, where it says so; CHAR is CHAR(1).
-fn length_of(data_type: &DataType) -> Option<u64> {
-    let length = match data_type {
-        DataType::Char(None) | DataType::Character(None) => return Some(1),
-        DataType::Char(length)
-        | DataType::Character(length)
-        | DataType::CharVarying(length)
-        | DataType::CharacterVarying(length)
-        | DataType::Nvarchar(length)
-        | DataType::Varchar(length) => length.as_ref()?,
-        _ => return None,
-    };
-    match length {
-        CharacterLength::IntegerLength {
-            length,
-            unit: None | Some(CharLengthUnits::Characters),
-        } => Some(*length),
-        _ => None,
     }
 }
 

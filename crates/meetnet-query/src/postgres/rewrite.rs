@@ -45,7 +45,7 @@ use super::time_format::{format_of, reading_format_of};
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
 use crate::parse::parsed_mut;
-use crate::planning::{ShownNames, respell_parsed};
+use crate::planning::{ShownNames, among, respell_parsed};
 
 /// A statement that DataFusion can plan.
 pub(crate) struct Rewritten {
@@ -284,12 +284,16 @@ impl Rewriter<'_> {
                 compare_op: BinaryOperator::Eq,
                 right,
                 ..
-            } => self.rewrite_membership(left, right, false),
+            } => self
+                .rewrite_membership(left, right, false)
+                .or_else(|| among(expr)),
             Expr::AllOp {
                 left,
                 compare_op: BinaryOperator::NotEq,
                 right,
-            } => self.rewrite_membership(left, right, true),
+            } => self
+                .rewrite_membership(left, right, true)
+                .or_else(|| among(expr)),
             Expr::Cast {
                 expr, data_type, ..
             } => self.rewrite_cast(expr, data_type),

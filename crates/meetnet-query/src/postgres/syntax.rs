@@ -44,7 +44,7 @@ pub(crate) fn readable(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>,
 }
 
 /// Returns the places of what is not space.
-fn places(tokens: &[TokenWithSpan]) -> Vec<usize> {
+pub(crate) fn places(tokens: &[TokenWithSpan]) -> Vec<usize> {
     let is_space = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
     let all = tokens.iter().enumerate();
     all.filter(|(_, token)| !is_space(token))
@@ -53,7 +53,7 @@ fn places(tokens: &[TokenWithSpan]) -> Vec<usize> {
 }
 
 /// Returns which keyword a word is; in quotes it is none.
-fn keyword(token: &TokenWithSpan) -> Option<Keyword> {
+pub(crate) fn keyword(token: &TokenWithSpan) -> Option<Keyword> {
     match &token.token {
         Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
         _ => None,

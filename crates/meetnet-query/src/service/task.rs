@@ -31,6 +31,7 @@ use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
+use crate::guarded_divisors::guarded;
 use crate::hints;
 use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
@@ -250,7 +251,7 @@ impl Task {
             false => classify(error),
         };
         let plan = optimized.map_err(of_planned)?;
-        let plan = balanced(plan).map_err(classify)?;
+        let plan = guarded(plan).and_then(balanced).map_err(classify)?;
         if reads_little(&plan, self.shared.options.serial_rows_max) {
             let options = session.config_mut().options_mut();
             options.execution.target_partitions = 1;
