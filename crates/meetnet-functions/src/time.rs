@@ -1,5 +1,5 @@
 //! Buckets of time: `time_bucket` and `date_trunc`, which name the bucket of an instant, and `time_grid`, which lists
-//! buckets; and `date_part` by the names of its parts, and of spans.
+//! buckets; and `date_part` by the names of its parts, of spans, and of what is longer than a year.
 
 mod bucket;
 mod grid;
@@ -12,7 +12,7 @@ use meetnet_model::buckets::{BucketWidth, TimeBuckets};
 
 pub(crate) use bucket::{BUCKET, TimeBucket};
 pub(crate) use grid::{GRID, TimeGrid};
-pub(crate) use part::{PARTS, TimePart};
+pub(crate) use part::{LongParts, PARTS, TimePart};
 pub(crate) use span::Spans;
 pub(crate) use truncate::DateTrunc;
 
