@@ -280,11 +280,9 @@ fn scaled(
     interval: IntervalMonthDayNano,
     scale: impl Fn(f64) -> f64,
 ) -> Option<IntervalMonthDayNano> {
-    carried(
-        scale(f64::from(interval.months)),
-        scale(f64::from(interval.days)),
-        scale(interval.nanoseconds as f64),
-    )
+    let months = scale(f64::from(interval.months));
+    let days = scale(f64::from(interval.days));
+    carried(months, days, scale(interval.nanoseconds as f64))
 }
 
 /// Returns the interval of these parts, with what is left of a month in days and what is left of a day in nanoseconds; None where
