@@ -37,7 +37,8 @@ pub const UNIT_KEY: &str = "unit";
 /// Every scalar function but `time_bucket`, which tells the planner more.
 fn scalars() -> impl Iterator<Item = &'static ScalarSpec> {
     let of_values = measure::SCALARS.iter().chain(number::SCALARS);
-    place::SCALARS.iter().chain(of_values).copied()
+    let of_places = place::SCALARS.iter();
+    of_places.chain(of_values).chain(time::SCALARS).copied()
 }
 
 /// Adds the functions to a session.

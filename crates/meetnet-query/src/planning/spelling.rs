@@ -7,6 +7,7 @@
 //! | `every(x)` | `bool_and(x)` |
 //! | `date_trunc('day', time, zone)` | `time_bucket(INTERVAL '1 day', time, zone)`, of centuries with an origin |
 //! | `timezone('Europe/Brussels', time)` | `time AT TIME ZONE 'Europe/Brussels'` |
+//! | `age(time)` | `age(current_date(), time)` |
 //! | `make_interval(days => 1, hours => n)` | `1 * INTERVAL '1 day' + n * INTERVAL '1 hour'` |
 //! | `format('%s of %s', a, b)` | `concat('', a, ' of ', b, '')`; only of `%s` and `%I` |
 //! | `ceiling(x)`, `variance(x)`, `approx_count_distinct(x)` | `ceil(x)`, `var_samp(x)`, `approx_distinct(x)` |
@@ -455,6 +456,12 @@ fn respelled(function: &mut Function) -> Option<Expr> {
             let [left, right] = arguments(function)?;
             let rest = binary(left, BinaryOperator::Modulo, right);
             return Some(Expr::Nested(Box::new(rest)));
+        }
+        // Up to the midnight with which today began.
+        "age" => {
+            let [time] = arguments(function)?;
+            let today = Expr::Function(call("current_date", Vec::new()));
+            return Some(Expr::Function(call("age", vec![today, time])));
         }
         "timezone" => {
             let [zone, time] = arguments(function)?;
