@@ -4,7 +4,6 @@
 //! a correlation of something with nothing. Partial means that are weighted have such rests, too. And where PostgreSQL answers
 //! NULL, 1 or NaN, of columns that do not vary or are not finite, it answers something else, now this and now that.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array};
