@@ -54,6 +54,14 @@ pub(crate) trait Overrides: Copy + Debug + Eq + Hash + Send + Sync + 'static {
         inner.state_fields(args)
     }
 
+    fn groups_accumulator_supported(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: AccumulatorArgs,
+    ) -> bool {
+        inner.groups_accumulator_supported(args)
+    }
+
     fn create_groups_accumulator(
         self,
         inner: &dyn AggregateUDFImpl,
@@ -181,7 +189,8 @@ impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.inner().groups_accumulator_supported(args)
+        self.overrides
+            .groups_accumulator_supported(self.inner(), args)
     }
 
     fn create_groups_accumulator(

@@ -17,7 +17,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -100,34 +100,36 @@ impl Overrides for Sliding {
 /// What a function answers of a summary, and of how many values it is one; None is NULL.
 #[derive(Clone, Copy)]
 enum Answer {
-    OfSum(fn(f64, usize) -> Option<f64>),
-    OfMoments(fn(Moments, usize) -> Option<f64>),
-    OfPairs(fn(Pairs, usize) -> Option<f64>),
+    Total(fn(f64, usize) -> Option<f64>),
+    Variance(fn(Moments, usize) -> Option<f64>),
+    Regression(fn(Pairs, usize) -> Option<f64>),
 }
 
 /// Returns what a function of floats answers; None for a function that nothing here knows.
 fn answer_of(function: &str) -> Option<Answer> {
-    use Answer::{OfMoments, OfPairs, OfSum};
+    use Answer::{Regression, Total, Variance};
     Some(match function {
-        "sum" => OfSum(|sum, values| (values > 0).then_some(sum)),
-        "avg" => OfSum(|sum, values| (values > 0).then_some(sum / values as f64)),
-        "var" => OfMoments(|moments, _| moments.sample()),
-        "var_pop" => OfMoments(|moments, _| moments.population()),
-        "stddev" => OfMoments(|moments, _| moments.sample().map(f64::sqrt)),
-        "stddev_pop" => OfMoments(|moments, _| moments.population().map(f64::sqrt)),
+        "sum" => Total(|sum, values| (values > 0).then_some(sum)),
+        "avg" => Total(|sum, values| (values > 0).then_some(sum / values as f64)),
+        "var" => Variance(|moments, _| moments.sample()),
+        "var_pop" => Variance(|moments, _| moments.population()),
+        "stddev" => Variance(|moments, _| moments.sample().map(f64::sqrt)),
+        "stddev_pop" => Variance(|moments, _| moments.population().map(f64::sqrt)),
         "covar_samp" => {
-            OfPairs(|pairs, values| (values > 1).then_some(pairs.product / (pairs.count - 1.0)))
+            Regression(|pairs, values| (values > 1).then_some(pairs.product / (pairs.count - 1.0)))
         }
-        "covar_pop" => OfPairs(|pairs, values| (values > 0).then_some(pairs.product / pairs.count)),
-        "corr" => OfPairs(|pairs, _| pairs.correlation()),
-        "regr_slope" => OfPairs(|pairs, _| pairs.slope()),
-        "regr_intercept" => OfPairs(|pairs, _| pairs.intercept()),
-        "regr_r2" => OfPairs(|pairs, _| pairs.determination()),
-        "regr_avgx" => OfPairs(|pairs, values| (values > 0).then_some(pairs.mean[X])),
-        "regr_avgy" => OfPairs(|pairs, values| (values > 0).then_some(pairs.mean[Y])),
-        "regr_sxx" => OfPairs(|pairs, values| (values > 0).then_some(pairs.squares[X])),
-        "regr_syy" => OfPairs(|pairs, values| (values > 0).then_some(pairs.squares[Y])),
-        "regr_sxy" => OfPairs(|pairs, values| (values > 0).then_some(pairs.product)),
+        "covar_pop" => {
+            Regression(|pairs, values| (values > 0).then_some(pairs.product / pairs.count))
+        }
+        "corr" => Regression(|pairs, _| pairs.correlation()),
+        "regr_slope" => Regression(|pairs, _| pairs.slope()),
+        "regr_intercept" => Regression(|pairs, _| pairs.intercept()),
+        "regr_r2" => Regression(|pairs, _| pairs.determination()),
+        "regr_avgx" => Regression(|pairs, values| (values > 0).then_some(pairs.mean[X])),
+        "regr_avgy" => Regression(|pairs, values| (values > 0).then_some(pairs.mean[Y])),
+        "regr_sxx" => Regression(|pairs, values| (values > 0).then_some(pairs.squares[X])),
+        "regr_syy" => Regression(|pairs, values| (values > 0).then_some(pairs.squares[Y])),
+        "regr_sxy" => Regression(|pairs, values| (values > 0).then_some(pairs.product)),
         _ => return None,
     })
 }
@@ -135,9 +137,9 @@ fn answer_of(function: &str) -> Option<Answer> {
 /// Returns what computes a function of floats over frames; None for a function that nothing here knows.
 fn over_frames(function: &str) -> Option<Box<dyn Accumulator>> {
     Some(match answer_of(function)? {
-        Answer::OfSum(answer) => over(answer),
-        Answer::OfMoments(answer) => over(answer),
-        Answer::OfPairs(answer) => over(answer),
+        Answer::Total(answer) => over(answer),
+        Answer::Variance(answer) => over(answer),
+        Answer::Regression(answer) => over(answer),
     })
 }
 
@@ -190,7 +192,14 @@ impl Summary for f64 {
     }
 
     fn each(columns: &[ArrayRef], mut each: impl FnMut(usize, f64)) -> Result<()> {
-        for (row, value) in floats(columns, 0)?.iter().enumerate() {
+        let column = floats(columns, 0)?;
+        if column.null_count() == 0 {
+            for (row, value) in column.values().iter().enumerate() {
+                each(row, *value);
+            }
+            return Ok(());
+        }
+        for (row, value) in column.iter().enumerate() {
             if let Some(value) = value {
                 each(row, value);
             }
@@ -208,11 +217,13 @@ struct Moments {
 }
 
 /// Returns how far a value is from the mean of itself alone: NaN where it is not finite, as in PostgreSQL.
+#[inline]
 fn apart_from_itself(value: f64) -> f64 {
     if value.is_finite() { 0.0 } else { f64::NAN }
 }
 
 /// Returns the mean of all values, of which those behind the first are such a share.
+#[inline]
 fn mean_of(first: f64, later: f64, share: f64) -> f64 {
     let apart = later - first;
     if apart.is_finite() {
@@ -232,6 +243,7 @@ impl Summary for Moments {
         squares: 0.0,
     };
 
+    #[inline]
     fn of(value: f64) -> Self {
         Self {
             count: 1.0,
@@ -241,6 +253,7 @@ impl Summary for Moments {
     }
 
     /// After Chan, Golub and LeVeque (1979): no term is negative.
+    #[inline]
     fn and(self, later: Self) -> Self {
         if self.count == 0.0 {
             return later;
@@ -296,6 +309,7 @@ impl Summary for Pairs {
         product: 0.0,
     };
 
+    #[inline]
     fn of(pair: [f64; 2]) -> Self {
         let squares = pair.map(apart_from_itself);
         Self {
@@ -306,6 +320,7 @@ impl Summary for Pairs {
         }
     }
 
+    #[inline]
     fn and(self, later: Self) -> Self {
         if self.count == 0.0 {
             return later;
@@ -328,6 +343,13 @@ impl Summary for Pairs {
 
     fn each(columns: &[ArrayRef], mut each: impl FnMut(usize, [f64; 2])) -> Result<()> {
         let (first, second) = (floats(columns, Y)?, floats(columns, X)?);
+        if first.null_count() == 0 && second.null_count() == 0 {
+            let pairs = first.values().iter().zip(second.values());
+            for (row, (first, second)) in pairs.enumerate() {
+                each(row, [*first, *second]);
+            }
+            return Ok(());
+        }
         for (row, pair) in first.iter().zip(second).enumerate() {
             if let (Some(first), Some(second)) = pair {
                 each(row, [first, second]);

@@ -560,8 +560,14 @@ fn a_correlation_of_large_numbers() {
 
 #[test]
 fn whole_groups_are_computed_as_frames_are() {
+    let state = session();
     for name in whole::FUNCTIONS {
         assert!(FUNCTIONS.contains(&name), "{name}");
+        // Many groups at once, and not with an accumulator for each.
+        let is_of_many = made(&state, name, |function, args| {
+            Ok(function.groups_accumulator_supported(args))
+        });
+        assert!(is_of_many, "{name}");
     }
     let others: Vec<&str> = FUNCTIONS
         .into_iter()

@@ -46,8 +46,8 @@ impl Overrides for Whole {
         args: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
         match computed(inner, args.is_distinct) {
-            Some(Answer::OfMoments(answer)) => Ok(Box::new(OfGroup::new(answer))),
-            Some(Answer::OfPairs(answer)) => Ok(Box::new(OfGroup::new(answer))),
+            Some(Answer::Variance(answer)) => Ok(Box::new(OfGroup::new(answer))),
+            Some(Answer::Regression(answer)) => Ok(Box::new(OfGroup::new(answer))),
             _ => inner.accumulator(args),
         }
     }
@@ -58,10 +58,19 @@ impl Overrides for Whole {
         args: StateFieldsArgs,
     ) -> Result<Vec<FieldRef>> {
         match computed(inner, args.is_distinct) {
-            Some(Answer::OfMoments(_)) => Ok(fields::<Moments>(args.name)),
-            Some(Answer::OfPairs(_)) => Ok(fields::<Pairs>(args.name)),
+            Some(Answer::Variance(_)) => Ok(fields::<Moments>(args.name)),
+            Some(Answer::Regression(_)) => Ok(fields::<Pairs>(args.name)),
             _ => inner.state_fields(args),
         }
+    }
+
+    /// Also of those that DataFusion computes with an accumulator for each group.
+    fn groups_accumulator_supported(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: AccumulatorArgs,
+    ) -> bool {
+        computed(inner, args.is_distinct).is_some() || inner.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(
@@ -70,8 +79,8 @@ impl Overrides for Whole {
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
         match computed(inner, args.is_distinct) {
-            Some(Answer::OfMoments(answer)) => Ok(Box::new(OfGroups::new(answer))),
-            Some(Answer::OfPairs(answer)) => Ok(Box::new(OfGroups::new(answer))),
+            Some(Answer::Variance(answer)) => Ok(Box::new(OfGroups::new(answer))),
+            Some(Answer::Regression(answer)) => Ok(Box::new(OfGroups::new(answer))),
             _ => inner.create_groups_accumulator(args),
         }
     }
