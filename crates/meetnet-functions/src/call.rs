@@ -3,8 +3,14 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, IntervalUnit};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, IntervalMonthDayNanoArray, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{
+    DataType, Float64Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit,
+    TimestampMicrosecondType,
+};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
@@ -201,6 +207,20 @@ impl<'a> Call<'a> {
         let array = self.array(index)?;
         let numbers = array.as_primitive_opt::<Int64Type>();
         numbers.cloned().ok_or_else(|| uncoerced(self.function))
+    }
+
+    /// Returns an argument that is a [`Parameter::Time`].
+    pub(crate) fn times(&self, index: usize) -> Result<TimestampMicrosecondArray> {
+        let array = self.array(index)?;
+        let times = array.as_primitive_opt::<TimestampMicrosecondType>();
+        times.cloned().ok_or_else(|| uncoerced(self.function))
+    }
+
+    /// Returns an argument that is a [`Parameter::Interval`].
+    pub(crate) fn intervals(&self, index: usize) -> Result<IntervalMonthDayNanoArray> {
+        let array = self.array(index)?;
+        let intervals = array.as_primitive_opt::<IntervalMonthDayNanoType>();
+        intervals.cloned().ok_or_else(|| uncoerced(self.function))
     }
 
     /// Returns an argument that is a [`Parameter::Text`].

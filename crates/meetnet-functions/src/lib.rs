@@ -28,7 +28,7 @@ pub use described::{FunctionDescription, FunctionKind};
 
 use aggregate::{Coverage, Edge, FirstOrLast, Mode, TimeWeighted};
 use scalar::{ScalarFunction, ScalarSpec};
-use time::{DateTrunc, PARTS, Spans, TimeBucket, TimeGrid, TimePart};
+use time::{DateTrunc, LongParts, PARTS, Spans, TimeBucket, TimeGrid, TimePart};
 use window::{Interpolate, Locf};
 
 /// Metadata key of a field's UCUM unit.
@@ -37,7 +37,8 @@ pub const UNIT_KEY: &str = "unit";
 /// Every scalar function but `time_bucket`, which tells the planner more.
 fn scalars() -> impl Iterator<Item = &'static ScalarSpec> {
     let of_values = measure::SCALARS.iter().chain(number::SCALARS);
-    place::SCALARS.iter().chain(of_values).copied()
+    let of_places = place::SCALARS.iter();
+    of_places.chain(of_values).chain(time::SCALARS).copied()
 }
 
 /// Adds the functions to a session.
@@ -52,6 +53,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(TimePart::new(part))))?;
     }
     state.register_function_rewrite(Arc::new(Spans::new()))?;
+    state.register_function_rewrite(Arc::new(LongParts::new()))?;
     for spec in scalars() {
         let function = ScalarFunction::new(spec);
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;

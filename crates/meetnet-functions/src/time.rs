@@ -1,8 +1,9 @@
 //! Buckets of time: `time_bucket` and `date_trunc`, which name the bucket of an instant, and `time_grid`, which lists
-//! buckets; and `date_part` by the names of its parts, and of spans.
+//! buckets; `date_part` by the names of its parts, of spans, and of what is longer than a year; and functions of intervals.
 
 mod bucket;
 mod grid;
+mod interval;
 mod part;
 mod span;
 mod truncate;
@@ -12,7 +13,8 @@ use meetnet_model::buckets::{BucketWidth, TimeBuckets};
 
 pub(crate) use bucket::{BUCKET, TimeBucket};
 pub(crate) use grid::{GRID, TimeGrid};
-pub(crate) use part::{PARTS, TimePart};
+pub(crate) use interval::SCALARS;
+pub(crate) use part::{LongParts, PARTS, TimePart};
 pub(crate) use span::Spans;
 pub(crate) use truncate::DateTrunc;
 

@@ -28,6 +28,8 @@ mod tests;
 const ORIGIN_DAY: i64 = 10_959;
 /// January 2000 in months since the year 0.
 const ORIGIN_MONTH: i64 = 24_000;
+/// 2001-01-03 in UTC: in every zone a day of the first month of this century.
+const CENTURY_US: i64 = 11_325 * DAY_US;
 
 /// How wide a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +190,17 @@ impl TimeBuckets {
         let count = length.max(0) / i128::from(least) + 2;
         u64::try_from(count).unwrap_or(u64::MAX)
     }
+}
+
+/// Returns the instant at which the 21st century begins by the clocks of `zone` (an IANA name; None: UTC): with 2001, as every
+/// century begins with a year 1. It is the origin of buckets that are centuries and millennia.
+///
+/// # Errors
+/// `UnknownZone`.
+pub fn century_start(zone: Option<&str>) -> Result<i64, BucketError> {
+    let years = TimeBuckets::try_new(BucketWidth::Months(12), zone, None)?;
+    let start = years.walk().start(CENTURY_US);
+    start.ok_or(BucketError::OriginOutOfRange)
 }
 
 fn micros_grid(step: i64, origin: Option<i64>) -> Result<Grid, BucketError> {

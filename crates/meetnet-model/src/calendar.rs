@@ -130,6 +130,40 @@ pub fn format_rfc3339(micros: i64) -> String {
     out
 }
 
+/// Returns by how many months, days and microseconds `to` comes after `from`, both µs since 1970 UTC, as PostgreSQL counts an age:
+/// years and months of the calendar first, then days, of which a month has as many as that of the earlier one. Where `to` comes
+/// before, all of them are negative.
+pub fn age(to: i64, from: i64) -> (i64, i64, i64) {
+    let (earlier, later) = (to.min(from), to.max(from));
+    let [first, last] = [earlier, later].map(|micros| Date::from_days(micros.div_euclid(DAY_US)));
+    let month_of = |date: Date| date.year * 12 + date.month - 1;
+    let mut months = month_of(last) - month_of(first);
+    let mut days = last.day - first.day;
+    let mut micros = later.rem_euclid(DAY_US) - earlier.rem_euclid(DAY_US);
+    if micros < 0 {
+        micros += DAY_US;
+        days -= 1;
+    }
+    let start_of = |months: i64| {
+        let date = Date {
+            year: months.div_euclid(12),
+            month: months.rem_euclid(12) + 1,
+            day: 1,
+        };
+        date.days()
+    };
+    let length = start_of(month_of(first) + 1) - start_of(month_of(first));
+    while days < 0 {
+        days += length;
+        months -= 1;
+    }
+    if to < from {
+        (-months, -days, -micros)
+    } else {
+        (months, days, micros)
+    }
+}
+
 /// Returns the month of an instant, 1 to 12, UTC.
 pub fn month(micros: i64) -> u8 {
     Date::from_days(micros.div_euclid(DAY_US)).month as u8

@@ -7,6 +7,7 @@
 pub mod assessment;
 pub mod buckets;
 pub mod calendar;
+pub mod calendar_unit;
 pub mod change;
 pub mod column;
 pub mod common;

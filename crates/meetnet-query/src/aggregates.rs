@@ -19,7 +19,7 @@ use datafusion::logical_expr::function::{
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator, Operator,
-    ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
+    ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs, TypeSignature,
 };
 
 /// Puts a function that does something in another way in the place of that of a session.
@@ -54,6 +54,14 @@ pub(crate) trait Overrides: Copy + Debug + Eq + Hash + Send + Sync + 'static {
         inner.state_fields(args)
     }
 
+    fn groups_accumulator_supported(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: AccumulatorArgs,
+    ) -> bool {
+        inner.groups_accumulator_supported(args)
+    }
+
     fn create_groups_accumulator(
         self,
         inner: &dyn AggregateUDFImpl,
@@ -74,6 +82,16 @@ pub(crate) trait Overrides: Copy + Debug + Eq + Hash + Send + Sync + 'static {
     fn result_type(self, data_type: DataType) -> DataType {
         data_type
     }
+
+    /// Returns arguments that are taken beside those of `inner`, which has one of several signatures.
+    fn other_arguments(self) -> Option<TypeSignature> {
+        None
+    }
+
+    /// Returns the type of the result of such arguments; None for those of `inner`.
+    fn other_result(self, _arg_types: &[DataType]) -> Option<DataType> {
+        None
+    }
 }
 
 /// A function with what it does in another way.
@@ -81,11 +99,20 @@ pub(crate) trait Overrides: Copy + Debug + Eq + Hash + Send + Sync + 'static {
 pub(crate) struct Overridden<O> {
     inner: Arc<AggregateUDF>,
     overrides: O,
+    signature: Signature,
 }
 
-impl<O> Overridden<O> {
+impl<O: Overrides> Overridden<O> {
     pub(crate) fn new(inner: Arc<AggregateUDF>, overrides: O) -> Self {
-        Self { inner, overrides }
+        let mut signature = inner.signature().clone();
+        if let TypeSignature::OneOf(signatures) = &mut signature.type_signature {
+            signatures.extend(overrides.other_arguments());
+        }
+        Self {
+            inner,
+            overrides,
+            signature,
+        }
     }
 
     fn inner(&self) -> &dyn AggregateUDFImpl {
@@ -125,17 +152,24 @@ impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner().signature()
+        &self.signature
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        if let Some(data_type) = self.overrides.other_result(arg_types) {
+            return Ok(data_type);
+        }
         let data_type = self.inner().return_type(arg_types)?;
         Ok(self.overrides.result_type(data_type))
     }
 
     fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
         let field = self.inner().return_field(arg_fields)?;
-        let data_type = self.overrides.result_type(field.data_type().clone());
+        let arg_types = arg_fields.iter().map(|field| field.data_type().clone());
+        let data_type = match self.overrides.other_result(&arg_types.collect::<Vec<_>>()) {
+            Some(data_type) => data_type,
+            None => self.overrides.result_type(field.data_type().clone()),
+        };
         if data_type == *field.data_type() {
             return Ok(field);
         }
@@ -155,7 +189,8 @@ impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.inner().groups_accumulator_supported(args)
+        self.overrides
+            .groups_accumulator_supported(self.inner(), args)
     }
 
     fn create_groups_accumulator(

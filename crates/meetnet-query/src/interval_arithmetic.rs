@@ -1,4 +1,4 @@
-//! Intervals times numbers, by numbers, and beside dates.
+//! Intervals times numbers, by numbers, and beside dates; and their means: [`mean`].
 //!
 //! | written | planned |
 //! |---|---|
@@ -33,16 +33,21 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use mean::IntervalMean;
+
+use crate::aggregates::override_function;
 use crate::rewrite;
+
+mod mean;
 
 /// What PostgreSQL takes for a month where a part of one is meant.
 const DAYS_OF_MONTH: f64 = 30.0;
 const SECONDS_OF_DAY: f64 = 86_400.0;
 
-/// Adds the operators to a session.
+/// Adds the operators to a session, and means of intervals.
 ///
 /// # Errors
-/// Where the session takes no planners, or no functions.
+/// Where the session takes no planners, or no functions, or has no `avg`.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let [times, by] = [Operation::Times, Operation::By].map(|operation| {
         Arc::new(ScalarUDF::new_from_impl(OfInterval {
@@ -51,6 +56,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         }))
     });
     state.register_expr_planner(Arc::new(IntervalPlanner { times, by }))?;
+    override_function(state, "avg", IntervalMean)?;
     // The type of a parameter is known when its value is.
     state.register_function_rewrite(Arc::new(DatesAsTimes))
 }
@@ -276,11 +282,17 @@ fn scaled(
 ) -> Option<IntervalMonthDayNano> {
     let months = scale(f64::from(interval.months));
     let days = scale(f64::from(interval.days));
+    carried(months, days, scale(interval.nanoseconds as f64))
+}
+
+/// Returns the interval of these parts, with what is left of a month in days and what is left of a day in nanoseconds; None where
+/// one does not fit.
+fn carried(months: f64, days: f64, nanoseconds: f64) -> Option<IntervalMonthDayNano> {
     let days_of_month = to_millionths(months.fract() * DAYS_OF_MONTH);
     let seconds = to_millionths((days.fract() + days_of_month.fract()) * SECONDS_OF_DAY);
     let days = days.trunc() + days_of_month.trunc() + (seconds / SECONDS_OF_DAY).trunc();
     let seconds = seconds % SECONDS_OF_DAY;
-    let nanoseconds = (scale(interval.nanoseconds as f64) + seconds * 1e9).round();
+    let nanoseconds = (nanoseconds + seconds * 1e9).round();
     // What is no number is not below it either.
     let fits = nanoseconds.abs() < i64::MAX as f64;
     let nanoseconds = fits.then_some(nanoseconds as i64)?;

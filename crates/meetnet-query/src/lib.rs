@@ -76,6 +76,7 @@ mod stopping;
 mod summary;
 mod table;
 mod times_first;
+mod times_of_day;
 mod turns;
 mod typed_keys;
 mod unread;

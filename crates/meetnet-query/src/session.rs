@@ -52,6 +52,7 @@ use crate::sliding;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
 use crate::times_first::TimesFirst;
+use crate::times_of_day::TimesOfDay;
 use crate::typed_keys::TypedKeys;
 use crate::wall_clock::InstantsOfClocks;
 
@@ -97,6 +98,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(ExistenceAsValue))
             .with_analyzer_rule(Arc::new(EmptySubqueries::new()))
             .with_analyzer_rule(Arc::new(ReadableTexts))
+            .with_analyzer_rule(Arc::new(TimesOfDay))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))

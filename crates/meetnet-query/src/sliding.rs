@@ -11,12 +11,13 @@
 //!
 //! What cannot be taken back out of at all is computed anew for each row, of so many rows: [`recomputed`].
 //!
-//! Everything else is what it was: other types, whole groups, and frames that begin with their partition and only grow.
+//! Variances, correlations and regressions of whole groups, and of frames that begin with their partition and only grow, are made of
+//! the same summaries: [`whole`]. Everything else is what it was: other types, and sums and means of whole groups.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -25,12 +26,14 @@ use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, AggregateUDF};
 
 use recomputed::Recomputing;
+use whole::Whole;
 
 use crate::aggregates::{Overrides, override_function};
 
 mod recomputed;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 /// Functions that take values back out of floats.
 const FUNCTIONS: [&str; 17] = [
@@ -58,6 +61,10 @@ const FUNCTIONS: [&str; 17] = [
 /// # Errors
 /// Where the session has not one of them.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+    // First, so that what stands around them asks them.
+    for name in whole::FUNCTIONS {
+        override_function(state, name, Whole)?;
+    }
     for name in FUNCTIONS {
         override_function(state, name, Sliding)?;
     }
@@ -90,31 +97,49 @@ impl Overrides for Sliding {
     }
 }
 
+/// What a function answers of a summary, and of how many values it is one; None is NULL.
+#[derive(Clone, Copy)]
+enum Answer {
+    Total(fn(f64, usize) -> Option<f64>),
+    Variance(fn(Moments, usize) -> Option<f64>),
+    Regression(fn(Pairs, usize) -> Option<f64>),
+}
+
+/// Returns what a function of floats answers; None for a function that nothing here knows.
+fn answer_of(function: &str) -> Option<Answer> {
+    use Answer::{Regression, Total, Variance};
+    Some(match function {
+        "sum" => Total(|sum, values| (values > 0).then_some(sum)),
+        "avg" => Total(|sum, values| (values > 0).then_some(sum / values as f64)),
+        "var" => Variance(|moments, _| moments.sample()),
+        "var_pop" => Variance(|moments, _| moments.population()),
+        "stddev" => Variance(|moments, _| moments.sample().map(f64::sqrt)),
+        "stddev_pop" => Variance(|moments, _| moments.population().map(f64::sqrt)),
+        "covar_samp" => {
+            Regression(|pairs, values| (values > 1).then_some(pairs.product / (pairs.count - 1.0)))
+        }
+        "covar_pop" => {
+            Regression(|pairs, values| (values > 0).then_some(pairs.product / pairs.count))
+        }
+        "corr" => Regression(|pairs, _| pairs.correlation()),
+        "regr_slope" => Regression(|pairs, _| pairs.slope()),
+        "regr_intercept" => Regression(|pairs, _| pairs.intercept()),
+        "regr_r2" => Regression(|pairs, _| pairs.determination()),
+        "regr_avgx" => Regression(|pairs, values| (values > 0).then_some(pairs.mean[X])),
+        "regr_avgy" => Regression(|pairs, values| (values > 0).then_some(pairs.mean[Y])),
+        "regr_sxx" => Regression(|pairs, values| (values > 0).then_some(pairs.squares[X])),
+        "regr_syy" => Regression(|pairs, values| (values > 0).then_some(pairs.squares[Y])),
+        "regr_sxy" => Regression(|pairs, values| (values > 0).then_some(pairs.product)),
+        _ => return None,
+    })
+}
+
 /// Returns what computes a function of floats over frames; None for a function that nothing here knows.
 fn over_frames(function: &str) -> Option<Box<dyn Accumulator>> {
-    Some(match function {
-        "sum" => over::<f64>(|sum, values| (values > 0).then_some(sum)),
-        "avg" => over::<f64>(|sum, values| (values > 0).then_some(sum / values as f64)),
-        "var" => over::<Moments>(|moments, _| moments.sample()),
-        "var_pop" => over::<Moments>(|moments, _| moments.population()),
-        "stddev" => over::<Moments>(|moments, _| moments.sample().map(f64::sqrt)),
-        "stddev_pop" => over::<Moments>(|moments, _| moments.population().map(f64::sqrt)),
-        "covar_samp" => over::<Pairs>(|pairs, values| {
-            (values > 1).then_some(pairs.product / (pairs.count - 1.0))
-        }),
-        "covar_pop" => {
-            over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.product / pairs.count))
-        }
-        "corr" => over::<Pairs>(|pairs, _| pairs.correlation()),
-        "regr_slope" => over::<Pairs>(|pairs, _| pairs.slope()),
-        "regr_intercept" => over::<Pairs>(|pairs, _| pairs.intercept()),
-        "regr_r2" => over::<Pairs>(|pairs, _| pairs.determination()),
-        "regr_avgx" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.mean[X])),
-        "regr_avgy" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.mean[Y])),
-        "regr_sxx" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.squares[X])),
-        "regr_syy" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.squares[Y])),
-        "regr_sxy" => over::<Pairs>(|pairs, values| (values > 0).then_some(pairs.product)),
-        _ => return None,
+    Some(match answer_of(function)? {
+        Answer::Total(answer) => over(answer),
+        Answer::Variance(answer) => over(answer),
+        Answer::Regression(answer) => over(answer),
     })
 }
 
@@ -139,8 +164,8 @@ trait Summary: Copy + Debug + Send + Sync + 'static {
     /// Returns that of these values and `later` ones.
     fn and(self, later: Self) -> Self;
 
-    /// Calls `each` with the values of rows that have one.
-    fn each(columns: &[ArrayRef], each: impl FnMut(Self::Value)) -> Result<()>;
+    /// Calls `each` with the positions and the values of rows that have one.
+    fn each(columns: &[ArrayRef], each: impl FnMut(usize, Self::Value)) -> Result<()>;
 }
 
 /// Returns a column of arguments.
@@ -166,8 +191,19 @@ impl Summary for f64 {
         self + later
     }
 
-    fn each(columns: &[ArrayRef], each: impl FnMut(f64)) -> Result<()> {
-        floats(columns, 0)?.iter().flatten().for_each(each);
+    fn each(columns: &[ArrayRef], mut each: impl FnMut(usize, f64)) -> Result<()> {
+        let column = floats(columns, 0)?;
+        if column.null_count() == 0 {
+            for (row, value) in column.values().iter().enumerate() {
+                each(row, *value);
+            }
+            return Ok(());
+        }
+        for (row, value) in column.iter().enumerate() {
+            if let Some(value) = value {
+                each(row, value);
+            }
+        }
         Ok(())
     }
 }
@@ -181,8 +217,22 @@ struct Moments {
 }
 
 /// Returns how far a value is from the mean of itself alone: NaN where it is not finite, as in PostgreSQL.
+#[inline]
 fn apart_from_itself(value: f64) -> f64 {
     if value.is_finite() { 0.0 } else { f64::NAN }
+}
+
+/// Returns the mean of all values, of which those behind the first are such a share.
+#[inline]
+fn mean_of(first: f64, later: f64, share: f64) -> f64 {
+    let apart = later - first;
+    if apart.is_finite() {
+        // Equal means stay what they are.
+        first + apart * share
+    } else {
+        // Of an infinity and what is finite it is that infinity.
+        first * (1.0 - share) + later * share
+    }
 }
 
 impl Summary for Moments {
@@ -193,6 +243,7 @@ impl Summary for Moments {
         squares: 0.0,
     };
 
+    #[inline]
     fn of(value: f64) -> Self {
         Self {
             count: 1.0,
@@ -201,7 +252,8 @@ impl Summary for Moments {
         }
     }
 
-    /// After Chan, Golub and LeVeque (1979): no term is negative, and equal means stay what they are.
+    /// After Chan, Golub and LeVeque (1979): no term is negative.
+    #[inline]
     fn and(self, later: Self) -> Self {
         if self.count == 0.0 {
             return later;
@@ -214,13 +266,13 @@ impl Summary for Moments {
         let apart = later.mean - self.mean;
         Self {
             count,
-            mean: self.mean + apart * share,
+            mean: mean_of(self.mean, later.mean, share),
             squares: self.squares + later.squares + apart * apart * self.count * share,
         }
     }
 
-    fn each(columns: &[ArrayRef], each: impl FnMut(f64)) -> Result<()> {
-        f64::each(columns, each)
+    fn each(columns: &[ArrayRef], each: impl FnMut(usize, f64)) -> Result<()> {
+        <f64 as Summary>::each(columns, each)
     }
 }
 
@@ -230,12 +282,7 @@ impl Moments {
     }
 
     fn population(self) -> Option<f64> {
-        // One value of any size has no variance, as over a whole group.
-        match self.count {
-            0.0 => None,
-            1.0 => Some(0.0),
-            count => Some(self.squares / count),
-        }
+        (self.count > 0.0).then_some(self.squares / self.count)
     }
 }
 
@@ -262,6 +309,7 @@ impl Summary for Pairs {
         product: 0.0,
     };
 
+    #[inline]
     fn of(pair: [f64; 2]) -> Self {
         let squares = pair.map(apart_from_itself);
         Self {
@@ -272,6 +320,7 @@ impl Summary for Pairs {
         }
     }
 
+    #[inline]
     fn and(self, later: Self) -> Self {
         if self.count == 0.0 {
             return later;
@@ -285,40 +334,50 @@ impl Summary for Pairs {
         let weight = self.count * share;
         Self {
             count,
-            mean: [Y, X].map(|at| self.mean[at] + apart[at] * share),
+            mean: [Y, X].map(|at| mean_of(self.mean[at], later.mean[at], share)),
             squares: [Y, X]
                 .map(|at| self.squares[at] + later.squares[at] + apart[at] * apart[at] * weight),
             product: self.product + later.product + apart[Y] * apart[X] * weight,
         }
     }
 
-    fn each(columns: &[ArrayRef], mut each: impl FnMut([f64; 2])) -> Result<()> {
+    fn each(columns: &[ArrayRef], mut each: impl FnMut(usize, [f64; 2])) -> Result<()> {
         let (first, second) = (floats(columns, Y)?, floats(columns, X)?);
-        for pair in first.iter().zip(second) {
+        if first.null_count() == 0 && second.null_count() == 0 {
+            let pairs = first.values().iter().zip(second.values());
+            for (row, (first, second)) in pairs.enumerate() {
+                each(row, [*first, *second]);
+            }
+            return Ok(());
+        }
+        for (row, pair) in first.iter().zip(second).enumerate() {
             if let (Some(first), Some(second)) = pair {
-                each([first, second]);
+                each(row, [first, second]);
             }
         }
         Ok(())
     }
 }
 
+/// As PostgreSQL has them: where `x` does not vary there is no line, and what is not finite makes NaN.
 impl Pairs {
-    /// As DataFusion answers it of a whole frame: NaN where both columns are, NULL where nothing varies.
+    /// NULL where one of both does not vary.
     fn correlation(self) -> Option<f64> {
-        let is_nan = self.mean.map(f64::is_nan);
-        if is_nan == [true, true] {
-            return Some(f64::NAN);
-        }
-        if is_nan.contains(&true) || self.count < 2.0 || self.squares.contains(&0.0) {
+        if self.count == 0.0 || self.squares.contains(&0.0) {
             return None;
         }
-        let deviations = self.squares.map(f64::sqrt);
-        Some(self.product / deviations[Y] / deviations[X])
+        let [of_y, of_x] = self.squares;
+        let both = (of_y * of_x).sqrt();
+        // A product of what is very large or very small does not fit.
+        Some(if both.is_normal() {
+            self.product / both
+        } else {
+            self.product / of_y.sqrt() / of_x.sqrt()
+        })
     }
 
     fn slope(self) -> Option<f64> {
-        let has_slope = self.count > 1.0 && self.squares[X] != 0.0;
+        let has_slope = self.count > 0.0 && self.squares[X] != 0.0;
         has_slope.then_some(self.product / self.squares[X])
     }
 
@@ -327,12 +386,13 @@ impl Pairs {
         Some(self.mean[Y] - slope * self.mean[X])
     }
 
+    /// 1 where `y` does not vary: the line goes through all of it.
     fn determination(self) -> Option<f64> {
-        if self.squares[Y] == 0.0 {
-            return None;
-        }
         let slope = self.slope()?;
-        Some(slope * (self.product / self.squares[Y]))
+        Some(match self.squares[Y] {
+            0.0 => 1.0,
+            of_y => slope * (self.product / of_y),
+        })
     }
 }
 
@@ -394,12 +454,12 @@ struct OverFrames<S: Summary> {
 
 impl<S: Summary> Accumulator for OverFrames<S> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        S::each(values, |value| self.frame.push(value))
+        S::each(values, |_, value| self.frame.push(value))
     }
 
     /// What leaves is what came first: only how many there are is asked for.
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        S::each(values, |_| self.frame.pop())
+        S::each(values, |_, _| self.frame.pop())
     }
 
     fn supports_retract_batch(&self) -> bool {

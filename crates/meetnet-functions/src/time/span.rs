@@ -3,14 +3,19 @@
 //! What is between two times is an Arrow `Duration`, a single number. Of one that has days, `date_part('hour', span)`,
 //! `extract(hour FROM span)` and `hour(span)` are the hours beside them, as in PostgreSQL and DuckDB; DataFusion 55.2 answers
 //! all of its hours.
+//!
+//! What is written as an `INTERVAL` has months, days and nanoseconds, and its parts are PostgreSQL's, too: of its `epoch` a year
+//! has 365.25 days and a month beside years 30. DataFusion 55.2 gives a year 360 days, and loses the milliseconds of spans of
+//! more than two seconds.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int32Array, Int64Array};
 use arrow::compute::cast;
-use arrow::compute::kernels::cast_utils::IntervalUnit;
-use arrow::datatypes::{DataType, FieldRef, Int64Type, TimeUnit};
+use arrow::datatypes::{
+    DataType, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    TimeUnit,
+};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
@@ -22,16 +27,21 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility, lit,
 };
+use meetnet_model::calendar_unit::CalendarUnit;
 
 use super::PARTS;
+use super::part::DATE_PART;
 use crate::call::text_of;
-
-const DATE_PART: &str = "date_part";
 
 const SECOND_NS: i128 = 1_000_000_000;
 const MINUTE_NS: i128 = 60 * SECOND_NS;
 const HOUR_NS: i128 = 60 * MINUTE_NS;
 const DAY_NS: i128 = 24 * HOUR_NS;
+
+/// How many days PostgreSQL takes for a year where seconds are counted, and for a month beside years.
+const DAYS_OF_YEAR: f64 = 365.25;
+const DAYS_OF_MONTH: f64 = 30.0;
+const SECONDS_OF_DAY: f64 = 86_400.0;
 
 /// Puts a function that knows spans in the place of DataFusion's.
 #[derive(Debug)]
@@ -88,9 +98,12 @@ impl FunctionRewrite for Spans {
     }
 }
 
-/// Returns true for what lies between two times.
+/// Returns true for what lies between two times, and for an interval.
 fn is_span(expr: &Expr, schema: &DFSchema) -> bool {
-    matches!(expr.get_type(schema), Ok(DataType::Duration(_)))
+    matches!(
+        expr.get_type(schema),
+        Ok(DataType::Duration(_) | DataType::Interval(IntervalUnit::MonthDayNano))
+    )
 }
 
 /// Nanoseconds of a unit, and how many of it a second has.
@@ -146,6 +159,15 @@ impl ScalarUDFImpl for SpanPart {
 
 /// Returns one part of each span. What is negative has negative parts.
 fn parts(part: &str, spans: &ArrayRef) -> Result<ArrayRef> {
+    let part = part.trim_matches(['\'', '"']);
+    if let Some(spans) = spans.as_primitive_opt::<IntervalMonthDayNanoType>() {
+        if is_epoch(part) {
+            let seconds = spans.iter().map(|span| span.map(interval_seconds));
+            return Ok(Arc::new(seconds.collect::<Float64Array>()));
+        }
+        let (unit, of) = part_of_interval(part)?;
+        return whole_numbers(part, unit, spans.iter().map(|span| span.map(of)));
+    }
     let DataType::Duration(unit) = spans.data_type() else {
         let message = format!(
             "`date_part` of a span was called with {}",
@@ -156,35 +178,92 @@ fn parts(part: &str, spans: &ArrayRef) -> Result<ArrayRef> {
     let (each, per_second) = scale(*unit);
     let counts = cast(spans, &DataType::Int64)?;
     let counts = counts.as_primitive::<Int64Type>();
-    let part = part.trim_matches(['\'', '"']);
-    if part.eq_ignore_ascii_case("epoch") {
+    if is_epoch(part) {
         let seconds = counts.iter();
         let seconds = seconds.map(|count| count.map(|count| count as f64 / per_second));
         return Ok(Arc::new(seconds.collect::<Float64Array>()));
     }
-    let unit = IntervalUnit::from_str(part);
-    let of: fn(i128) -> i128 = match unit {
-        // How many days a month of it would have, nobody knows.
-        Ok(IntervalUnit::Year | IntervalUnit::Month) => |_| 0,
-        Ok(IntervalUnit::Week) => |span| span / (7 * DAY_NS),
-        Ok(IntervalUnit::Day) => |span| span / DAY_NS,
-        Ok(IntervalUnit::Hour) => |span| span % DAY_NS / HOUR_NS,
-        Ok(IntervalUnit::Minute) => |span| span % HOUR_NS / MINUTE_NS,
-        Ok(IntervalUnit::Second) => |span| span % MINUTE_NS / SECOND_NS,
-        Ok(IntervalUnit::Millisecond) => |span| span % MINUTE_NS / 1_000_000,
-        Ok(IntervalUnit::Microsecond) => |span| span % MINUTE_NS / 1_000,
-        Ok(IntervalUnit::Nanosecond) => |span| span % MINUTE_NS,
-        _ => {
-            return Err(DataFusionError::Execution(format!(
-                "a span of time has no part `{part}`; it has week, day, hour, minute, second and epoch, which is all of \
-                 its seconds"
-            )));
-        }
-    };
+    let (unit, of) = part_of_span(part)?;
     let values = counts
         .iter()
         .map(|count| count.map(|count| of(i128::from(count) * each)));
-    if matches!(unit, Ok(IntervalUnit::Nanosecond)) {
+    whole_numbers(part, unit, values)
+}
+
+fn is_epoch(part: &str) -> bool {
+    part.eq_ignore_ascii_case("epoch")
+}
+
+/// Returns a part of what lies between two times, which is so many nanoseconds.
+fn part_of_span(part: &str) -> Result<(CalendarUnit, fn(i128) -> i128)> {
+    use CalendarUnit::{
+        Century, Day, Decade, Hour, Microsecond, Millennium, Millisecond, Minute, Month,
+        Nanosecond, Quarter, Second, Week, Year,
+    };
+    let unknown = || {
+        DataFusionError::Execution(format!(
+            "a span of time has no part `{part}`; it has week, day, hour, minute, second and epoch, which is all of its seconds"
+        ))
+    };
+    let unit = CalendarUnit::named(part).ok_or_else(unknown)?;
+    let of: fn(i128) -> i128 = match unit {
+        // How many days a month of it would have, nobody knows.
+        Millennium | Century | Decade | Year | Month => |_| 0,
+        Week => |span| span / (7 * DAY_NS),
+        Day => |span| span / DAY_NS,
+        Hour => |span| span % DAY_NS / HOUR_NS,
+        Minute => |span| span % HOUR_NS / MINUTE_NS,
+        Second => |span| span % MINUTE_NS / SECOND_NS,
+        Millisecond => |span| span % MINUTE_NS / 1_000_000,
+        Microsecond => |span| span % MINUTE_NS / 1_000,
+        Nanosecond => |span| span % MINUTE_NS,
+        Quarter => return Err(unknown()),
+    };
+    Ok((unit, of))
+}
+
+/// Returns a part of an interval: its months in years, its days in weeks, and all of its hours beside them.
+fn part_of_interval(part: &str) -> Result<(CalendarUnit, fn(IntervalMonthDayNano) -> i128)> {
+    let Some(unit) = CalendarUnit::named(part) else {
+        return Err(DataFusionError::Execution(format!(
+            "an interval has no part `{part}`; it has millennium, century, decade, year, quarter, month, week, day, hour, minute, \
+             second, millisecond, microsecond and epoch, which is all of its seconds"
+        )));
+    };
+    let of: fn(IntervalMonthDayNano) -> i128 = match unit {
+        CalendarUnit::Millennium => |span| i128::from(span.months / 12_000),
+        CalendarUnit::Century => |span| i128::from(span.months / 1_200),
+        CalendarUnit::Decade => |span| i128::from(span.months / 120),
+        CalendarUnit::Year => |span| i128::from(span.months / 12),
+        CalendarUnit::Quarter => |span| i128::from(span.months % 12 / 3 + 1),
+        CalendarUnit::Month => |span| i128::from(span.months % 12),
+        CalendarUnit::Week => |span| i128::from(span.days / 7),
+        CalendarUnit::Day => |span| i128::from(span.days),
+        CalendarUnit::Hour => |span| i128::from(span.nanoseconds) / HOUR_NS,
+        CalendarUnit::Minute => |span| i128::from(span.nanoseconds) % HOUR_NS / MINUTE_NS,
+        CalendarUnit::Second => |span| i128::from(span.nanoseconds) % MINUTE_NS / SECOND_NS,
+        CalendarUnit::Millisecond => |span| i128::from(span.nanoseconds) % MINUTE_NS / 1_000_000,
+        CalendarUnit::Microsecond => |span| i128::from(span.nanoseconds) % MINUTE_NS / 1_000,
+        CalendarUnit::Nanosecond => |span| i128::from(span.nanoseconds) % MINUTE_NS,
+    };
+    Ok((unit, of))
+}
+
+/// Returns all of the seconds of an interval.
+fn interval_seconds(span: IntervalMonthDayNano) -> f64 {
+    let (years, months) = (span.months / 12, span.months % 12);
+    let days =
+        f64::from(years) * DAYS_OF_YEAR + f64::from(months) * DAYS_OF_MONTH + f64::from(span.days);
+    days * SECONDS_OF_DAY + span.nanoseconds as f64 / 1e9
+}
+
+/// Returns the values of a part as `date_part` has them: nanoseconds as int64, all others as int32.
+fn whole_numbers(
+    part: &str,
+    unit: CalendarUnit,
+    values: impl Iterator<Item = Option<i128>>,
+) -> Result<ArrayRef> {
+    if unit == CalendarUnit::Nanosecond {
         // Less than a minute.
         let values = values.map(|value| value.map(|value| value as i64));
         return Ok(Arc::new(values.collect::<Int64Array>()));

@@ -430,3 +430,19 @@ fn calendar_buckets_equal_the_calendar_through_years() {
         check(YEAR, 8, |index| jiff::Span::new().years(index));
     }
 }
+
+#[test]
+fn a_century_begins_with_its_first_year() {
+    for (zone, expect) in [
+        (None, "2001-01-01T00:00:00Z"),
+        (Some("UTC"), "2001-01-01T00:00:00Z"),
+        (Some("Europe/Brussels"), "2000-12-31T23:00:00Z"),
+        (Some("Pacific/Auckland"), "2000-12-31T11:00:00Z"),
+        (Some("Pacific/Honolulu"), "2001-01-01T10:00:00Z"),
+    ] {
+        let start = century_start(zone).map(format_rfc3339);
+        assert_eq!(start, Ok(expect.to_owned()), "{zone:?}");
+    }
+    let unknown = century_start(Some("Europe/Brussel"));
+    assert!(matches!(unknown, Err(BucketError::UnknownZone(_))));
+}

@@ -15,7 +15,7 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "epoch" | "unix_timestamp" | "tounixtimestamp" => "date_part('epoch', time)",
         "tostartofhour" | "tostartofday" | "tostartofweek" | "tostartofmonth" | "tostartofyear"
         | "tostartofinterval" => "time_bucket(INTERVAL '1 hour', time), or of any other interval",
-        "date_diff" | "datediff" | "timestampdiff" | "timediff" | "age" => {
+        "date_diff" | "datediff" | "timestampdiff" | "timediff" => {
             "date_part('epoch', b - a), the seconds from a to b"
         }
         "date_add" | "dateadd" | "adddate" | "timestampadd" => "time + INTERVAL '1 day'",

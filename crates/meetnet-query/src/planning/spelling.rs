@@ -5,8 +5,9 @@
 //! |---|---|
 //! | `mod(a, b)` | `a % b` |
 //! | `every(x)` | `bool_and(x)` |
-//! | `date_trunc('day', time, zone)` | `time_bucket(INTERVAL '1 day', time, zone)` |
+//! | `date_trunc('day', time, zone)` | `time_bucket(INTERVAL '1 day', time, zone)`, of centuries with an origin |
 //! | `timezone('Europe/Brussels', time)` | `time AT TIME ZONE 'Europe/Brussels'` |
+//! | `age(time)` | `age(current_date(), time)` |
 //! | `make_interval(days => 1, hours => n)` | `1 * INTERVAL '1 day' + n * INTERVAL '1 hour'` |
 //! | `format('%s of %s', a, b)` | `concat('', a, ' of ', b, '')`; only of `%s` and `%I` |
 //! | `ceiling(x)`, `variance(x)`, `approx_count_distinct(x)` | `ceil(x)`, `var_samp(x)`, `approx_distinct(x)` |
@@ -33,6 +34,9 @@ use datafusion::sql::sqlparser::ast::{
     SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
     WildcardAdditionalOptions,
 };
+use meetnet_model::buckets::century_start;
+use meetnet_model::calendar::format_rfc3339;
+use meetnet_model::calendar_unit::CalendarUnit;
 use meetnet_model::time::with_seconds;
 
 use super::members::{among, any_or_null};
@@ -348,6 +352,12 @@ fn respelled(function: &mut Function) -> Option<Expr> {
             let rest = binary(left, BinaryOperator::Modulo, right);
             return Some(Expr::Nested(Box::new(rest)));
         }
+        // Up to the midnight with which today began.
+        "age" => {
+            let [time] = arguments(function)?;
+            let today = Expr::Function(call("current_date", Vec::new()));
+            return Some(Expr::Function(call("age", vec![today, time])));
+        }
         "timezone" => {
             let [zone, time] = arguments(function)?;
             // AT TIME ZONE takes the name of a zone alone.
@@ -358,18 +368,31 @@ fn respelled(function: &mut Function) -> Option<Expr> {
             });
         }
         "date_trunc" => {
-            let [unit, _, _] = arguments(function)?;
-            let unit = text(&unit)?.to_lowercase();
-            let width = match unit.as_str() {
-                "quarter" => "3 months".to_owned(),
-                "second" | "minute" | "hour" | "day" | "week" | "month" | "year" => {
-                    format!("1 {unit}")
-                }
-                _ => return None,
-            };
+            let [unit, _, zone] = arguments(function)?;
+            let unit = CalendarUnit::named(text(&unit)?);
             let FunctionArguments::List(list) = &mut function.args else {
                 return None;
             };
+            let width = match unit {
+                // The call without a zone says which units there are.
+                None | Some(CalendarUnit::Nanosecond) => {
+                    list.args.truncate(2);
+                    return None;
+                }
+                Some(CalendarUnit::Quarter) => "3 months".to_owned(),
+                Some(CalendarUnit::Decade) => "10 years".to_owned(),
+                Some(CalendarUnit::Century) => "100 years".to_owned(),
+                Some(CalendarUnit::Millennium) => "1000 years".to_owned(),
+                Some(unit) => format!("1 {}", unit.name()),
+            };
+            if matches!(unit, Some(CalendarUnit::Century | CalendarUnit::Millennium)) {
+                // A zone that is unknown is refused where the call is planned.
+                let start = century_start(Some(text(&zone)?)).unwrap_or_default();
+                let origin = Value::SingleQuotedString(format_rfc3339(start));
+                let origin = Expr::Value(origin.with_empty_span());
+                list.args
+                    .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(origin)));
+            }
             *list.args.first_mut()? = FunctionArg::Unnamed(FunctionArgExpr::Expr(interval(width)));
             function.name = named("time_bucket");
         }

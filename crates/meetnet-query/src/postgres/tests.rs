@@ -76,6 +76,14 @@ async fn times_are_shown_as_postgresql_shows_them() {
              WHERE segment_id = 1 ORDER BY time LIMIT 1",
             &["local", "01:00"],
         ),
+        (
+            "SELECT to_char(time, 'IYYY-\"W\"IW-ID Q Mon Day TZH:TZM') AS shown FROM counts WHERE segment_id = 1 ORDER BY time LIMIT 1",
+            &["shown", "2026-W01-4 1 Jan Thursday +00:00"],
+        ),
+        (
+            "SELECT to_char(time, 'HH24 TZH') AS shown FROM counts WHERE segment_id = 1 ORDER BY time LIMIT 1",
+            &["shown", "00 +00"],
+        ),
         // What the clocks show has no zone.
         (
             "SELECT (time AT TIME ZONE 'Europe/Brussels')::text FROM counts WHERE segment_id = 1 ORDER BY time LIMIT 1",

@@ -3,12 +3,14 @@
 
 /// Patterns and what they are, the longest of those that begin alike first. In another case they mean the same, but for those
 /// of [`NAMED`].
-const PATTERNS: [(&str, &str); 19] = [
+const PATTERNS: [(&str, &str); 21] = [
+    ("TZH:TZM", "%:z"),
     ("HH24", "%H"),
     ("HH12", "%I"),
     ("IYYY", "%G"),
     ("YYYY", "%Y"),
     ("DDD", "%j"),
+    ("TZH", "%:::z"),
     ("AM", "%p"),
     ("PM", "%p"),
     ("DD", "%d"),
@@ -152,6 +154,8 @@ mod tests {
         check("YYYY DDD", "%Y %j");
         check("YYYY-\"Q\"Q", "%Y-Q%q");
         check("US", "%6f");
+        check("HH24:MI TZH:TZM", "%H:%M %:z");
+        check("HH24:MI TZH", "%H:%M %:::z");
         check("%Y-%m", "%Y-%m");
         check("\"é", "é");
         check("", "");

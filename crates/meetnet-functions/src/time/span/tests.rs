@@ -1,4 +1,4 @@
-use arrow::array::{DurationMicrosecondArray, DurationSecondArray};
+use arrow::array::{DurationMicrosecondArray, DurationSecondArray, IntervalMonthDayNanoArray};
 
 use super::*;
 
@@ -47,4 +47,47 @@ fn a_part_that_no_span_has_is_refused() {
     }
     let nothing: ArrayRef = Arc::new(DurationSecondArray::from(vec![None::<i64>]));
     assert_eq!(part("day", nothing), "NULL");
+}
+
+/// Returns a part of an interval of months, days and nanoseconds.
+fn part_of(name: &str, (months, days, nanoseconds): (i32, i32, i64)) -> String {
+    let interval = IntervalMonthDayNano::new(months, days, nanoseconds);
+    part(
+        name,
+        Arc::new(IntervalMonthDayNanoArray::from(vec![interval])),
+    )
+}
+
+/// The answers are those of PostgreSQL.
+#[test]
+fn an_interval_has_the_parts_of_postgresql() {
+    for (name, interval, expect) in [
+        ("epoch", (12, 0, 0), "31557600"),
+        ("epoch", (13, 2, 3_500_000_000), "34322403.5"),
+        ("epoch", (-13, 0, 0), "-34149600"),
+        ("epoch", (0, 1, 0), "86400"),
+        ("quarter", (7, 0, 0), "3"),
+        ("quarter", (14, 0, 0), "1"),
+        ("quarter", (-14, 0, 0), "1"),
+        ("century", (-3_000, 0, 0), "-2"),
+        ("millennium", (30_000, 0, 0), "2"),
+        ("decades", (311, 0, 0), "2"),
+        ("year", (-25, 0, 0), "-2"),
+        ("month", (-25, 0, 0), "-1"),
+        ("day", (1, 45, 0), "45"),
+        ("HOUR", (0, 1, 324_000_000_000_000), "90"),
+        ("minute", (0, 0, 5_428_500_000_000), "30"),
+        ("second", (0, 0, 5_428_500_000_000), "28"),
+        ("milliseconds", (0, 0, 5_428_500_000_000), "28500"),
+        ("microseconds", (0, 0, -28_500_000_000), "-28500000"),
+        ("nanosecond", (0, 0, 1_500_000_000), "1500000000"),
+    ] {
+        assert_eq!(part_of(name, interval), expect, "{name} of {interval:?}");
+    }
+    let nothing: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from(vec![
+        None::<IntervalMonthDayNano>,
+    ]));
+    let error = parts("dow", &nothing).expect_err("none").to_string();
+    assert!(error.contains("an interval has no part `dow`"), "{error}");
+    assert_eq!(part("epoch", nothing), "NULL");
 }

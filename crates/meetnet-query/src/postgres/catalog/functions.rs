@@ -61,6 +61,7 @@ impl CatalogFunction {
             "float64" => PgScalar::Float8,
             "int64" | "list of int64" => PgScalar::Int8,
             "timestamp" => PgScalar::TimestampTz,
+            "interval" => PgScalar::Interval,
             _ => return None,
         };
         Some(PgType {
