@@ -135,10 +135,12 @@ fn of_parts(months: i64, days: i64, nanoseconds: i64) -> Option<IntervalMonthDay
 /// and `each` how many of them a part has.
 fn carried(parts: i64, many: i64, each: i64) -> (i64, i64) {
     let (parts, rest) = (parts + many / each, many % each);
-    match (parts, rest) {
-        (1.., ..0) => (parts - 1, rest + each),
-        (..0, 1..) => (parts + 1, rest - each),
-        same => same,
+    if parts > 0 && rest < 0 {
+        (parts - 1, rest + each)
+    } else if parts < 0 && rest > 0 {
+        (parts + 1, rest - each)
+    } else {
+        (parts, rest)
     }
 }
 

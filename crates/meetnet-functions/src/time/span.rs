@@ -194,8 +194,11 @@ fn is_epoch(part: &str) -> bool {
     part.eq_ignore_ascii_case("epoch")
 }
 
+/// What a part is of a span or an interval.
+type PartOf<T> = fn(T) -> i128;
+
 /// Returns a part of what lies between two times, which is so many nanoseconds.
-fn part_of_span(part: &str) -> Result<(CalendarUnit, fn(i128) -> i128)> {
+fn part_of_span(part: &str) -> Result<(CalendarUnit, PartOf<i128>)> {
     use CalendarUnit::{
         Century, Day, Decade, Hour, Microsecond, Millennium, Millisecond, Minute, Month,
         Nanosecond, Quarter, Second, Week, Year,
@@ -206,7 +209,7 @@ fn part_of_span(part: &str) -> Result<(CalendarUnit, fn(i128) -> i128)> {
         ))
     };
     let unit = CalendarUnit::named(part).ok_or_else(unknown)?;
-    let of: fn(i128) -> i128 = match unit {
+    let of: PartOf<i128> = match unit {
         // How many days a month of it would have, nobody knows.
         Millennium | Century | Decade | Year | Month => |_| 0,
         Week => |span| span / (7 * DAY_NS),
@@ -223,14 +226,14 @@ fn part_of_span(part: &str) -> Result<(CalendarUnit, fn(i128) -> i128)> {
 }
 
 /// Returns a part of an interval: its months in years, its days in weeks, and all of its hours beside them.
-fn part_of_interval(part: &str) -> Result<(CalendarUnit, fn(IntervalMonthDayNano) -> i128)> {
+fn part_of_interval(part: &str) -> Result<(CalendarUnit, PartOf<IntervalMonthDayNano>)> {
     let Some(unit) = CalendarUnit::named(part) else {
         return Err(DataFusionError::Execution(format!(
             "an interval has no part `{part}`; it has millennium, century, decade, year, quarter, month, week, day, hour, minute, \
              second, millisecond, microsecond and epoch, which is all of its seconds"
         )));
     };
-    let of: fn(IntervalMonthDayNano) -> i128 = match unit {
+    let of: PartOf<IntervalMonthDayNano> = match unit {
         CalendarUnit::Millennium => |span| i128::from(span.months / 12_000),
         CalendarUnit::Century => |span| i128::from(span.months / 1_200),
         CalendarUnit::Decade => |span| i128::from(span.months / 120),
