@@ -1,4 +1,4 @@
-use super::{format_time, write_date, write_time};
+use super::{format_date, format_time, write_date, write_time};
 
 #[test]
 fn instants_are_written_with_the_digits_they_need() {
