@@ -41,7 +41,7 @@ use groups::check_groups;
 use positions::name_positions;
 use spelling::{name_series, respell};
 use unheard::check_heard;
-use unnested::lacks_unnested;
+use unnested::{is_unnested_there, lacks_unnested};
 
 pub(crate) use members::among;
 pub(crate) use spans::in_units;
@@ -206,6 +206,7 @@ async fn planned_or_renamed<N: Default>(
 ) -> Result<(LogicalPlan, N)> {
     let mut renamed = statement.clone();
     let error = match session.statement_to_plan(statement).await {
+        Ok(plan) if is_unnested_there(&plan) => return Err(QueryError::of_unnest().into()),
         Ok(plan) => return Ok((plan, N::default())),
         Err(error) => error,
     };

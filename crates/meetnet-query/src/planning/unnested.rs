@@ -1,9 +1,12 @@
-//! `FROM t, unnest(t.list)`, of which DataFusion says that there is no column `list`, as no table is read yet there.
+//! `FROM t, unnest(t.list)`: of a column without its table DataFusion says that there is none, as no table is read yet there,
+//! and one with its table it takes for a column of a query around it, which it finds out only where the plan is to run.
 
 use std::ops::ControlFlow;
 
 use datafusion::common::SchemaError;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Expr as PlanExpr, LogicalPlan};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, TableFactor, Visit, Visitor, visit_expressions};
 
@@ -19,6 +22,24 @@ pub(super) fn lacks_unnested(statement: &Statement, error: &DataFusionError) -> 
         },
         _ => false,
     }
+}
+
+/// Returns true where a plan has an `unnest` in FROM of a column of another table.
+pub(super) fn is_unnested_there(plan: &LogicalPlan) -> bool {
+    let found = plan.exists(|node| {
+        let LogicalPlan::Unnest(unnest) = node else {
+            return Ok(false);
+        };
+        Ok(match unnest.input.as_ref() {
+            LogicalPlan::Projection(lists) => {
+                let has_no_table = matches!(*lists.input, LogicalPlan::EmptyRelation(_));
+                has_no_table && lists.expr.iter().any(PlanExpr::contains_outer)
+            }
+            _ => false,
+        })
+    });
+    // Nothing above fails.
+    found.unwrap_or(false)
 }
 
 /// Returns true where a statement has an `unnest` in FROM of a column of that name.
