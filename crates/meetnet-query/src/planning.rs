@@ -41,7 +41,7 @@ use groups::check_groups;
 use positions::name_positions;
 use spelling::{name_series, respell};
 use unheard::check_heard;
-use unnested::{is_unnested_there, lacks_unnested};
+use unnested::is_unnested_there;
 
 pub(crate) use members::among;
 pub(crate) use spans::in_units;
@@ -210,9 +210,6 @@ async fn planned_or_renamed<N: Default>(
         Ok(plan) => return Ok((plan, N::default())),
         Err(error) => error,
     };
-    if lacks_unnested(&renamed, &error) {
-        return Err(QueryError::of_unnest().with_source(error).into());
-    }
     let Some(names) = rename(&mut renamed, &error) else {
         return Err(error);
     };
