@@ -588,6 +588,38 @@ fn a_message_is_replayed_once_however_often_a_range_has_it() {
     check(last.next(), Some("timed"), 1);
 }
 
+#[test]
+fn a_replayed_message_that_says_a_key_several_times_revises_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    let of = |value: u8| format!("{{\"ts\":{ts},\"t\":{value}}}");
+    let body = format!("[{},{},{}]", of(1), of(2), of(3));
+    let sequence = daemon.append("timed", &body);
+    let mut before = daemon.wait(sequence);
+    // All that the message says, when it is first told.
+    assert_eq!(rows(&before, "heat"), (3, 0));
+    let choice = Choice {
+        messages: Some(MessageRange {
+            first: sequence,
+            last: sequence,
+            source: None,
+        }),
+        ..Choice::default()
+    };
+    // Beside hot rows, and beside those in a file.
+    for _ in 0..2 {
+        let place = place(folder.path());
+        let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
+        assert_eq!(decided.frames, 1);
+        let after = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rows(&after, "heat"), rows(&before, "heat"));
+        daemon.pipeline.commands().commit_all().unwrap();
+        before = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rows(&before, "heat"), (0, 3));
+    }
+}
+
 /// A segment that is written over zeros has them up to its end: who reads it meets what is written meanwhile.
 #[test]
 fn a_range_that_ends_behind_the_journal_holds_nothing_that_is_written_meanwhile() {
