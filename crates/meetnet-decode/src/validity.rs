@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 
 use meetnet_model::source::{Mark, Place, Validity as Declared};
 
+use crate::comma::DecimalComma;
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Raw, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
@@ -22,6 +23,8 @@ pub(crate) struct Validity {
     is: Vec<Mark>,
     is_not: Vec<Mark>,
     range: Option<RangeInclusive<f64>>,
+    /// What a comma is in the numbers of the source.
+    comma: DecimalComma,
 }
 
 impl Validity {
@@ -29,6 +32,7 @@ impl Validity {
     pub(crate) fn compile(
         declared: &Declared,
         own: Option<Place<'_>>,
+        comma: DecimalComma,
         places: &mut dyn WantedPlaces,
     ) -> Result<Self, SetupProblem> {
         if declared.names_two_places() {
@@ -48,22 +52,42 @@ impl Validity {
             is,
             is_not: declared.is_not.clone(),
             range: range(declared)?,
+            comma,
         })
     }
 
     /// Returns true where a message says that it is a reading, or asks nothing of what it does not say.
     pub(crate) fn holds(&self, fields: &Fields<'_, '_>) -> bool {
         let raw = fields.raw(self.slot);
-        if self.is_not.iter().any(|mark| stands_there(mark, raw)) {
+        let stands_there = |mark: &Mark| self.stands_there(mark, raw);
+        if self.is_not.iter().any(stands_there) {
             return false;
         }
-        if !self.is.is_empty() && !self.is.iter().any(|mark| stands_there(mark, raw)) {
+        if !self.is.is_empty() && !self.is.iter().any(stands_there) {
             return false;
         }
         let Some(range) = &self.range else {
             return true;
         };
-        matches!(read::number(raw), Reading::Value(number) if range.contains(&number))
+        matches!(self.number(raw), Reading::Value(number) if range.contains(&number))
+    }
+
+    /// Returns true where a mark stands in a message, however it is written there.
+    fn stands_there(&self, mark: &Mark, raw: Option<Raw<'_>>) -> bool {
+        match mark {
+            Mark::Bool(mark) => read::boolean(raw) == Reading::Value(*mark),
+            Mark::Number(mark) => self.number(raw) == Reading::Value(*mark),
+            Mark::Text(mark) => matches!(read::text(raw), Reading::Value(text) if *text == **mark),
+        }
+    }
+
+    /// Reads a number, as the values of the source are read. One whose point may group digits is taken as it stands: where it is
+    /// the value itself, that is refused for what it is.
+    fn number(&self, raw: Option<Raw<'_>>) -> Reading<f64> {
+        match read::number(raw) {
+            Reading::Wrong if self.comma == DecimalComma::Declared => read::number_with_comma(raw),
+            reading => reading,
+        }
     }
 
     /// Returns what a reject says of `what`.
@@ -87,13 +111,4 @@ fn range(declared: &Declared) -> Result<Option<RangeInclusive<f64>>, SetupProble
         return Err(SetupProblem::ValidityRange);
     }
     Ok(Some(min..=max))
-}
-
-/// Returns true where a mark stands in a message, however it is written there.
-fn stands_there(mark: &Mark, raw: Option<Raw<'_>>) -> bool {
-    match mark {
-        Mark::Bool(mark) => read::boolean(raw) == Reading::Value(*mark),
-        Mark::Number(mark) => read::number(raw) == Reading::Value(*mark),
-        Mark::Text(mark) => matches!(read::text(raw), Reading::Value(text) if *text == **mark),
-    }
 }

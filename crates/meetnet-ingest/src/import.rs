@@ -125,6 +125,8 @@ pub struct Summary {
     pub empty: u64,
     /// The first of them.
     pub first_empty: Option<String>,
+    /// Messages that carry no observation by their kind, such as a device's join: they are no rows, and no rejects either.
+    pub ignored: u64,
     /// Rows by dataset: what became of them.
     pub applied: BTreeMap<DatasetId, Applied>,
     /// Rows that an earlier run of the same import had brought.
@@ -285,6 +287,7 @@ pub fn run(
         loading.summary.documents = found.documents;
         loading.summary.empty = found.empty;
         loading.summary.first_empty = found.first_empty;
+        loading.summary.ignored = found.ignored;
         loading.summary.kept_before = found.tally.known;
         loading.summary.left_out += found.tally.left_out;
         loading.summary.broken.extend(found.broken);

@@ -246,17 +246,25 @@ pub(crate) fn replay(
     let mut decided = Decided::default();
     // Of messages with open rejects those that are there, by themselves or in a frame that repeats them.
     let mut found = BTreeSet::new();
-    // What is written from now on is decoded by the declarations in force, and may be a frame of this very replay: a range that
-    // ends behind the journal would have it repeat itself.
+    let mut met = MetMessages::default();
+    // What is written from now on is decoded by the declarations in force: a range that ends behind the journal would have the
+    // replay run after what arrives meanwhile.
     let (through, _) = journal.durable();
     visit_messages::<ReplayError>(place, &choice.sequences(), |frame| {
-        if frame.sequence > through || !choice.holds(frame) {
+        if frame.sequence > through {
             return Ok(());
         }
         let message = message_of(frame);
+        // A message and the frames that repeat it say the same: were all of them replayed, an open range would have twice as many
+        // whenever it is replayed again. Those of other sources are noted as well, since one behind the other takes no room.
+        let is_first = is_drop(frame) || met.insert(message);
+        if !is_first || !choice.holds(frame) {
+            return Ok(());
+        }
         let rejects = choice.open_of(message);
-        // A message and a frame that repeats it are about the same rejects.
-        let is_first = !rejects.is_empty() && found.insert(message);
+        if !rejects.is_empty() {
+            found.insert(message);
+        }
         if !choice.is_declared(frame.source) {
             let source = SourceId::new(frame.source);
             *decided.without_source.entry(source).or_default() += 1;
@@ -268,8 +276,7 @@ pub(crate) fn replay(
         let lists = lists.map(|(name, rejects)| (name, Handled::list(rejects)));
         let about = lists.iter().filter(|(_, list)| !list.is_empty());
         let about: Vec<(&str, &str)> = about.map(|(name, list)| (*name, list.as_str())).collect();
-        let rejects = if is_first { rejects.len() } else { 0 };
-        decided.note(repeat(journal, frame, &about)?, rejects);
+        decided.note(repeat(journal, frame, &about)?, rejects.len());
         progress(decided.frames);
         Ok(())
     })?;
@@ -394,6 +401,29 @@ impl Decided {
             journal.wait_durable(last)?;
         }
         Ok(self)
+    }
+}
+
+/// Messages that were met, by where they stood first: as ranges from first to last, since mostly one comes behind the other.
+#[derive(Debug, Default)]
+struct MetMessages {
+    ranges: BTreeMap<Sequence, Sequence>,
+}
+
+impl MetMessages {
+    /// Notes a message; returns true where it was not met before.
+    fn insert(&mut self, message: Sequence) -> bool {
+        if let Some((_, last)) = self.ranges.range_mut(..=message).next_back() {
+            if *last >= message {
+                return false;
+            }
+            if last.next() == message {
+                *last = message;
+                return true;
+            }
+        }
+        self.ranges.insert(message, message);
+        true
     }
 }
 

@@ -10,10 +10,12 @@ use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, with_point};
 use super::names;
 use super::times::end_of_interval;
 use super::values::{Certainty, range, sentinels};
-use super::{NewSource, Proposal};
+use super::{NewSource, Proposal, SensorGuess};
 
 /// Values without a property that are named.
 const UNMAPPED_LISTED_MAX: usize = 40;
+/// What is said where values of one sensor would replace each other.
+const EQUAL_TIMES: &str = "# Several messages have one time: as values of one sensor the last would replace the others.\n";
 
 /// What all proposals begin with.
 fn head(out: &mut String, proposal: &Proposal, topic: Option<&str>, format: &str) {
@@ -218,12 +220,18 @@ fn map(proposal: &Proposal, out: &mut String) {
 }
 
 fn sensor(proposal: &Proposal, out: &mut String) {
+    let is_one_time = has_equal_times(proposal);
+    // Where values of several sensors come at one time, their one topic names none of these, and the messages do.
+    let are_named = |sensor: &SensorGuess| is_one_time && has_several_names(proposal, sensor);
     let is_hardware = match (&proposal.topic, &proposal.sensor) {
-        (Some(topic), _) => {
+        (Some(topic), sensor) if sensor.as_ref().is_none_or(|sensor| !are_named(sensor)) => {
             out.push_str("sensor_id = \"{device}\"  # likely: check that this level of the topic names the device\n");
+            if is_one_time {
+                out.push_str(EQUAL_TIMES);
+            }
             topic.is_hardware
         }
-        (None, Some(sensor)) => {
+        (_, Some(sensor)) => {
             let leaf = &proposal.leaves.leaves[sensor.leaf];
             let certainty = if sensor.is_place {
                 Certainty::Guess
@@ -238,10 +246,10 @@ fn sensor(proposal: &Proposal, out: &mut String) {
             );
             sensor.is_hardware
         }
-        (None, None) => {
+        (_, None) => {
             out.push_str("sensor_id = \"new-sensor\"  # a guess: nothing in the messages names the sensor, so they are all from one\n");
-            if has_equal_times(proposal) {
-                out.push_str("# Several messages have one time: as values of one sensor the last would replace the others.\n");
+            if is_one_time {
+                out.push_str(EQUAL_TIMES);
             }
             false
         }
@@ -251,6 +259,13 @@ fn sensor(proposal: &Proposal, out: &mut String) {
             "hardware_id = true  # it looks like a number of the hardware, so rows get its HMAC\n",
         );
     }
+}
+
+/// Returns true where the messages name more than one sensor.
+fn has_several_names(proposal: &Proposal, sensor: &SensorGuess) -> bool {
+    let values = proposal.leaves.leaves[sensor.leaf].values.iter();
+    let names: BTreeSet<&str> = values.filter_map(LeafValue::text).collect();
+    names.len() > 1
 }
 
 /// Returns true where two messages have the same time.

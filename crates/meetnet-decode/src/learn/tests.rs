@@ -115,6 +115,21 @@ fn places_and_things_name_sensors_that_have_no_name() {
         "heat sensor_id=ns-new-sensor property=air_temperature time=2026-06-01T11:00:00Z value=11.5\n\
          heat sensor_id=ns-new-sensor property=air_temperature time=2026-06-01T11:00:00Z value=12.5\n",
     );
+    // Nor does a topic name sensors whose values come at one time: the messages do, or nobody.
+    check(
+        r#"[{"id": "a", "temperature": 11.5, "timestamp": "2026-06-01T11:00:00Z"},
+            {"id": "b", "temperature": 12.5, "timestamp": "2026-06-01T11:00:00Z"}]"#,
+        Some("yard/gateway"),
+        &["sensor_id = { pointer = \"/id\" }  # likely, by its name\n"],
+        "heat sensor_id=ns-a property=air_temperature time=2026-06-01T11:00:00Z value=11.5\n\
+         heat sensor_id=ns-b property=air_temperature time=2026-06-01T11:00:00Z value=12.5\n",
+    );
+    for id in [r#""id": "a", "#, ""] {
+        let sample = format!(r#"{{{id}"temperature": 11.5, "ts": 1780311600}}"#);
+        let twice = proposal(&[&sample, &sample], Some("yard/gateway"));
+        let topic = "sensor_id = \"{device}\"";
+        assert!(twice.contains(topic) && twice.contains(equal), "{twice}");
+    }
     let once = proposal(&[r#"{"temperature": 11.5, "ts": 1780311600}"#], None);
     assert!(!once.contains(equal), "{once}");
 }

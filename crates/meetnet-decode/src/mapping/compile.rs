@@ -161,7 +161,8 @@ impl Mapping {
             return Err(of_source(SetupProblem::NoMap(format)));
         }
         let valid = plan.source.valid.as_ref();
-        let valid = valid.map(|declared| Validity::compile(declared, None, places));
+        let comma = DecimalComma::of(plan.source);
+        let valid = valid.map(|declared| Validity::compile(declared, None, comma, places));
         let mut mapping = Self {
             valid: valid.transpose().map_err(of_source)?,
             values: Vec::new(),
@@ -219,6 +220,7 @@ impl Mapping {
             return Err(SetupProblem::Interval);
         }
         let names_none = entry.pointer.is_none() && entry.field.is_none();
+        let comma = DecimalComma::of(plan.source);
         let origin = match entry.place() {
             // A constant is no reading, so nothing says of it that it is one.
             None if names_none && entry.constant.is_some() && entry.valid.is_none() => None,
@@ -229,9 +231,11 @@ impl Mapping {
                 steps: Steps::NONE,
                 stated: None,
                 sentinels: Sentinels::of(&plan.source.sentinels, &entry.sentinels),
-                comma: DecimalComma::of(plan.source),
+                comma,
                 valid: match &entry.valid {
-                    Some(declared) => Some(Validity::compile(declared, Some(place), places)?),
+                    Some(declared) => {
+                        Some(Validity::compile(declared, Some(place), comma, places)?)
+                    }
                     None => None,
                 },
                 interval_s,

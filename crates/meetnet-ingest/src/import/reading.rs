@@ -40,6 +40,8 @@ pub(super) struct HasRead {
     pub(super) empty: u64,
     /// The first of them.
     pub(super) first_empty: Option<String>,
+    /// Messages that carry no observation by their kind.
+    pub(super) ignored: u64,
     /// What became of what was refused.
     pub(super) tally: KeptTally,
     /// What could not be read.
@@ -119,6 +121,7 @@ impl Reader<'_> {
                 Ok(true)
             })?;
             found.tally = keeper.tally;
+            found.ignored = group.ignored();
             if !is_wanted {
                 return Ok(found);
             }

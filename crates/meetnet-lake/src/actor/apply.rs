@@ -6,6 +6,9 @@
 //!                            a confirmation: as later in the order
 //! earlier in the order    -> keep as history (unless history holds it)
 //! later in the order      -> insert, revision + 1; the old row is marked (hot) or masked (committed)
+//! as late, of an envelope
+//! that is told again, with
+//! a row of the key behind  -> drop, count `unchanged`
 //! ```
 //!
 //! Rows of places are brought to their periods before (`periods.rs`).
@@ -137,6 +140,20 @@ impl DatasetActor {
                     series,
                 });
                 counts.history += 1;
+                continue;
+            }
+            // An envelope that was applied before is told again: of rows with one key, the last of them is what is stored. Those
+            // before it would each be a revision, and it another one.
+            let is_of_another_frame = hot.and_then(|at| at.checked_sub(base)).is_none_or(|at| {
+                let other = accepted[at as usize].row as usize;
+                incoming.envelopes[other] != incoming.envelopes[row]
+            });
+            if is_of_another_frame
+                && incoming.place(row) == current.place()
+                && incoming.origins.is_none()
+                && incoming.is_overtaken(row)
+            {
+                counts.unchanged += 1;
                 continue;
             }
             let by = incoming.lineage(row).sequence.0;

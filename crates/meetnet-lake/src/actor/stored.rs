@@ -156,6 +156,19 @@ impl<'a> Incoming<'a> {
         self.keys.row(row).data()
     }
 
+    /// Returns true for a row that was replayed or imported, where one behind it in the same envelope has its key: whatever the
+    /// row says, that one will be the answer.
+    pub(super) fn is_overtaken(&self, row: usize) -> bool {
+        let lineage = self.lineage(row);
+        if lineage.recorded_at == lineage.received_at {
+            return false;
+        }
+        let (envelope, key) = (self.envelopes[row], self.key(row));
+        let mut behind =
+            (row + 1..self.envelopes.len()).take_while(|other| self.envelopes[*other] == envelope);
+        behind.any(|other| self.key(other) == key)
+    }
+
     /// What places a row in the order of the versions of its key; its sequence decides between equals.
     pub(super) fn place(&self, row: usize) -> Place {
         let lineage = self.lineage(row);

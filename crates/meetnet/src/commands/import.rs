@@ -270,6 +270,12 @@ fn describe(summary: &Summary) -> String {
             ),
         });
     }
+    if summary.ignored > 0 {
+        lines.push(format!(
+            "{} without an observation by kind (a join, a status): neither rows nor rejects",
+            counted(summary.ignored, "message")
+        ));
+    }
     lines.extend(describe_broken(&summary.broken));
     if summary.resumed > 0 {
         lines.push(format!(
@@ -434,6 +440,13 @@ mod tests {
             ..of(3, 2)
         });
         let line = "nothing is in 2 documents, of which the first is a.csv";
+        assert!(lines.contains(line), "{lines}");
+        // Who counts the messages of a file must come to their number.
+        let lines = describe(&Summary {
+            ignored: 2,
+            ..of(1, 0)
+        });
+        let line = "2 messages without an observation by kind (a join, a status): neither rows nor rejects";
         assert!(lines.contains(line), "{lines}");
         // What could not be read is named, whatever came of the rest.
         let cut = Broken {

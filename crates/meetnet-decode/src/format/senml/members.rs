@@ -62,12 +62,14 @@ impl<'t> Members<'t> {
     /// Sets a member whose name is written with escapes, as hardly any sender writes one.
     #[cold]
     fn set_escaped(&mut self, member: Value<'t>) {
-        if let Some(name) = member.escaped_name()
-            && let Some(place) = self.place(name.as_bytes())
-        {
-            *place = Some(Raw::Json(member.text()));
-        } else {
+        // A name that holds half a character is nobody's, but nobody can tell how it ends.
+        let Some(name) = member.escaped_name() else {
             self.has_unknown = true;
+            return;
+        };
+        match self.place(name.as_bytes()) {
+            Some(place) => *place = Some(Raw::Json(member.text())),
+            None => self.has_unknown |= name.ends_with('_'),
         }
     }
 

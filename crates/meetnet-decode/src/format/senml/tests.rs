@@ -50,6 +50,8 @@ fn a_member_is_known_by_its_whole_name_however_that_is_written() {
         r#""n": "b:rain", "v": 2, "v": 1, "n": "a:temperature""#,
         r#""\u006e": "b:rain", "v": 2, "n": "a:temperature", "\u0076": 1"#,
         r#""n": "a:temperature", "v": 1, "vx": 2, "bn:": "b:", "bvers": 11, "nn": "x", "": 3"#,
+        // What need not be understood is passed over.
+        r#""n": "a:temperature", "v": 1, "\u0075t": 60, "\u006fwner\u00e9": "x", "a\u005fb": 4"#,
     ] {
         assert_eq!(of(members), row, "{members}");
     }

@@ -132,6 +132,35 @@ fn a_line_that_is_not_utf_8_takes_no_other_with_it() {
 }
 
 #[test]
+fn every_message_of_a_file_is_a_row_a_reject_or_counted_as_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let file = folder.path().join("history.ndjson");
+    let device =
+        "\"time\":\"2023-05-22T07:47:05Z\",\"deviceInfo\":{\"devEui\":\"0102030405060708\"}";
+    let messages = [
+        format!("{{{device},\"object\":{{\"t\":21}}}}\n"),
+        // A status, which a file does not tell by its name.
+        format!("{{{device},\"margin\":8,\"batteryLevel\":0.0}}\n"),
+        format!("{{{device},\"fCnt\":4,\"data\":\"AQ==\"}}\n"),
+    ];
+    std::fs::write(&file, messages.concat()).unwrap();
+    let import = import("timed", &[file]);
+    let source = SourceDeclaration {
+        format: WireFormat::ChirpstackV4,
+        time: None,
+        ..import.source.clone()
+    };
+    let summary = imported(&daemon, Import { source, ..import });
+    let rejects: u64 = summary.rejects.values().sum();
+    assert_eq!(
+        (summary.rows(), rejects, summary.ignored),
+        (1, 1, 1),
+        "{summary:?}"
+    );
+}
+
+#[test]
 fn a_live_row_wins_over_an_imported_one_unless_it_corrects() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());

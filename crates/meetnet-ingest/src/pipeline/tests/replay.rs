@@ -506,7 +506,7 @@ fn what_was_dropped_stays_so_where_a_replay_of_its_message_is_replayed() {
         messages: Some(range(again)),
         ..Choice::default()
     };
-    // It and its replay are in the range: both know what was dropped of it from what is open.
+    // It and its replay are in the range: it is replayed once, and what was dropped of it is told from what is open.
     let with_message = Choice {
         messages: Some(range(sequence)),
         ..by_rejects
@@ -516,12 +516,9 @@ fn what_was_dropped_stays_so_where_a_replay_of_its_message_is_replayed() {
         state(sequence, "wrong_type", Some("dropped")),
         state(sequence, "wrong_type", Some("replayed")),
     ];
-    for (choice, frames) in [(repeated, 1), (with_message, 2)] {
+    for choice in [repeated, with_message] {
         let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
-        assert_eq!(
-            (decided.frames, decided.rejects, decided.gone),
-            (frames, 2, 0)
-        );
+        assert_eq!((decided.frames, decided.rejects, decided.gone), (1, 2, 0));
         let after = daemon.wait(decided.span.unwrap().1);
         assert_eq!(rejects(&after), expect);
         assert_eq!(temperatures(&after), [(3.0, true)]);
@@ -558,9 +555,74 @@ fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
     check(None, 3);
 }
 
+#[test]
+fn a_message_is_replayed_once_however_often_a_range_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let first = daemon.append("timeless", "{\"t\":1}");
+    let other = daemon.append("timed", &format!("{{\"ts\":{},\"t\":2}}", now_ms()));
+    let last = daemon.append("timeless", "{\"t\":3}");
+    let before = daemon.wait(last);
+    assert!(first < other && other < last);
+    let check = |first: Sequence, source: Option<&str>, expect: u64| {
+        let choice = Choice {
+            messages: Some(MessageRange {
+                first,
+                last: daemon.journal.durable().0,
+                source: source.map(SourceId::new),
+            }),
+            ..Choice::default()
+        };
+        let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
+        assert_eq!(decided.frames, expect, "{first} {source:?}");
+        let after = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rows(&after, "heat"), rows(&before, "heat"), "{first}");
+    };
+    // Each leaves frames that repeat messages, and they are in the next range.
+    check(other, None, 2);
+    check(first, None, 3);
+    check(first, Some("timeless"), 2);
+    check(first, None, 3);
+    // Of those that stand before it a range has the frames that repeat them alone.
+    check(last.next(), None, 3);
+    check(last.next(), Some("timed"), 1);
+}
+
+#[test]
+fn a_replayed_message_that_says_a_key_several_times_revises_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = start(folder.path());
+    let ts = now_ms();
+    let of = |value: u8| format!("{{\"ts\":{ts},\"t\":{value}}}");
+    let body = format!("[{},{},{}]", of(1), of(2), of(3));
+    let sequence = daemon.append("timed", &body);
+    let mut before = daemon.wait(sequence);
+    // All that the message says, when it is first told.
+    assert_eq!(rows(&before, "heat"), (3, 0));
+    let choice = Choice {
+        messages: Some(MessageRange {
+            first: sequence,
+            last: sequence,
+            source: None,
+        }),
+        ..Choice::default()
+    };
+    // Beside hot rows, and beside those in a file.
+    for _ in 0..2 {
+        let place = place(folder.path());
+        let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
+        assert_eq!(decided.frames, 1);
+        let after = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rows(&after, "heat"), rows(&before, "heat"));
+        daemon.pipeline.commands().commit_all().unwrap();
+        before = daemon.wait(decided.span.unwrap().1);
+        assert_eq!(rows(&before, "heat"), (0, 3));
+    }
+}
+
 /// A segment that is written over zeros has them up to its end: who reads it meets what is written meanwhile.
 #[test]
-fn a_range_that_ends_behind_the_journal_holds_no_frame_of_its_own_replay() {
+fn a_range_that_ends_behind_the_journal_holds_nothing_that_is_written_meanwhile() {
     const SEGMENT_BYTES: u64 = 2 << 20;
     let folder = tempfile::tempdir().unwrap();
     let daemon = start_with(folder.path(), |options| {
@@ -594,8 +656,8 @@ fn a_range_that_ends_behind_the_journal_holds_no_frame_of_its_own_replay() {
         ..Choice::default()
     };
     let mut is_written = |_: u64| {
-        let last = daemon.journal.last_sequence();
-        daemon.journal.wait_durable(last).unwrap();
+        let arrived = daemon.append("timeless", "{\"t\":3}");
+        daemon.journal.wait_durable(arrived).unwrap();
     };
     let place = place(folder.path());
     let decided = replay(&daemon.journal, &place, &choice, &mut is_written).unwrap();

@@ -85,6 +85,30 @@ fn a_message_is_one_reject_where_its_flag_says_so() {
 }
 
 #[test]
+fn numbers_with_a_decimal_comma_are_compared_as_numbers() {
+    let check = |valid: &str, members: &str, expect: &str| {
+        let source = heat("decimal_comma = true", &format!(", valid = {{ {valid} }}"));
+        let body = format!(r#"{{{members}, "h": 40}}"#);
+        assert_eq!(outcome(&source, &body), expect, "{valid} {members}");
+    };
+    for (sent, expect) in [
+        ("\"21,5\"", "21.5 40"),
+        ("\"-0,5\"", "-0.5 40"),
+        ("\"60,5\"", "40 not_valid"),
+        ("21.5", "21.5 40"),
+        // What nobody can read is refused for that.
+        ("\"1.013\"", "40 wrong_type"),
+    ] {
+        check("min = -40, max = 60", &format!("\"t\": {sent}"), expect);
+    }
+    for (flow, expect) in [("\"0,95\"", "0 40"), ("\"0,8\"", "40 not_valid")] {
+        let members = format!("\"t\": 0, \"flow\": {flow}");
+        check("field = 'flow', min = 0.9", &members, expect);
+        check("field = 'flow', is_not = [0.8]", &members, expect);
+    }
+}
+
+#[test]
 fn the_own_range_of_a_value_is_in_the_unit_as_sent() {
     let source = heat(
         "sentinels = [-999]",
