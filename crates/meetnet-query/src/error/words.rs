@@ -39,6 +39,10 @@ pub(super) fn in_words(text: &str) -> String {
 /// Returns what a client is told of a text that is no statement.
 pub(super) fn of_syntax(text: &str) -> String {
     let text = text.replace(", found: EOF", ", found: the end of the statement");
+    let text = text.replace(
+        "recursion limit exceeded",
+        "expressions or queries stand too deep in each other (recursion); nest less, for example with WITH",
+    );
     text.replace(
         "No infix parser for token Sharp",
         "write a XOR b in place of a # b, which PostgreSQL's protocol alone has;",
