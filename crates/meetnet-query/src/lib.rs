@@ -47,6 +47,7 @@ mod keys;
 mod latest;
 mod licences;
 mod literals;
+mod looked_up;
 mod memory;
 mod micros;
 mod negative_zeros;
