@@ -56,7 +56,12 @@ fn grouped(join: &Join) -> Option<(Aggregate, Vec<(Expr, Expr)>)> {
     let mut keys: Vec<Expr> = Vec::new();
     for (_, key) in &join.on {
         let is_nested = key.get_type(schema).ok()?.is_nested();
-        if is_nested || key.column_refs().is_empty() {
+        // A mark is a column of the table that is looked up, which what is computed belongs to no more.
+        let is_told = match key {
+            Expr::Column(_) => true,
+            key => join.join_type != JoinType::LeftMark && !key.column_refs().is_empty(),
+        };
+        if is_nested || !is_told {
             return None;
         }
         if !keys.contains(key) {
