@@ -260,6 +260,18 @@ pub(crate) fn typed(
     typed.collect()
 }
 
+/// Returns the types that a statement is planned with, where it has been given values: their own. A text in the place of a list is
+/// that list: it is read where the values are put in.
+pub(crate) fn known(values: &[ArrayRef], types: &[Option<DataType>]) -> Vec<Option<DataType>> {
+    let wanted = types.iter().chain(std::iter::repeat(&None));
+    let known = values.iter().zip(wanted).map(|(value, wanted)| {
+        let list = wanted.as_ref().filter(|wanted| wanted.is_nested());
+        let list = list.filter(|_| is_text(value.data_type()));
+        list.unwrap_or(value.data_type()).clone()
+    });
+    known.map(Some).collect()
+}
+
 fn says_nothing(data_type: &DataType) -> bool {
     *data_type == DataType::Null || is_text(data_type)
 }

@@ -186,7 +186,7 @@ impl FlightSqlService for SqlService {
         let sql = query.query.as_str();
         let planned = self
             .statements
-            .plan(caller, scope, sql, Vec::new(), descriptor);
+            .plan(caller, scope, sql, Vec::new(), Vec::new(), descriptor);
         Ok(Response::new(planned.await?))
     }
 

@@ -94,7 +94,7 @@ impl Statements {
         }
     }
 
-    /// Plans a statement, and offers its answer. It has not run.
+    /// Plans a statement, and offers its answer. It has not run. `types` are those of `values`: [`parameters::known`].
     ///
     /// # Errors
     /// As [`QueryService::describe`]; `InvalidArgument` where it takes other values.
@@ -104,10 +104,9 @@ impl Statements {
         scope: Scope,
         sql: &str,
         values: Vec<ArrayRef>,
+        types: Vec<Option<DataType>>,
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
-        let types = values.iter().map(|value| Some(value.data_type().clone()));
-        let types = types.collect();
         let bound = values.len();
         let bytes = sql.len() + bytes_of(&values);
         let request = QueryRequest {
@@ -254,8 +253,10 @@ impl Statements {
     ) -> Result<FlightInfo, Status> {
         let prepared = self.prepared(&caller.owner, handle)?;
         let values = prepared.values.clone();
+        let types = parameters::known(&values, &prepared.types);
         let sql = prepared.sql.as_str();
-        self.plan(caller, scope, sql, values, descriptor).await
+        self.plan(caller, scope, sql, values, types, descriptor)
+            .await
     }
 
     /// Checks that a prepared statement is there, and this client's.

@@ -9,6 +9,7 @@
 //! that cuts the connection without the closing chunk. Nothing runs ahead of the client: a chunk is asked for when the
 //! one before is on its way, and a dropped body drops the query.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -54,6 +55,11 @@ pub(crate) enum Delivered {
     },
     /// How it goes on shows while it is sent.
     Streamed(Body),
+}
+
+/// Returns no body, as a stream: an empty one would claim a length of 0.
+pub(crate) fn none() -> Body {
+    Body::from_stream(stream::empty::<Result<Bytes, Infallible>>())
 }
 
 /// Makes the body of an encoded answer.

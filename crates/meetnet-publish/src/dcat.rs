@@ -12,7 +12,7 @@
 
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use meetnet_lake::snapshot::LakeSnapshot;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
@@ -88,7 +88,7 @@ pub(crate) async fn get(
         .catalogues
         .get(version, |version| write(&state, version))?;
     let mut response = if conditional::knows(&headers, &written.tag) {
-        StatusCode::NOT_MODIFIED.into_response()
+        conditional::not_modified()
     } else {
         let mut response = written.bytes.into_response();
         let head = response.headers_mut();

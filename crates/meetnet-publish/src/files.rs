@@ -17,7 +17,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, IF_RANGE, LINK, RANGE,
+    ETAG, LINK, RANGE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -427,18 +427,17 @@ fn send(
     request: &HeaderMap,
 ) -> Response {
     let tag = format!("\"{sha256}\"");
-    let text = |name: HeaderName| request.get(name).and_then(|value| value.to_str().ok());
     if !conditional::wants(request, &tag) {
         let detail = format!("the file is {tag}, and If-Match names another content");
         return Problem::new(ProblemKind::PreconditionFailed, detail).into_response();
     }
     let is_known = conditional::knows(request, &tag);
-    // A range of another content than the client has would make a mixture of both.
-    let is_same = text(IF_RANGE).is_none_or(|known| known.trim() == tag);
+    let range = request.get(RANGE).and_then(|value| value.to_str().ok());
+    let range = range.filter(|_| conditional::continues(request, &tag));
     let bytes = file.bytes();
-    let wanted = Wanted::read(text(RANGE).filter(|_| is_same), bytes);
+    let wanted = Wanted::read(range, bytes);
     let mut response = match wanted {
-        _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
+        _ if is_known => conditional::not_modified(),
         Wanted::Nothing => {
             let detail = format!("the file has {bytes} bytes, and the range begins behind them");
             let mut response =

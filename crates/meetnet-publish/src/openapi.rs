@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use axum::extract::RawQuery;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use meetnet_query::Format;
 use serde_json::{Map, Value, json};
 
@@ -110,6 +110,11 @@ enum Kind {
     Values,
     /// Bytes of a file.
     Range,
+}
+
+/// Leads who follows the address of the API in the catalogue to what describes it.
+pub(crate) async fn root() -> Redirect {
+    Redirect::temporary("/api/v1/openapi.json")
 }
 
 /// Answers the document.

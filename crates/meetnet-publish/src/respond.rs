@@ -5,14 +5,9 @@
 //!                                     no ──▶ query ─▶ the same ─▶ 304, else coded and streamed, kept where it is small
 //! ```
 
-use std::convert::Infallible;
-
-use axum::body::Body;
+use axum::http::HeaderMap;
 use axum::http::header::TE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures::stream;
 use meetnet_query::{Format, QueryRequest};
 
 use crate::body::{self, Delivered, Delivery};
@@ -94,9 +89,9 @@ pub(crate) async fn respond(
         let bytes = kept.bytes.len() as u64;
         state.query.note_kept(&request, kept.proof.rows, bytes);
         let response = if is_known(&kept.made) {
-            StatusCode::NOT_MODIFIED.into_response()
+            conditional::not_modified()
         } else if head_only {
-            without_body()
+            body::none().into_response()
         } else {
             kept.bytes.clone().into_response()
         };
@@ -106,12 +101,11 @@ pub(crate) async fn respond(
     let answer = state.query.query(request).await?;
     let made = Made::of(&answer, &key, format);
     if is_known(&made) {
-        let response = StatusCode::NOT_MODIFIED.into_response();
-        return Ok(head(&made, coding, None, response));
+        return Ok(head(&made, coding, None, conditional::not_modified()));
     }
     // The query is checked and stops here.
     if head_only {
-        return Ok(head(&made, coding, None, without_body()));
+        return Ok(head(&made, coding, None, body::none().into_response()));
     }
     let has_trailers = reads_trailers(headers);
     let delivery = Delivery {
@@ -138,11 +132,6 @@ pub(crate) async fn respond(
             response
         }
     })
-}
-
-/// A stream, because an empty body would claim a length of 0.
-fn without_body() -> Response {
-    Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()).into_response()
 }
 
 fn reads_trailers(headers: &HeaderMap) -> bool {

@@ -26,6 +26,8 @@ mod tests;
 /// Returns the public, read-only service.
 pub fn public_router(state: PublishState) -> Router {
     let api = Router::new()
+        .route("/api/v1", get(openapi::root))
+        .route("/api/v1/", get(openapi::root))
         .route("/api/v1/sql", get(sql::get).post(sql::post))
         .route("/api/v1/openapi.json", get(openapi::get))
         .route("/api/v1/queries", get(queries::list))

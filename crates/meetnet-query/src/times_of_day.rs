@@ -40,6 +40,8 @@ mod tests;
 
 const SECOND_NS: i64 = 1_000_000_000;
 const DAY_S: i64 = 86_400;
+/// Hours by which a clock may be ahead of UTC or behind it, as in PostgreSQL.
+const OFFSET_HOURS_MAX: i64 = 15;
 /// How much of a text an error repeats.
 const SHOWN_BYTES_MAX: usize = 100;
 
@@ -220,14 +222,16 @@ fn without_offset(text: &str) -> Option<&str> {
     let Some((clock, offset)) = text.split_once(['+', '-']) else {
         return Some(text);
     };
-    let is_number = |digits: &str| digits.len() == 2 && two_digits(digits).is_some();
-    let is_offset = match offset.split_once(':') {
-        Some((hours, minutes)) => is_number(hours) && is_number(minutes),
-        None if offset.len() == 4 && offset.is_ascii() => two_digits(&offset[2..])
-            .and(two_digits(&offset[..2]))
-            .is_some(),
-        None => is_number(offset),
+    let (hours, minutes) = match offset.split_once(':') {
+        Some(parts) => parts,
+        None if offset.len() == 4 => offset.split_at_checked(2)?,
+        None => (offset, "00"),
     };
+    let is_within = |digits: &str, max: i64| {
+        let number = two_digits(digits).filter(|_| digits.len() == 2);
+        number.is_some_and(|number| number <= max)
+    };
+    let is_offset = is_within(hours, OFFSET_HOURS_MAX) && is_within(minutes, 59);
     is_offset.then(|| clock.trim_end())
 }
 

@@ -100,6 +100,17 @@ async fn values_take_the_places_of_parameters() {
             vec![text("2026-03-01T00:00:00Z")],
             &["0"],
         ),
+        // Drivers send lists as texts, too.
+        (
+            "SELECT value FROM generate_series(1, 5) WHERE value = ANY(?)",
+            vec![text("{2,NULL,4}")],
+            &["2", "4"],
+        ),
+        (
+            "SELECT count(*) AS rows FROM heat WHERE property <> ALL($1)",
+            vec![text("{air_temperature}")],
+            &["0"],
+        ),
         // A value is never SQL.
         (
             "SELECT ? AS text",

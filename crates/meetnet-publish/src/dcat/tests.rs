@@ -5,6 +5,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
+use axum::http::StatusCode;
 use meetnet_model::rows::RowsBuilder;
 
 use super::*;
@@ -244,6 +245,15 @@ async fn what_it_leads_to_answers() {
         };
         let answered = answer.header("content-type");
         assert!(answered.starts_with(of_type), "{path}: {answered}");
+    }
+    // Where the API begins there is nothing but the way to what describes it.
+    let service = &catalogue["dcat:service"][0]["dcat:endpointURL"]["@id"];
+    let service = service.as_str().expect("an address");
+    let path = service.strip_prefix(BASE).expect("an address of ours");
+    for path in [path.to_owned(), format!("{path}/")] {
+        let answer = fixture::get(router(), &path).await;
+        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{path}");
+        assert_eq!(answer.header("location"), "/api/v1/openapi.json", "{path}");
     }
 }
 

@@ -221,6 +221,12 @@ async fn a_file_says_what_it_is_and_under_which_licence() {
     let known = lake.file(NAME, &[("if-none-match", &tag)]).await;
     assert_eq!(known.status, StatusCode::NOT_MODIFIED);
     assert_eq!((known.header("etag"), known.body.as_str()), (&*tag, ""));
+    let path = format!("/files/heat/{FOLDER}/{NAME}");
+    let headers = [("if-none-match", tag.as_str())];
+    let request = fixture::request("HEAD", &path, &headers, Body::empty());
+    let known = fixture::send(lake.router.clone(), request).await;
+    assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+    assert_eq!(known.header("content-length"), "");
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 

@@ -39,6 +39,10 @@ pub(super) fn in_words(text: &str) -> String {
 /// Returns what a client is told of a text that is no statement.
 pub(super) fn of_syntax(text: &str) -> String {
     let text = text.replace(", found: EOF", ", found: the end of the statement");
+    let text = text.replace(
+        "recursion limit exceeded",
+        "expressions or queries stand too deep in each other (recursion); nest less, for example with WITH",
+    );
     text.replace(
         "No infix parser for token Sharp",
         "write a XOR b in place of a # b, which PostgreSQL's protocol alone has;",
@@ -170,6 +174,17 @@ fn time(text: &str) -> Option<String> {
 
 /// Numbers that do not fit the type that they are computed in.
 fn range(text: &str) -> Option<String> {
+    if text.ends_with(" overflows timestamp nanoseconds") {
+        return Some(
+            "out of range: `to_timestamp` tells times from 1677 to 2262; of others write to_timestamp_seconds(x)".to_owned(),
+        );
+    }
+    let of_decimal = text.strip_prefix("Cannot cast to Decimal128(");
+    if let Some((decimal, value)) =
+        of_decimal.and_then(|what| what.split_once("). Overflowing on "))
+    {
+        return Some(format!("out of range: {value} is no DECIMAL({decimal})"));
+    }
     let of_operator = text.strip_prefix("Arithmetic overflow: ");
     let of_operator = of_operator.map(|what| what.trim_start_matches("Overflow happened on: "));
     let of_abs = || text.split_once(" overflow on ").map(|(_, what)| what);
@@ -392,6 +407,13 @@ fn subquery(text: &str) -> Option<String> {
         return Some(
             "not supported: a subquery with columns of the query around it in ON or ORDER BY; write it in SELECT or WHERE, or JOIN \
              a WITH that computes it for every key"
+                .to_owned(),
+        );
+    }
+    if text.starts_with("null_aware anti join only supports single column join key") {
+        return Some(
+            "not supported: NOT IN (SELECT …) with columns of the query around it; write NOT EXISTS (SELECT 1 FROM t WHERE t.x = \
+             outer.x AND …)"
                 .to_owned(),
         );
     }

@@ -133,8 +133,11 @@ impl dialect::Dialect for CountingDialect {
         self.of.is_custom_operator_part(ch)
     }
 
+    /// CASE and NOT are no names, as in PostgreSQL. Read as such where they could not be read as what they are, they hid why not: an
+    /// END that is missing, a nesting that is too deep.
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
-        self.of.is_reserved_for_identifier(keyword)
+        matches!(keyword, Keyword::CASE | Keyword::NOT)
+            || self.of.is_reserved_for_identifier(keyword)
     }
 
     /// As in PostgreSQL whatever is read, so that a text is one question on every protocol: the generic dialect reads

@@ -81,6 +81,32 @@ fn what_the_parser_follows_without_a_limit_has_one() {
 }
 
 #[test]
+fn what_is_nested_too_deep_is_not_read_as_a_name() {
+    for sql in [
+        format!("SELECT {}true", "NOT ".repeat(100)),
+        format!(
+            "SELECT {}a{}",
+            "CASE WHEN (".repeat(30),
+            ") THEN 1 END".repeat(30)
+        ),
+    ] {
+        for dialect in [Dialect::Generic, Dialect::Postgres] {
+            let error = refusal_in(&sql, dialect);
+            assert!(error.message.contains("nest less"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_case_that_does_not_end_says_so() {
+    for dialect in [Dialect::Generic, Dialect::Postgres] {
+        let error = refusal_in("SELECT CASE WHEN a THEN 1 FROM b", dialect);
+        let message = "Expected: END, found: FROM";
+        assert!(error.message.contains(message), "{error}");
+    }
+}
+
+#[test]
 fn what_names_in_with_read_counts_wherever_they_are_used() {
     let chain = |steps: usize, uses: &str| {
         let steps = (1..steps).map(|i| {

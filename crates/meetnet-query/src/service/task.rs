@@ -33,6 +33,7 @@ use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
 use crate::guarded_divisors::guarded;
 use crate::hints;
+use crate::looked_up::each_once;
 use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
@@ -251,7 +252,8 @@ impl Task {
             false => classify(error),
         };
         let plan = optimized.map_err(of_planned)?;
-        let plan = guarded(plan).and_then(balanced).map_err(classify)?;
+        let plan = guarded(plan).and_then(each_once).and_then(balanced);
+        let plan = plan.map_err(classify)?;
         if reads_little(&plan, self.shared.options.serial_rows_max) {
             let options = session.config_mut().options_mut();
             options.execution.target_partitions = 1;
