@@ -79,6 +79,7 @@ mod times_first;
 mod times_of_day;
 mod turns;
 mod typed_keys;
+mod unknown_members;
 mod unread;
 mod wall_clock;
 mod wide_rows;

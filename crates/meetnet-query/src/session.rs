@@ -54,6 +54,7 @@ use crate::stop::StopFlag;
 use crate::times_first::TimesFirst;
 use crate::times_of_day::TimesOfDay;
 use crate::typed_keys::TypedKeys;
+use crate::unknown_members::UnknownMembers;
 use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
@@ -103,6 +104,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(NullMembers))
+            .with_analyzer_rule(Arc::new(UnknownMembers))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_analyzer_rule(Arc::new(RoundedQuotients))
             .with_analyzer_rule(Arc::new(UnsignedZeros))
