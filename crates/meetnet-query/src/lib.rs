@@ -49,6 +49,7 @@ mod licences;
 mod literals;
 mod memory;
 mod micros;
+mod named_twice;
 mod negative_zeros;
 mod null_members;
 mod options;

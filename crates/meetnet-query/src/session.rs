@@ -39,6 +39,7 @@ use crate::intervals::{self, ComparedIntervals};
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
 use crate::micros::{self, Microseconds};
+use crate::named_twice::NamedTwice;
 use crate::negative_zeros::UnsignedZeros;
 use crate::null_members::NullMembers;
 use crate::options::QueryOptions;
@@ -63,6 +64,8 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
 /// The rule of DataFusion that first asks which columns are constant, and drops sorts of what is sorted. Filters have been handed
 /// down to scans by then, and none is made after it.
 const FIRST_TO_ASK: &str = "EnsureRequirements";
+/// The first of DataFusion's physical rules that hands filters down by the names of columns.
+const FIRST_TO_HAND_DOWN: &str = "FilterPushdown";
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -203,6 +206,10 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     rules.push(Arc::new(UnionsInTurn));
     rules.push(Arc::new(CertainConstants));
     rules.extend(others);
+    let first_to_hand_down = rules
+        .iter()
+        .position(|rule| rule.name() == FIRST_TO_HAND_DOWN);
+    rules.insert(first_to_hand_down.unwrap_or(0), Arc::new(NamedTwice));
     rules.push(Arc::new(TimesFirst));
     rules.push(Arc::new(GroupedRuns));
     rules.push(Arc::new(BalancedConditions));
