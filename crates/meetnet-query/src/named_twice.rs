@@ -1,4 +1,4 @@
-//! A physical optimizer rule: a filter stays above a join of which two columns that it asks for have one name.
+//! A physical optimizer rule: a filter stays above a join of which two columns have one name.
 //!
 //! `FilterExec: coalesce(b@1, b@4)` -> `FilterExec: coalesce(b (1)@1, b (4)@4)` where `b` is a column of both sides
 //!
@@ -6,6 +6,9 @@
 //! changed its sides, a projection puts them back in order, and of two columns `b` takes one for the other: `coalesce(x.b, y.b)`
 //! was asked of `y` alone, before the join, and no error says so. A column is computed by its position, its name is only shown: one
 //! that is nowhere else is handed down by nobody. What concerns one side has been moved there before, by the table it is of.
+//!
+//! That goes for every filter with such a join anywhere below it: names that are told apart again are handed down to where they
+//! are not.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,12 +37,14 @@ impl PhysicalOptimizerRule for NamedTwice {
             let Some(filter) = node.downcast_ref::<FilterExec>() else {
                 return Ok(Transformed::no(node));
             };
-            let schema = filter.input().schema();
-            let twice = names_twice(&schema);
-            if twice.is_empty() {
+            // Further down, columns are called otherwise than here.
+            let is_over_such = filter
+                .input()
+                .exists(|below| Ok(has_name_twice(&below.schema())))?;
+            if !is_over_such {
                 return Ok(Transformed::no(node));
             }
-            let predicate = by_position(filter.predicate(), &twice)?;
+            let predicate = by_position(filter.predicate())?;
             if !predicate.transformed {
                 return Ok(Transformed::no(node));
             }
@@ -59,28 +64,22 @@ impl PhysicalOptimizerRule for NamedTwice {
     }
 }
 
-/// Returns the names that more than one column has.
-fn names_twice(schema: &Schema) -> HashSet<&str> {
+/// Returns true where two columns have one name.
+fn has_name_twice(schema: &Schema) -> bool {
     let mut met = HashSet::new();
-    let names = schema.fields().iter().map(|field| field.name().as_str());
-    names.filter(|name| !met.insert(*name)).collect()
+    let mut fields = schema.fields().iter();
+    fields.any(|field| !met.insert(field.name().as_str()))
 }
 
-/// Returns a predicate that has names of its own for columns with such a name.
-fn by_position(
-    predicate: &Arc<dyn PhysicalExpr>,
-    twice: &HashSet<&str>,
-) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
+/// Returns a predicate whose columns have names that there are nowhere else.
+fn by_position(predicate: &Arc<dyn PhysicalExpr>) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
     Arc::clone(predicate).transform_up(|part| {
         let Some(column) = part.downcast_ref::<Column>() else {
             return Ok(Transformed::no(part));
         };
-        if !twice.contains(column.name()) {
-            return Ok(Transformed::no(part));
-        }
         let (name, index) = (column.name(), column.index());
-        let column: Arc<dyn PhysicalExpr> =
-            Arc::new(Column::new(&format!("{name} ({index})"), index));
+        let column = Column::new(&format!("{name} ({index})"), index);
+        let column: Arc<dyn PhysicalExpr> = Arc::new(column);
         Ok(Transformed::yes(column))
     })
 }
