@@ -203,7 +203,7 @@ macro_rules! whole_spans {
             }
 
             fn narrow(sum: i128) -> Option<i64> {
-                i64::try_from(sum).ok()
+                Int64Type::narrow(sum)
             }
         }
     )*};
