@@ -7,7 +7,8 @@
 //! operators are functions here, which constants and columns go through alike. Floats and times stay operators.
 //!
 //! Of unsigned numbers (`row_number`, `rank`, `approx_distinct`) analysts take differences, so that they are computed as signed
-//! ones: `rank() OVER … - lag(rank() OVER …)` is -2 where a sensor has come up by two.
+//! ones: `rank() OVER … - lag(rank() OVER …)` is -2 where a sensor has come up by two. Beside a signed one DataFusion would make
+//! decimals of them, also where one of both is chosen: `row_number() OVER … / 2` was 0.5 for the first row, and is 0.
 
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ use crate::aggregates::override_function;
 use crate::error::{QueryError, StatementFault, shortened};
 use crate::rewrite;
 
+/// Functions that answer one of their arguments.
+const CHOOSING: [&str; 6] = ["coalesce", "greatest", "ifnull", "least", "nullif", "nvl"];
 /// How much of an argument an error repeats.
 const SHOWN_BYTES_MAX: usize = 100;
 
@@ -72,39 +75,77 @@ impl FunctionRewrite for UnsignedAsSigned {
         schema: &DFSchema,
         _: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &expr else {
-            return Ok(Transformed::no(expr));
+        let signed = match &expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if computes(*op) => {
+                all_signed(&[left.as_ref(), right.as_ref()], schema).and_then(|sides| {
+                    let [left, right]: [Expr; 2] = sides.try_into().ok()?;
+                    let signed = BinaryExpr::new(Box::new(left), *op, Box::new(right));
+                    Some(Expr::BinaryExpr(signed))
+                })
+            }
+            Expr::Negative(number) if is_unsigned(number, schema) => {
+                let number = cast(number.as_ref().clone(), DataType::Int64);
+                Some(Expr::Negative(Box::new(number)))
+            }
+            Expr::Case(case) => {
+                let branches = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+                let values: Vec<&Expr> = branches.chain(case.else_expr.as_deref()).collect();
+                all_signed(&values, schema).map(|signed| {
+                    let mut case = case.clone();
+                    let branches = case.when_then_expr.iter_mut().map(|(_, then)| then);
+                    for (value, signed) in branches.chain(&mut case.else_expr).zip(signed) {
+                        **value = signed;
+                    }
+                    Expr::Case(case)
+                })
+            }
+            Expr::ScalarFunction(call) if CHOOSING.contains(&call.name()) => {
+                let values: Vec<&Expr> = call.args.iter().collect();
+                all_signed(&values, schema).map(|args| {
+                    let func = Arc::clone(&call.func);
+                    Expr::ScalarFunction(ScalarFunction { func, args })
+                })
+            }
+            _ => None,
         };
-        if Operation::of(*op).is_none() {
-            return Ok(Transformed::no(expr));
-        }
-        let is_signed = [left, right].map(|side| !is_unsigned(side, schema));
-        let is_whole = |side: &Expr| {
-            let data_type = side.get_type(schema);
-            data_type.is_ok_and(|data_type| data_type.is_integer())
-        };
-        if is_signed == [true, true] || !is_whole(left) || !is_whole(right) {
-            return Ok(Transformed::no(expr));
-        }
-        let signed = |side: &Expr, is_signed: bool| {
-            let side = side.clone();
-            Box::new(match is_signed {
-                true => side,
-                false => cast(side, DataType::Int64),
-            })
-        };
-        let (left, right) = (signed(left, is_signed[0]), signed(right, is_signed[1]));
-        let signed = BinaryExpr::new(left, *op, right);
-        Ok(Transformed::yes(Expr::BinaryExpr(signed)))
+        Ok(match signed {
+            Some(signed) => Transformed::yes(signed),
+            None => Transformed::no(expr),
+        })
     }
+}
+
+/// Returns true for what is computed of two numbers.
+fn computes(op: Operator) -> bool {
+    Operation::of(op).is_some() || matches!(op, Operator::Divide | Operator::Modulo)
+}
+
+/// Returns whole numbers with those as signed ones that are never negative; None where there are none of these, and where not all
+/// are whole.
+fn all_signed(values: &[&Expr], schema: &DFSchema) -> Option<Vec<Expr>> {
+    let are_unsigned = values.iter().map(|value| is_unsigned(value, schema));
+    let are_unsigned: Vec<bool> = are_unsigned.collect();
+    let is_whole = |value: &&Expr| {
+        let data_type = value.get_type(schema);
+        data_type.is_ok_and(|data_type| data_type.is_integer() || data_type.is_null())
+    };
+    if !are_unsigned.contains(&true) || !values.iter().all(is_whole) {
+        return None;
+    }
+    let signed = values.iter().zip(are_unsigned);
+    let signed = signed.map(|(value, is_unsigned)| match is_unsigned {
+        true => cast((*value).clone(), DataType::Int64),
+        false => (*value).clone(),
+    });
+    Some(signed.collect())
 }
 
 /// Returns true for what is never negative, but for literals: those are unsigned where they do not fit a signed number. What has
 /// been computed is signed, or a long chain of operators would be walked through once for each.
 fn is_unsigned(side: &Expr, schema: &DFSchema) -> bool {
     match side {
-        Expr::Literal(..) => false,
-        Expr::BinaryExpr(binary) if Operation::of(binary.op).is_some() => false,
+        Expr::Literal(..) | Expr::Negative(_) => false,
+        Expr::BinaryExpr(binary) if computes(binary.op) => false,
         side => side
             .get_type(schema)
             .is_ok_and(|data_type| data_type.is_unsigned_integer()),

@@ -18,16 +18,18 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionState;
+use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, Expr, ExprSchemable,
     GroupsAccumulator, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
+    ScalarUDFImpl, Signature, Volatility, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr_common::datum;
@@ -41,9 +43,44 @@ mod tests;
 /// Puts `avg` in its place. [`RoundedQuotients`] goes behind it.
 ///
 /// # Errors
-/// Where the session has no `avg`.
+/// Where the session has no `avg`, or takes no functions.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
-    override_function(state, "avg", RoundedMean)
+    override_function(state, "avg", RoundedMean)?;
+    state.register_function_rewrite(Arc::new(PlacesOfRound))
+}
+
+/// Says to `round(x, 1)` how many digits are left, in the type that it takes them in, before types are made equal.
+///
+/// A decimal number that is rounded has as many digits behind the point, if they are a constant. DataFusion 55.2 casts that constant
+/// with the types, knows the digits no more where it compares, and again once constants are computed: `round(x, 1) > y` compared
+/// numbers of two types, and was an error.
+#[derive(Debug)]
+struct PlacesOfRound;
+
+impl FunctionRewrite for PlacesOfRound {
+    fn name(&self) -> &str {
+        "places_of_round"
+    }
+
+    fn rewrite(&self, expr: Expr, _: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
+        let places = match &expr {
+            Expr::ScalarFunction(call) if call.name() == "round" => match call.args.as_slice() {
+                [_, Expr::Literal(ScalarValue::Int64(Some(places)), _)] => {
+                    i32::try_from(*places).ok()
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(match (places, expr) {
+            (Some(places), Expr::ScalarFunction(mut call)) => {
+                call.args.truncate(1);
+                call.args.push(lit(places));
+                Transformed::yes(Expr::ScalarFunction(call))
+            }
+            (_, expr) => Transformed::no(expr),
+        })
+    }
 }
 
 /// Makes quotients of decimal numbers calls.

@@ -13,13 +13,19 @@
 //! computed once, below the filter, where no scan would ask for them any more. Only whole numbers and decimals are guarded, whose
 //! division fails, only by what stands in the same conditions, and not where the divisor is a constant.
 
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use std::mem;
+
+use datafusion::common::tree_node::{
+    Transformed, TransformedResult, TreeNode, TreeNodeContainer, TreeNodeRecursion,
+};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{
     conjunction, merge_schema, split_binary, split_binary_owned,
 };
-use datafusion::logical_expr::{BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, lit};
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, lit,
+};
 
 use crate::decimals::is_quotient;
 use crate::rewrite;
@@ -37,27 +43,47 @@ const GUARD_PARTS_MAX: usize = 128;
 pub(crate) fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
     let guarded = plan.transform_down_with_subqueries(|node| {
         let is_filter = matches!(node, LogicalPlan::Filter(_));
-        let has_conditions = match &node {
-            LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::Join(_) => true,
-            // The name of a set is that of what is in it.
-            LogicalPlan::Aggregate(aggregate) => {
-                let mut groups = aggregate.group_expr.iter();
-                !groups.any(|group| matches!(group, Expr::GroupingSet(_)))
-            }
-            _ => false,
-        };
+        let has_conditions = matches!(
+            node,
+            LogicalPlan::Filter(_)
+                | LogicalPlan::Projection(_)
+                | LogicalPlan::Join(_)
+                | LogicalPlan::Aggregate(_)
+                | LogicalPlan::Window(_)
+                | LogicalPlan::Sort(_)
+        );
         if !has_conditions || !node_divides(&node)? {
             return Ok(Transformed::no(node));
         }
         let schema = merge_schema(&node.inputs());
         let names = NamePreserver::new(&node);
-        node.map_expressions(|expr| {
+        let guard = |expr: Expr| -> Result<Transformed<Expr>> {
             let name = names.save(&expr);
             let guarded = guarded_within(expr, &[], is_filter, &schema)?;
             Ok(guarded.update_data(|expr| name.restore(expr)))
-        })
+        };
+        match node {
+            // The name of a set is that of what is in it.
+            LogicalPlan::Aggregate(mut aggregate) if has_sets(&aggregate) => {
+                let calls = mem::take(&mut aggregate.aggr_expr).map_elements(guard)?;
+                Ok(calls.update_data(|calls| {
+                    aggregate.aggr_expr = calls;
+                    LogicalPlan::Aggregate(aggregate)
+                }))
+            }
+            // What is sorted by has no name.
+            LogicalPlan::Sort(_) => {
+                node.map_expressions(|expr| guarded_within(expr, &[], false, &schema))
+            }
+            node => node.map_expressions(guard),
+        }
     });
     guarded.data()
+}
+
+fn has_sets(aggregate: &Aggregate) -> bool {
+    let mut groups = aggregate.group_expr.iter();
+    groups.any(|group| matches!(group, Expr::GroupingSet(_)))
 }
 
 /// Returns true where an expression of a node divides by what is no constant.

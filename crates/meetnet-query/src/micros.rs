@@ -5,6 +5,7 @@
 //! | `TIMESTAMP '9999-12-31'`, `CAST(x AS TIMESTAMP)` | of microseconds |
 //! | `time < '9999-12-31'`, `time > now()`, `time < DATE '3000-01-01'` | compared as microseconds |
 //! | `CAST(1767225600 AS TIMESTAMP)` | a whole number is one of seconds, as DataFusion has it of nanoseconds |
+//! | `to_timestamp(1767225600.25)` | of microseconds; DataFusion answered the last nanosecond of 2262 for all that is later |
 //! | `coalesce(superseded_at, '2100-01-01')` | a text beside times is one |
 //!
 //! DataFusion 55.2 makes nanoseconds of all of these, which end in 2262: what is valid until the year 9999 could neither be
@@ -24,8 +25,9 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, cast, try_cast,
+    ScalarUDF, ScalarUDFImpl, Signature, cast, lit, try_cast,
 };
+use datafusion::prelude::{round, to_timestamp_micros};
 use datafusion::sql::sqlparser::ast;
 
 use crate::functions::literal_text;
@@ -75,7 +77,9 @@ impl FunctionRewrite for ComparedTimes {
         schema: &DFSchema,
         _: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let other = compared(&expr, schema).or_else(|| of_seconds(&expr, schema));
+        let other = compared(&expr, schema)
+            .or_else(|| of_seconds(&expr, schema))
+            .or_else(|| of_number(&expr, schema));
         Ok(match other {
             Some(other) => Transformed::yes(other),
             None => Transformed::no(expr),
@@ -130,6 +134,35 @@ fn of_seconds(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
         true => try_cast(seconds, to.clone()),
         false => cast(seconds, to.clone()),
     })
+}
+
+/// Returns the time of microseconds that `to_timestamp` makes of a number of seconds; None for every other expression.
+fn of_number(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let Expr::ScalarFunction(call) = expr else {
+        return None;
+    };
+    let [seconds] = call.args.as_slice() else {
+        return None;
+    };
+    if call.name() != "to_timestamp" {
+        return None;
+    }
+    let data_type = seconds.get_type(schema).ok()?;
+    let Ok(DataType::Timestamp(_, zone)) = expr.get_type(schema) else {
+        return None;
+    };
+    let to = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+    let seconds = seconds.clone();
+    if data_type.is_integer() {
+        let seconds = cast(seconds, DataType::Int64);
+        let seconds = cast(seconds, DataType::Timestamp(TimeUnit::Second, zone));
+        return Some(cast(seconds, to));
+    }
+    let micros = cast(seconds, DataType::Float64) * lit(1e6);
+    let micros = cast(round(vec![micros]), DataType::Int64);
+    // A cast of a whole number would be one of seconds, if the plan came by here again.
+    let time = to_timestamp_micros(vec![micros]);
+    data_type.is_numeric().then(|| cast(time, to))
 }
 
 /// Returns what is compared as microseconds; None where no time is among it, or nothing has to be cast.

@@ -1,4 +1,4 @@
-//! Zero is one number, whatever its sign.
+//! Zero is one number, whatever its sign, and so is what is no number.
 //!
 //! `round(x)` -> `unsigned_zero(round(x))` where it becomes a column, a key or an argument that is compared
 //!
@@ -6,6 +6,9 @@
 //! sorts, partitions, frames, `IN`, `CASE`, `nullif` and DISTINCT in an aggregate do not, and no error says so: -0.3 and 0.3,
 //! rounded, had two ranks. So what computes floats loses the sign of zero where it leaves an expression. Then columns have none,
 //! and are left as they are, with all that is known of their order and of the files to skip. Adding 0 takes the sign away.
+//!
+//! NaN has a sign, too: processors answer 0.0 / 0.0 with one, and sorted, ranked or compared it was the least of all numbers,
+//! while the NaN of a column is the greatest, as in PostgreSQL. It loses its sign in the same places.
 //!
 //! Operators that make no such zero (`x * 1.8 + 32`, `abs`) are left alone, too. What stays outside: lists, and a zero with a
 //! sign that was sent so.
@@ -179,6 +182,11 @@ impl Zeros<'_> {
                 case.when_then_expr = branches.collect();
                 Transformed::yes(Expr::Case(case))
             }
+            Expr::ScalarFunction(mut call) if matches!(call.name(), "greatest" | "least") => {
+                let args = std::mem::take(&mut call.args).into_iter();
+                call.args = args.map(|arg| self.whole(arg).data).collect();
+                Transformed::yes(Expr::ScalarFunction(call))
+            }
             Expr::ScalarFunction(mut call) if call.name() == "nullif" => {
                 let args = std::mem::take(&mut call.args).into_iter();
                 call.args = args.map(|arg| self.number(arg)).collect();
@@ -320,7 +328,7 @@ fn unsigned(expr: Expr) -> Expr {
     function.call(vec![expr])
 }
 
-/// The same number, and 0 for -0.
+/// The same number, and 0 for -0; NaN without a sign.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct UnsignedZero {
     signature: Signature,
@@ -372,12 +380,18 @@ impl ScalarUDFImpl for UnsignedZero {
 
 fn unsigned_zeros(numbers: &ArrayRef) -> Result<ArrayRef> {
     if let Some(numbers) = numbers.as_primitive_opt::<Float64Type>() {
-        let numbers = numbers.unary::<_, Float64Type>(|number| number + 0.0);
+        let numbers = numbers.unary::<_, Float64Type>(|number| match number.is_nan() {
+            true => f64::NAN,
+            false => number + 0.0,
+        });
         return Ok(Arc::new(numbers));
     }
     let numbers = numbers.as_primitive_opt::<Float32Type>();
     let numbers = numbers.ok_or_else(uncalled)?;
-    let numbers = numbers.unary::<_, Float32Type>(|number| number + 0.0);
+    let numbers = numbers.unary::<_, Float32Type>(|number| match number.is_nan() {
+        true => f32::NAN,
+        false => number + 0.0,
+    });
     Ok(Arc::new(numbers))
 }
 

@@ -40,6 +40,7 @@ use crate::intervals::{self, ComparedIntervals};
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
 use crate::micros::{self, Microseconds};
+use crate::named_twice::NamedTwice;
 use crate::negative_zeros::UnsignedZeros;
 use crate::null_members::NullMembers;
 use crate::options::QueryOptions;
@@ -55,6 +56,7 @@ use crate::stop::StopFlag;
 use crate::times_first::TimesFirst;
 use crate::times_of_day::TimesOfDay;
 use crate::typed_keys::TypedKeys;
+use crate::unknown_members::UnknownMembers;
 use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
@@ -63,6 +65,8 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
 /// The rule of DataFusion that first asks which columns are constant, and drops sorts of what is sorted. Filters have been handed
 /// down to scans by then, and none is made after it.
 const FIRST_TO_ASK: &str = "EnsureRequirements";
+/// The first of DataFusion's physical rules that hands filters down by the names of columns.
+const FIRST_TO_HAND_DOWN: &str = "FilterPushdown";
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -105,6 +109,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(NullMembers))
+            .with_analyzer_rule(Arc::new(UnknownMembers))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_analyzer_rule(Arc::new(RoundedQuotients))
             .with_analyzer_rule(Arc::new(UnsignedZeros))
@@ -203,6 +208,10 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     rules.push(Arc::new(UnionsInTurn));
     rules.push(Arc::new(CertainConstants));
     rules.extend(others);
+    let first_to_hand_down = rules
+        .iter()
+        .position(|rule| rule.name() == FIRST_TO_HAND_DOWN);
+    rules.insert(first_to_hand_down.unwrap_or(0), Arc::new(NamedTwice));
     rules.push(Arc::new(TimesFirst));
     rules.push(Arc::new(GroupedRuns));
     rules.push(Arc::new(BalancedConditions));

@@ -4,6 +4,8 @@
 //! A sum of decimals has as many digits as there are: DataFusion 55.2 gives it ten more than what it adds up, and where it plans
 //! one sum as a sum of sums, beside `count(DISTINCT …)`, twenty, so that an answer had other types than it was planned with.
 //!
+//! What lies between two times (`sum(now() - time)`) is such a number, too, one of microseconds: DataFusion's sum of them wraps.
+//!
 //! Everything else is DataFusion's.
 
 use std::marker::PhantomData;
@@ -13,7 +15,8 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     ArrowPrimitiveType, DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType,
-    Decimal128Type, Field, FieldRef, Int64Type, UInt64Type,
+    Decimal128Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
+    DurationSecondType, Field, FieldRef, Int64Type, TimeUnit, UInt64Type,
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -65,6 +68,12 @@ impl Overrides for WholeSum {
         match args.return_type() {
             DataType::Int64 => Ok(Box::new(WholeTotals::<Int64Type>::new())),
             DataType::UInt64 => Ok(Box::new(WholeTotals::<UInt64Type>::new())),
+            DataType::Duration(unit) => Ok(match unit {
+                TimeUnit::Second => Box::new(WholeTotals::<DurationSecondType>::new()),
+                TimeUnit::Millisecond => Box::new(WholeTotals::<DurationMillisecondType>::new()),
+                TimeUnit::Microsecond => Box::new(WholeTotals::<DurationMicrosecondType>::new()),
+                TimeUnit::Nanosecond => Box::new(WholeTotals::<DurationNanosecondType>::new()),
+            }),
             _ => inner.create_groups_accumulator(args),
         }
     }
@@ -104,13 +113,22 @@ fn whole_or(
 }
 
 fn is_whole(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Int64 | DataType::UInt64)
+    matches!(
+        data_type,
+        DataType::Int64 | DataType::UInt64 | DataType::Duration(_)
+    )
 }
 
 /// Returns what adds up values to a sum of such a type, which is one of whole numbers.
 fn whole_total(sum: &DataType) -> Box<dyn Accumulator> {
     match sum {
         DataType::UInt64 => Box::new(WholeTotal::<UInt64Type>::default()),
+        DataType::Duration(unit) => match unit {
+            TimeUnit::Second => Box::new(WholeTotal::<DurationSecondType>::default()),
+            TimeUnit::Millisecond => Box::new(WholeTotal::<DurationMillisecondType>::default()),
+            TimeUnit::Microsecond => Box::new(WholeTotal::<DurationMicrosecondType>::default()),
+            TimeUnit::Nanosecond => Box::new(WholeTotal::<DurationNanosecondType>::default()),
+        },
         _ => Box::new(WholeTotal::<Int64Type>::default()),
     }
 }
@@ -132,6 +150,9 @@ trait Whole: ArrowPrimitiveType + Send + Sync + std::fmt::Debug {
     fn narrow(sum: i128) -> Option<Self::Native>;
     /// What PostgreSQL and analysts call it.
     const NAME: &'static str;
+    /// What to write for a sum that does not fit.
+    const INSTEAD: &'static str = "add up wider numbers, sum(CAST(x AS DECIMAL(38, 0))), or sum(CAST(x AS DOUBLE)) where the last \
+                                   digits do not matter";
 }
 
 impl Whole for Int64Type {
@@ -166,14 +187,39 @@ impl Whole for UInt64Type {
     }
 }
 
+/// What lies between two times, in one unit of time.
+macro_rules! whole_spans {
+    ($($of:ty),*) => {$(
+        impl Whole for $of {
+            const NAME: &'static str = "interval";
+            const INSTEAD: &'static str = "add up the seconds, sum(date_part('epoch', x))";
+
+            fn halves(value: i64) -> (i64, i64) {
+                Int64Type::halves(value)
+            }
+
+            fn wide(value: i64) -> i128 {
+                value.into()
+            }
+
+            fn narrow(sum: i128) -> Option<i64> {
+                Int64Type::narrow(sum)
+            }
+        }
+    )*};
+}
+
+whole_spans!(
+    DurationSecondType,
+    DurationMillisecondType,
+    DurationMicrosecondType,
+    DurationNanosecondType
+);
+
 /// Returns the sum of an answer in its type.
 fn narrowed<T: Whole>(sum: i128) -> Result<T::Native> {
     T::narrow(sum).ok_or_else(|| {
-        let message = format!(
-            "{} out of range: a sum is {sum}; add up wider numbers, sum(CAST(x AS DECIMAL(38, 0))), or sum(CAST(x AS DOUBLE)) \
-             where the last digits do not matter",
-            T::NAME
-        );
+        let message = format!("{} out of range: a sum is {sum}; {}", T::NAME, T::INSTEAD);
         QueryError::of_statement(StatementFault::OutOfRange, message).into()
     })
 }

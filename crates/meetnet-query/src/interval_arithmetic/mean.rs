@@ -2,13 +2,19 @@
 //!
 //! Months, days and nanoseconds are added up each for themselves, and divided as PostgreSQL divides an interval. Sums and the least
 //! and greatest of intervals are DataFusion's.
+//!
+//! What lies between two times is added up in 128 bits: DataFusion does it in 64, which wraps, so that `avg(now() - time)` of a
+//! million rows of a year was any time at all, and no error says so.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef,
-    Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, UInt64Type,
+    ArrowPrimitiveType, DECIMAL128_MAX_PRECISION, DataType, Decimal128Type,
+    DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
+    Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    TimeUnit, UInt64Type,
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -34,9 +40,9 @@ impl Overrides for IntervalMean {
         inner: &dyn AggregateUDFImpl,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
-        match is_of_intervals(args.return_type(), args.is_distinct) {
-            true => Ok(Box::new(Totals::default())),
-            false => inner.accumulator(args),
+        match totals(args.return_type(), args.is_distinct) {
+            Some(totals) => Ok(totals),
+            None => inner.accumulator(args),
         }
     }
 
@@ -45,16 +51,18 @@ impl Overrides for IntervalMean {
         inner: &dyn AggregateUDFImpl,
         args: StateFieldsArgs,
     ) -> Result<Vec<FieldRef>> {
-        if !is_of_intervals(args.return_type(), args.is_distinct) {
-            return inner.state_fields(args);
-        }
-        let nanoseconds = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
-        let fields = [
-            ("count", DataType::UInt64),
-            ("months", DataType::Int64),
-            ("days", DataType::Int64),
-            ("nanoseconds", nanoseconds),
-        ];
+        let wide = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
+        let fields = match args.return_type() {
+            _ if args.is_distinct => return inner.state_fields(args),
+            DataType::Interval(IntervalUnit::MonthDayNano) => vec![
+                ("count", DataType::UInt64),
+                ("months", DataType::Int64),
+                ("days", DataType::Int64),
+                ("nanoseconds", wide),
+            ],
+            DataType::Duration(_) => vec![("count", DataType::UInt64), ("sum", wide)],
+            _ => return inner.state_fields(args),
+        };
         let fields = fields.into_iter().map(|(part, data_type)| {
             let field = Field::new(format_state_name(args.name, part), data_type, true);
             Arc::new(field)
@@ -62,14 +70,24 @@ impl Overrides for IntervalMean {
         Ok(fields.collect())
     }
 
+    /// Of what lies between two times groups have an accumulator each.
+    fn groups_accumulator_supported(
+        self,
+        inner: &dyn AggregateUDFImpl,
+        args: AccumulatorArgs,
+    ) -> bool {
+        !matches!(args.return_type(), DataType::Duration(_))
+            && inner.groups_accumulator_supported(args)
+    }
+
     fn create_sliding_accumulator(
         self,
         inner: &Arc<AggregateUDF>,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn Accumulator>> {
-        match is_of_intervals(args.return_type(), args.is_distinct) {
-            true => Ok(Box::new(Totals::default())),
-            false => inner.create_sliding_accumulator(args),
+        match totals(args.return_type(), args.is_distinct) {
+            Some(totals) => Ok(totals),
+            None => inner.create_sliding_accumulator(args),
         }
     }
 
@@ -83,9 +101,21 @@ impl Overrides for IntervalMean {
     }
 }
 
-/// Returns true for the mean of intervals; those of DISTINCT ones are gathered by DataFusion, which groups by them.
-fn is_of_intervals(result: &DataType, is_distinct: bool) -> bool {
-    *result == INTERVAL && !is_distinct
+/// Returns what adds up values to a mean of such a type; None for other values, and for DISTINCT ones, which DataFusion gathers.
+fn totals(mean: &DataType, is_distinct: bool) -> Option<Box<dyn Accumulator>> {
+    if is_distinct {
+        return None;
+    }
+    Some(match mean {
+        DataType::Interval(IntervalUnit::MonthDayNano) => Box::new(Totals::default()),
+        DataType::Duration(unit) => match unit {
+            TimeUnit::Second => Box::new(Spans::<DurationSecondType>::default()),
+            TimeUnit::Millisecond => Box::new(Spans::<DurationMillisecondType>::default()),
+            TimeUnit::Microsecond => Box::new(Spans::<DurationMicrosecondType>::default()),
+            TimeUnit::Nanosecond => Box::new(Spans::<DurationNanosecondType>::default()),
+        },
+        _ => return None,
+    })
 }
 
 /// Intervals, added up.
@@ -183,9 +213,88 @@ impl Totals {
     }
 }
 
+/// What lies between two times, added up, in one unit of time.
+#[derive(Debug)]
+struct Spans<T> {
+    count: u64,
+    sum: i128,
+    of: PhantomData<T>,
+}
+
+impl<T> Default for Spans<T> {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            sum: 0,
+            of: PhantomData,
+        }
+    }
+}
+
+/// A unit of time of spans.
+trait Span: ArrowPrimitiveType<Native = i64> + Send + Sync + std::fmt::Debug {}
+
+impl Span for DurationSecondType {}
+impl Span for DurationMillisecondType {}
+impl Span for DurationMicrosecondType {}
+impl Span for DurationNanosecondType {}
+
+impl<T: Span> Accumulator for Spans<T> {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for span in typed::<T>(values, 0)?.iter().flatten() {
+            self.count += 1;
+            self.sum += i128::from(span);
+        }
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for span in typed::<T>(values, 0)?.iter().flatten() {
+            self.count -= 1;
+            self.sum -= i128::from(span);
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![
+            ScalarValue::from(self.count),
+            ScalarValue::Decimal128(Some(self.sum), DECIMAL128_MAX_PRECISION, 0),
+        ])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let counts = typed::<UInt64Type>(states, 0)?.iter().flatten();
+        self.count += counts.sum::<u64>();
+        let sums = typed::<Decimal128Type>(states, 1)?.iter().flatten();
+        self.sum += sums.sum::<i128>();
+        Ok(())
+    }
+
+    /// Rounded half away from zero, as PostgreSQL does.
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let count = i128::from(self.count);
+        let mean = match count {
+            0 => None,
+            count => Some((2 * self.sum + self.sum.signum() * count) / (2 * count)),
+        };
+        // A mean is between the least and the greatest.
+        let mean = mean.and_then(|mean| i64::try_from(mean).ok());
+        ScalarValue::new_primitive::<T>(mean, &T::DATA_TYPE)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::IntervalMonthDayNanoArray;
+    use arrow::array::{DurationMicrosecondArray, IntervalMonthDayNanoArray};
 
     use super::*;
 
@@ -242,6 +351,34 @@ mod tests {
             totals.update_batch(&[Arc::clone(&others)]).unwrap();
             totals.retract_batch(&[others]).unwrap();
             assert_eq!(evaluated(&mut totals), expect, "{of:?}");
+        }
+    }
+
+    #[test]
+    fn means_of_spans_do_not_wrap() {
+        let most = i64::MAX - 1;
+        for (of, expect) in [
+            (&[Some(most), Some(most), Some(most), None][..], Some(most)),
+            (&[Some(1), Some(2)][..], Some(2)),
+            (&[Some(-1), Some(-2)][..], Some(-2)),
+            (&[Some(1), Some(1), Some(2)][..], Some(1)),
+            (&[None][..], None),
+        ] {
+            let spans = |of: &[Option<i64>]| -> ArrayRef {
+                Arc::new(DurationMicrosecondArray::from(of.to_vec()))
+            };
+            let expect = ScalarValue::DurationMicrosecond(expect);
+            let mut totals = Spans::<DurationMicrosecondType>::default();
+            totals.update_batch(&[spans(of)]).unwrap();
+            assert_eq!(totals.evaluate().unwrap(), expect, "{of:?}");
+            // Of what has left a frame nothing stays.
+            totals.update_batch(&[spans(&[Some(7), None])]).unwrap();
+            totals.retract_batch(&[spans(&[Some(7), None])]).unwrap();
+            let states = totals.state().unwrap();
+            let states = states.iter().map(|state| state.to_array().unwrap());
+            let mut merged = Spans::<DurationMicrosecondType>::default();
+            merged.merge_batch(&states.collect::<Vec<_>>()).unwrap();
+            assert_eq!(merged.evaluate().unwrap(), expect, "{of:?}");
         }
     }
 

@@ -25,6 +25,16 @@ fn only_zeros_lose_their_sign() {
 }
 
 #[test]
+fn what_is_no_number_loses_its_sign() {
+    let column: ArrayRef = Arc::new(Float64Array::from(vec![-f64::NAN, f64::NAN, 0.5]));
+    let found = unsigned_zeros(&column).expect("numbers");
+    let found = found.as_primitive::<Float64Type>();
+    let bits = found.values().iter().map(|number| number.to_bits());
+    let expect = [f64::NAN, f64::NAN, 0.5].map(f64::to_bits);
+    assert_eq!(bits.collect::<Vec<_>>(), expect);
+}
+
+#[test]
 fn what_makes_no_such_zero_is_left_alone() {
     let check = |expr: Expr, expect: bool| {
         let fields = [

@@ -79,10 +79,18 @@ fn elements(array: &Expr) -> Option<Vec<Expr>> {
 /// Returns a comparison with any element of an array that is NULL where no element meets it and one is NULL; None where it is that
 /// already, or nobody knows the array yet.
 pub(super) fn any_or_null(expr: &Expr) -> Option<Expr> {
-    let Expr::AnyOp { right: array, .. } = expr else {
+    let Expr::AnyOp {
+        compare_op,
+        right: array,
+        ..
+    } = expr
+    else {
         return None;
     };
-    if !may_have_nulls(array) || array.to_string().len() > REPEATED_BYTES_MAX {
+    // Behind `=` such a text becomes a list.
+    let is_written_with_null = *compare_op != BinaryOperator::Eq && is_text_with_null(array);
+    let is_known = !may_have_nulls(array) && !is_written_with_null;
+    if is_known || array.to_string().len() > REPEATED_BYTES_MAX {
         return None;
     }
     let null = || Expr::Value(Value::Null.with_empty_span());
@@ -98,6 +106,31 @@ pub(super) fn any_or_null(expr: &Expr) -> Option<Expr> {
     let null_if_any = binary(has_null, BinaryOperator::And, unknown);
     let either = binary(expr.clone(), BinaryOperator::Or, null_if_any);
     Some(Expr::Nested(Box::new(either)))
+}
+
+/// Returns true for an array that is written as a text with NULL in it, `'{1,NULL}'::int[]`.
+fn is_text_with_null(array: &Expr) -> bool {
+    match array {
+        Expr::Nested(array) => is_text_with_null(array),
+        Expr::Cast {
+            expr,
+            data_type: DataType::Array(_),
+            ..
+        } => {
+            let mut written = expr.as_ref();
+            while let Expr::Nested(within) = written {
+                written = within;
+            }
+            match written {
+                Expr::Value(value) => match &value.value {
+                    Value::SingleQuotedString(text) => text.to_lowercase().contains("null"),
+                    _ => false,
+                },
+                _ => false,
+            }
+        }
+        _ => false,
+    }
 }
 
 /// Returns false for a subquery, for what is one constant (a parameter, or a text that PostgreSQL's dialect takes for an array), and

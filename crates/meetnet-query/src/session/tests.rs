@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{FIRST_TO_ASK, config, physical_rules};
+use super::{FIRST_TO_ASK, FIRST_TO_HAND_DOWN, config, physical_rules};
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
@@ -37,6 +37,9 @@ fn sorts_are_dropped_after_filters_are_guarded_and_operators_replaced_at_the_end
     let asked = names.iter().position(|name| *name == FIRST_TO_ASK);
     let (before, behind) = names.split_at(asked.expect("a rule of DataFusion"));
     assert!(before.contains(&"FilterPushdown"), "{names:?}");
+    let handed_down = before.iter().position(|name| *name == FIRST_TO_HAND_DOWN);
+    let (not_yet, _) = before.split_at(handed_down.expect("a rule of DataFusion"));
+    assert!(not_yet.ends_with(&["named_twice"]), "{names:?}");
     let before_it = ["unions_in_turn", "certain_constants"];
     assert!(before.ends_with(&before_it), "{names:?}");
     let at_the_end = [

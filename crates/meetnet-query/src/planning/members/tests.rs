@@ -51,10 +51,14 @@ fn an_element_that_is_null_may_be_the_one() {
     check("x <> ANY(t.list)", Some("t.list"));
     check("x > ANY(f(y))", Some("f(y)"));
     check("x < ANY(ARRAY[1, NULL])", Some("ARRAY[1, NULL]"));
+    check("x < ANY('{1,NULL}'::INT[])", Some("'{1,NULL}'::INT[]"));
+    check("x <> ANY(('{null}')::INT[])", Some("('{null}')::INT[]"));
     for other in [
         "x = ANY($1)",
         "x = ANY($1::INT[])",
         "x = ANY('{1,2}')",
+        "x = ANY('{1,NULL}'::INT[])",
+        "x < ANY('{1,2}'::INT[])",
         "x < ANY(ARRAY[1, 2])",
         "x = ANY(SELECT 1)",
         "x = ANY(ARRAY(SELECT 1))",
