@@ -53,7 +53,7 @@ fn of_filter(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     let mut terms = Vec::new();
     for term in split_conjunction_owned(filter.predicate) {
         let term = match has_members(&term)? {
-            true => with_unknown(term, Unknown::AsFalse, true, schema)?,
+            true => with_unknown(term, Unknown::False, true, schema)?,
             false => Transformed::no(term),
         };
         is_other |= term.transformed;
@@ -70,18 +70,18 @@ fn of_filter(filter: Filter) -> Result<Transformed<LogicalPlan>> {
 /// What NULL may be taken for where a part of a condition stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unknown {
-    AsFalse,
-    AsTrue,
-    AsItself,
+    False,
+    True,
+    Itself,
 }
 
 impl Unknown {
     /// Returns the same of what stands below a NOT.
     fn negated(self) -> Self {
         match self {
-            Self::AsFalse => Self::AsTrue,
-            Self::AsTrue => Self::AsFalse,
-            Self::AsItself => Self::AsItself,
+            Self::False => Self::True,
+            Self::True => Self::False,
+            Self::Itself => Self::Itself,
         }
     }
 }
@@ -112,7 +112,7 @@ fn with_unknown(
             op: Operator::And | Operator::Or,
             ..
         }) => expr.map_children(|part| with_unknown(part, unknown, false, schema)),
-        expr => expr.map_children(|part| with_unknown(part, Unknown::AsItself, false, schema)),
+        expr => expr.map_children(|part| with_unknown(part, Unknown::Itself, false, schema)),
     }
 }
 
@@ -125,9 +125,9 @@ fn other_member(
 ) -> Result<Option<Expr>> {
     // Of these NULL is as good as what a join without NULL answers.
     let is_harmless = match unknown {
-        Unknown::AsFalse => !member.negated,
-        Unknown::AsTrue => member.negated,
-        Unknown::AsItself => false,
+        Unknown::False => !member.negated,
+        Unknown::True => member.negated,
+        Unknown::Itself => false,
     };
     let value = member.expr.as_ref();
     // Columns of two queries around it are those of none here.
@@ -174,9 +174,9 @@ fn other_member(
     }
     let is_unknown = disjunction(reasons).unwrap_or_else(|| lit(false));
     Ok(Some(match (unknown, member.negated) {
-        (Unknown::AsFalse, _) => not(found).and(not(is_unknown)),
-        (Unknown::AsTrue, _) => found.or(is_unknown),
-        (Unknown::AsItself, negated) => {
+        (Unknown::False, _) => not(found).and(not(is_unknown)),
+        (Unknown::True, _) => found.or(is_unknown),
+        (Unknown::Itself, negated) => {
             let found = found.or(is_unknown.and(lit(ScalarValue::Boolean(None))));
             if negated { not(found) } else { found }
         }
