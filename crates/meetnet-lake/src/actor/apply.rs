@@ -7,8 +7,9 @@
 //! earlier in the order    -> keep as history (unless history holds it)
 //! later in the order      -> insert, revision + 1; the old row is marked (hot) or masked (committed)
 //! as late, of an envelope
-//! that is told again, with
-//! a row of the key behind  -> drop, count `unchanged`
+//! that is told again, whose
+//! last row of the key is
+//! what is stored           -> drop, count `unchanged`
 //! ```
 //!
 //! Rows of places are brought to their periods before (`periods.rs`).
@@ -97,6 +98,7 @@ impl DatasetActor {
         let base = self.hot.next_row();
         let mut accepted: Vec<Accepted> = Vec::with_capacity(total - first);
         let mut marked: Vec<Marked> = Vec::new();
+        let mut last_rows: Option<Vec<usize>> = None;
         for row in first..total {
             let key = incoming.key(row);
             let number = base + accepted.len() as u64;
@@ -143,7 +145,7 @@ impl DatasetActor {
                 continue;
             }
             // An envelope that was applied before is told again: of rows with one key, the last of them is what is stored. Those
-            // before it would each be a revision, and it another one.
+            // before it would each be a revision, and it another one. Where the last says something else, all of it is told.
             let is_of_another_frame = hot.and_then(|at| at.checked_sub(base)).is_none_or(|at| {
                 let other = accepted[at as usize].row as usize;
                 incoming.envelopes[other] != incoming.envelopes[row]
@@ -151,10 +153,18 @@ impl DatasetActor {
             if is_of_another_frame
                 && incoming.place(row) == current.place()
                 && incoming.origins.is_none()
-                && incoming.is_overtaken(row)
+                && incoming.is_told_late(row)
             {
-                counts.unchanged += 1;
-                continue;
+                let last = last_rows.get_or_insert_with(|| incoming.last_rows())[row];
+                let known = (hot, stored.of(last));
+                if last != row
+                    && self
+                        .contested(&mut incoming, last, known, &accepted, base)?
+                        .is_none()
+                {
+                    counts.unchanged += 1;
+                    continue;
+                }
             }
             let by = incoming.lineage(row).sequence.0;
             match (hot, committed) {

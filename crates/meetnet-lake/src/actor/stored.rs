@@ -156,17 +156,24 @@ impl<'a> Incoming<'a> {
         self.keys.row(row).data()
     }
 
-    /// Returns true for a row that was replayed or imported, where one behind it in the same envelope has its key: whatever the
-    /// row says, that one will be the answer.
-    pub(super) fn is_overtaken(&self, row: usize) -> bool {
+    /// Returns true for a row that was replayed or imported: its envelope may have been told before.
+    pub(super) fn is_told_late(&self, row: usize) -> bool {
         let lineage = self.lineage(row);
-        if lineage.recorded_at == lineage.received_at {
-            return false;
+        lineage.recorded_at != lineage.received_at
+    }
+
+    /// Returns for each row the last one of its envelope that has its key; mostly that is the row itself.
+    pub(super) fn last_rows(&self) -> Vec<usize> {
+        let mut last_of_key: HashMap<&[u8], usize> = HashMap::new();
+        let mut last_rows = vec![0; self.envelopes.len()];
+        for (row, found) in last_rows.iter_mut().enumerate().rev() {
+            let last = last_of_key.entry(self.key(row)).or_insert(row);
+            if self.envelopes[*last] != self.envelopes[row] {
+                *last = row;
+            }
+            *found = *last;
         }
-        let (envelope, key) = (self.envelopes[row], self.key(row));
-        let mut behind =
-            (row + 1..self.envelopes.len()).take_while(|other| self.envelopes[*other] == envelope);
-        behind.any(|other| self.key(other) == key)
+        last_rows
     }
 
     /// What places a row in the order of the versions of its key; its sequence decides between equals.

@@ -75,6 +75,31 @@ fn met(sequence: u64, received: i64, value: f64) -> Row {
 }
 
 #[test]
+fn a_message_that_says_a_key_several_times_is_told_again_where_its_last_value_is_another_one() {
+    for is_committed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut actor = open(&folder.path().join("d"), 0);
+        let mut check = |sequence: u64, values: [f64; 3], expect: (u64, u64, u64)| {
+            let (mut rows, lineage) = batch(&values.map(|value| met(sequence, 1, value)));
+            rows.envelopes.fill(0);
+            let applied = actor.apply(&rows, &lineage, true, &mut flag).unwrap();
+            let counts = (applied.inserted, applied.revised, applied.unchanged);
+            assert_eq!(counts, expect, "{sequence} {is_committed}");
+            if is_committed && sequence == 1 {
+                commit(&mut actor, 1);
+            }
+        };
+        check(1, [1.0, 2.0, 3.0], (1, 2, 0));
+        check(2, [1.0, 2.0, 3.0], (0, 0, 3));
+        // By a mapping that was mended: what it says now is kept, all of it and once.
+        check(3, [1.0, 2.0, 4.0], (0, 3, 0));
+        check(4, [1.0, 2.0, 4.0], (0, 0, 3));
+        check(5, [5.0, 6.0, 5.0], (0, 3, 0));
+        check(6, [5.0, 6.0, 5.0], (0, 0, 3));
+    }
+}
+
+#[test]
 fn what_confirms_a_version_is_kept_and_what_comes_before_it_is_history() {
     for is_committed in [false, true] {
         let folder = tempfile::tempdir().unwrap();
