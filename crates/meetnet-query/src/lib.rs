@@ -30,7 +30,6 @@ mod distinct_rows;
 mod each_batch;
 mod empty_subqueries;
 pub mod encode;
-mod epochs;
 mod error;
 mod existence;
 mod functions;

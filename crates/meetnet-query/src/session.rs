@@ -29,7 +29,6 @@ use crate::cooperative::Cooperative;
 use crate::decimals::{self, RoundedQuotients};
 use crate::distinct_rows::DistinctRows;
 use crate::empty_subqueries::EmptySubqueries;
-use crate::epochs::CheckedEpochs;
 use crate::existence::ExistenceAsValue;
 use crate::functions::{self, CallShare};
 use crate::gathered;
@@ -104,7 +103,6 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(EmptySubqueries::new()))
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(TimesOfDay))
-            .with_analyzer_rule(Arc::new(CheckedEpochs))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))

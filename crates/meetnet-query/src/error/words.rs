@@ -174,10 +174,9 @@ fn time(text: &str) -> Option<String> {
 
 /// Numbers that do not fit the type that they are computed in.
 fn range(text: &str) -> Option<String> {
-    if text.ends_with(" overflows timestamp nanoseconds") {
-        return Some(
-            "out of range: `to_timestamp` tells times from 1677 to 2262; of others write to_timestamp_seconds(x)".to_owned(),
-        );
+    let of_number = text.strip_prefix("Can't cast value ");
+    if let Some((value, data_type)) = of_number.and_then(|what| what.split_once(" to type ")) {
+        return Some(format!("out of range: {value} is no {data_type}"));
     }
     let of_decimal = text.strip_prefix("Cannot cast to Decimal128(");
     if let Some((decimal, value)) =

@@ -69,6 +69,19 @@ fn what_is_wrong_is_said_with_what_to_write() {
         "`x` is used as true or false, and is neither",
     );
     check(
+        "Cast error: Can't cast value NaN to type Int64",
+        "out of range: NaN is no Int64",
+    );
+    check(
+        "Cast error: Cannot cast to Decimal128(38, 9). Overflowing on NaN",
+        "out of range: NaN is no DECIMAL(38, 9)",
+    );
+    check(
+        "null_aware anti join only supports single column join key, got 2 columns",
+        "not supported: NOT IN (SELECT …) with columns of the query around it; write NOT EXISTS (SELECT 1 FROM t WHERE t.x = \
+         outer.x AND …)",
+    );
+    check(
         "Divide by zero error",
         "the statement would divide by zero; divide by NULLIF(x, 0), which leaves the answer empty there",
     );
