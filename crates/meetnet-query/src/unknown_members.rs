@@ -137,15 +137,18 @@ fn other_member(
     let of_subquery = member.subquery.subquery.schema().fields().first();
     let has_nulls = of_subquery.is_some_and(|field| field.is_nullable());
     let is_nullable = value.nullable(schema)?;
-    if !has_nulls && !is_nullable {
+    // With columns of the query around it that may be NULL, DataFusion would ask for NULL though none is looked for, and fail.
+    let is_correlated = !member.subquery.outer_ref_columns.is_empty();
+    if !has_nulls && !is_nullable && !is_correlated {
         return Ok(None);
     }
-    let is_correlated = !member.subquery.outer_ref_columns.is_empty();
-    let has_nullable_column = value.column_refs().into_iter().any(|column| {
+    // Its join knows of NULL where a column is looked for: a constant is no key of a join.
+    let columns = value.column_refs();
+    let knows_of_nulls = columns.into_iter().any(|column| {
         let field = schema.field_from_column(column);
-        field.is_ok_and(|field| field.is_nullable())
+        has_nulls || field.is_ok_and(|field| field.is_nullable())
     });
-    if is_alone && member.negated && !is_correlated && (has_nulls || has_nullable_column) {
+    if is_alone && member.negated && !is_correlated && knows_of_nulls {
         return Ok(None);
     }
     let (rows, among) = rows_of(&member.subquery.subquery)?;
