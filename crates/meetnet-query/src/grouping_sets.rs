@@ -5,25 +5,14 @@
 //! An expression in such a set is one of several columns that a single expression of the plan makes, so that no rule could
 //! write it anew under the name that it had: numbers in it wrapped around, where they are an error everywhere else. As columns
 //! of a query beneath they are expressions like all others.
-//!
-//! That is done as soon as a statement is planned: the steps that put functions in and make types equal come before all rules, and
-//! write `date + 1` anew, too. What is planned later, if anything is, goes through the rule.
 
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Aggregate, Expr, GroupingSet, LogicalPlan, Projection};
 use datafusion::optimizer::AnalyzerRule;
-
-/// Makes what such sets compute columns.
-///
-/// # Errors
-/// Where the sets go with no plan.
-pub(crate) fn computed_beneath(plan: LogicalPlan) -> Result<LogicalPlan> {
-    plan.transform_up_with_subqueries(of_plan).data()
-}
 
 /// Makes what such sets compute columns. It goes before all rules that write expressions anew.
 #[derive(Debug)]
@@ -31,7 +20,7 @@ pub(crate) struct GroupingColumns;
 
 impl AnalyzerRule for GroupingColumns {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        computed_beneath(plan)
+        plan.transform_up_with_subqueries(of_plan).data()
     }
 
     fn name(&self) -> &str {
@@ -79,9 +68,6 @@ fn over_columns(aggregate: Aggregate) -> Result<LogicalPlan> {
             expr => expr,
         });
     }
-    let aggr_expr = aggr_expr.into_iter();
-    let aggr_expr = aggr_expr.map(|expr| of_grouping(expr, &computed));
-    let aggr_expr = aggr_expr.collect::<Result<Vec<_>>>()?;
     let columns = input.schema().columns().into_iter();
     let mut columns: Vec<Expr> = columns.map(Expr::Column).collect();
     for (position, expr) in computed.into_iter().enumerate() {
@@ -130,23 +116,6 @@ fn column(expr: Expr, computed: &mut Vec<Expr>) -> Expr {
         computed.len() - 1
     });
     Expr::Column(Column::from_name(name(position)))
-}
-
-/// Returns a call with the columns in it whose sets `grouping` is asked about.
-fn of_grouping(expr: Expr, computed: &[Expr]) -> Result<Expr> {
-    let of_columns = expr.transform_up(|part| {
-        let mut call = match part {
-            Expr::AggregateFunction(call) if call.func.name() == "grouping" => call,
-            part => return Ok(Transformed::no(part)),
-        };
-        for arg in &mut call.params.args {
-            if let Some(position) = computed.iter().position(|known| *known == *arg) {
-                *arg = Expr::Column(Column::from_name(name(position)));
-            }
-        }
-        Ok(Transformed::yes(Expr::AggregateFunction(call)))
-    });
-    of_columns.data()
 }
 
 /// Returns what a computed column is called, as no column of a statement is by chance.

@@ -16,7 +16,6 @@ use meetnet_model::licence::Rights;
 
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
-use crate::grouping_sets::computed_beneath;
 use crate::guard;
 use crate::hints;
 use crate::options::{Dialect, QueryOptions, QueryRequest};
@@ -190,7 +189,7 @@ pub(crate) async fn planned(
     };
     guard::check_plan(&plan)?;
     Ok(Planned {
-        plan: computed_beneath(plan)?,
+        plan,
         names,
         filled,
     })
