@@ -1,17 +1,17 @@
 //! Rejects replayed and dropped: what becomes of them and of their messages, also after a crash.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::Array;
 use meetnet_lake::snapshot::HotBatch;
 use meetnet_model::reject::RejectReason;
 
-use super::import::{import, imported, lines};
 use super::*;
-use crate::import::{IMPORT_PIECE, Import, Keep, Summary};
-use crate::replay::{
-    Choice, Decided, MessageRange, RejectedMessage, drop_rejects, repeated_before, replay,
-};
+use crate::replay::{Choice, MessageRange, RejectedMessage, drop_rejects, replay};
+
+mod dropped;
+mod imports;
+mod ranges;
 
 /// One current reject: sequence of its message, reason, resolution.
 type State = (u64, String, Option<String>);
@@ -83,6 +83,19 @@ fn message(source: &str, rejects: &[(u32, RejectReason)]) -> RejectedMessage {
 fn choose(rejects: impl IntoIterator<Item = (Sequence, RejectedMessage)>) -> Choice {
     Choice {
         rejects: rejects.into_iter().collect(),
+        ..Choice::default()
+    }
+}
+
+/// Chooses the messages from `first` through `last`, of one source or of all.
+fn in_range(first: Sequence, last: Sequence, source: Option<&str>) -> Choice {
+    let messages = MessageRange {
+        first,
+        last,
+        source: source.map(SourceId::new),
+    };
+    Choice {
+        messages: Some(messages),
         ..Choice::default()
     }
 }
@@ -227,14 +240,7 @@ fn rows_of_a_replay_that_wait_for_a_file_are_not_counted_as_told() {
     let known = daemon.append("timed", &body);
     daemon.wait(known);
     break_file(&daemon, folder.path());
-    let choice = Choice {
-        messages: Some(MessageRange {
-            first: known,
-            last: known,
-            source: None,
-        }),
-        ..Choice::default()
-    };
+    let choice = in_range(known, known, None);
     let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
     assert_eq!(decided.frames, 1);
     let heat = DatasetId::new("heat");
@@ -319,13 +325,8 @@ fn a_reject_of_a_source_that_is_gone_stays_as_it_was() {
         ..chosen.clone()
     };
     let by_place = Choice {
-        messages: Some(MessageRange {
-            first: gone,
-            last: kept,
-            source: None,
-        }),
         sources: declared,
-        ..Choice::default()
+        ..in_range(gone, kept, None)
     };
     for choice in [by_rejects, by_place] {
         let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
@@ -342,326 +343,6 @@ fn a_reject_of_a_source_that_is_gone_stays_as_it_was() {
     // Declared again, it is replayed as ever.
     let decided = replay(&daemon.journal, &place(folder.path()), &chosen, &mut |_| {}).unwrap();
     assert_eq!(decided.frames, 2);
-}
-
-#[test]
-fn a_dropped_reject_is_closed_without_rows() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let first = daemon.append("timeless", "{\"temp\":3}");
-    let second = daemon.append("timeless", "[]");
-    daemon.wait(second);
-    let dropped = BTreeMap::from([(
-        first,
-        message("timeless", &[(0, RejectReason::NoMappedValue)]),
-    )]);
-    let decided = drop_rejects(&daemon.journal, &dropped).unwrap();
-    assert_eq!((decided.frames, decided.rejects), (1, 1));
-    let snapshot = daemon.wait(decided.span.unwrap().1);
-    let reasons: Vec<_> = rejects(&snapshot)
-        .into_iter()
-        .map(|(sequence, _, resolution)| (sequence, resolution))
-        .collect();
-    let expect = [(first.0, Some("dropped".to_owned())), (second.0, None)];
-    assert_eq!(reasons, expect);
-    assert_eq!(temperatures(&snapshot), []);
-    assert_eq!(
-        drop_rejects(&daemon.journal, &BTreeMap::new()).unwrap(),
-        Decided::default()
-    );
-}
-
-#[test]
-fn what_was_dropped_stays_so_where_its_message_is_replayed() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let first = daemon.append("timeless", "[{\"temp\":3},{\"t\":\"cold\"}]");
-    let second = daemon.append("timeless", "{\"t\":4}");
-    daemon.wait(second);
-    let (no_value, wrong_type) = (
-        (0, RejectReason::NoMappedValue),
-        (1, RejectReason::WrongType),
-    );
-    let chosen = BTreeMap::from([(first, message("timeless", &[wrong_type]))]);
-    let decided = drop_rejects(&daemon.journal, &chosen).unwrap();
-    let (_, last) = decided.span.unwrap();
-    let before = rejects(&daemon.wait(last));
-    let expect = [
-        state(first, "no_mapped_value", None),
-        state(first, "wrong_type", Some("dropped")),
-    ];
-    assert_eq!(before, expect);
-    let check = |choice: Choice, frames: u64| {
-        let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
-        assert_eq!(decided.frames, frames);
-        let after = daemon.wait(decided.span.unwrap().1);
-        assert_eq!(rejects(&after), before);
-        assert_eq!(temperatures(&after).len(), 1);
-    };
-    // Nothing is mended, so both come out again: by what is open of the message, and in a range in which the decision stands
-    // as well, which is no message.
-    let dropped = BTreeMap::from([(first, vec![wrong_type])]);
-    check(
-        Choice {
-            dropped: dropped.clone(),
-            ..choose([(first, message("timeless", &[no_value]))])
-        },
-        1,
-    );
-    let source = None;
-    check(
-        Choice {
-            dropped,
-            messages: Some(MessageRange {
-                first,
-                last,
-                source,
-            }),
-            ..Choice::default()
-        },
-        2,
-    );
-}
-
-#[test]
-fn what_was_dropped_stays_so_where_what_stood_before_it_is_mended() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let body = "[{\"temp\":3},{\"t\":\"cold\",\"temp\":\"cold\"}]";
-    let sequence = daemon.append("timeless", body);
-    daemon.wait(sequence);
-    let wrong_type = (1, RejectReason::WrongType);
-    let chosen = BTreeMap::from([(sequence, message("timeless", &[wrong_type]))]);
-    let decided = drop_rejects(&daemon.journal, &chosen).unwrap();
-    daemon.wait(decided.span.unwrap().1);
-    let mended = tempfile::tempdir().unwrap();
-    copy_folder(folder.path(), mended.path());
-    drop(daemon);
-    let declarations = declarations_reading("/temp");
-    let daemon = start_as(mended.path(), &declarations, |_| {}, |_| {});
-    let open = message("timeless", &[(0, RejectReason::NoMappedValue)]);
-    let choice = Choice {
-        dropped: BTreeMap::from([(sequence, vec![wrong_type])]),
-        ..choose([(sequence, open)])
-    };
-    // It is the first reject of its message now. Twice: nothing changes.
-    let expect = [
-        state(sequence, "no_mapped_value", Some("replayed")),
-        state(sequence, "wrong_type", Some("dropped")),
-    ];
-    for _ in 0..2 {
-        let place = place(mended.path());
-        let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
-        let after = daemon.wait(decided.span.unwrap().1);
-        assert_eq!(rejects(&after), expect);
-        assert_eq!(temperatures(&after), [(3.0, true)]);
-    }
-}
-
-#[test]
-fn what_was_dropped_stays_so_where_a_replay_of_its_message_is_replayed() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let body =
-        "[{\"temp\":3},{\"t\":\"warm\",\"temp\":\"warm\"},{\"t\":\"cold\",\"temp\":\"cold\"}]";
-    let sequence = daemon.append("timeless", body);
-    daemon.wait(sequence);
-    let open = [
-        (0, RejectReason::NoMappedValue),
-        (1, RejectReason::WrongType),
-    ];
-    let cold = (2, RejectReason::WrongType);
-    let dropped = BTreeMap::from([(sequence, message("timeless", &[cold]))]);
-    let decided = drop_rejects(&daemon.journal, &dropped).unwrap();
-    let (_, last_drop) = decided.span.unwrap();
-    let dropped = BTreeMap::from([(sequence, vec![cold])]);
-    let by_rejects = Choice {
-        dropped: dropped.clone(),
-        ..choose([(sequence, message("timeless", &open))])
-    };
-    let first_place = place(folder.path());
-    let decided = replay(&daemon.journal, &first_place, &by_rejects, &mut |_| {}).unwrap();
-    let (again, last) = decided.span.unwrap();
-    daemon.wait(last);
-    // Mended: what stood first becomes a row, and both others come one earlier.
-    let mended = tempfile::tempdir().unwrap();
-    copy_folder(folder.path(), mended.path());
-    drop(daemon);
-    let declarations = declarations_reading("/temp");
-    let daemon = start_as(mended.path(), &declarations, |_| {}, |_| {});
-    let place = place(mended.path());
-    let range = |first: Sequence| MessageRange {
-        first,
-        last,
-        source: None,
-    };
-    // The message itself stands before the first two of these ranges; the decision repeats nothing.
-    let before = |first: Sequence| repeated_before(&place, &range(first)).unwrap();
-    assert_eq!(before(again), BTreeSet::from([sequence]));
-    assert_eq!(before(last_drop), BTreeSet::from([sequence]));
-    assert_eq!(before(sequence), BTreeSet::new());
-    let repeated = Choice {
-        repeated: BTreeMap::from([(sequence, open.to_vec())]),
-        dropped,
-        messages: Some(range(again)),
-        ..Choice::default()
-    };
-    // It and its replay are in the range: it is replayed once, and what was dropped of it is told from what is open.
-    let with_message = Choice {
-        messages: Some(range(sequence)),
-        ..by_rejects
-    };
-    let expect = [
-        state(sequence, "wrong_type", None),
-        state(sequence, "wrong_type", Some("dropped")),
-        state(sequence, "wrong_type", Some("replayed")),
-    ];
-    for choice in [repeated, with_message] {
-        let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
-        assert_eq!((decided.frames, decided.rejects, decided.gone), (1, 2, 0));
-        let after = daemon.wait(decided.span.unwrap().1);
-        assert_eq!(rejects(&after), expect);
-        assert_eq!(temperatures(&after), [(3.0, true)]);
-    }
-}
-
-#[test]
-fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let first = daemon.append("timeless", "{\"t\":1}");
-    let other = daemon.append("timed", &format!("{{\"ts\":{},\"t\":2}}", now_ms()));
-    let last = daemon.append("timeless", "{\"t\":3}");
-    let before = daemon.wait(last);
-    let range = |source: Option<&str>| Choice {
-        messages: Some(MessageRange {
-            first,
-            last,
-            source: source.map(SourceId::new),
-        }),
-        ..Choice::default()
-    };
-    let check = |source: Option<&str>, expect: u64| {
-        let choice = range(source);
-        let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
-        assert_eq!(decided.frames, expect, "{source:?}");
-        let after = daemon.wait(decided.span.unwrap().1);
-        assert_eq!(rows(&after, "heat"), rows(&before, "heat"), "{source:?}");
-    };
-    check(Some("timeless"), 2);
-    check(Some("timed"), 1);
-    assert!(first < other && other < last);
-    // The replays stand behind the range, so they are not in it.
-    check(None, 3);
-}
-
-#[test]
-fn a_message_is_replayed_once_however_often_a_range_has_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let first = daemon.append("timeless", "{\"t\":1}");
-    let other = daemon.append("timed", &format!("{{\"ts\":{},\"t\":2}}", now_ms()));
-    let last = daemon.append("timeless", "{\"t\":3}");
-    let before = daemon.wait(last);
-    assert!(first < other && other < last);
-    let check = |first: Sequence, source: Option<&str>, expect: u64| {
-        let choice = Choice {
-            messages: Some(MessageRange {
-                first,
-                last: daemon.journal.durable().0,
-                source: source.map(SourceId::new),
-            }),
-            ..Choice::default()
-        };
-        let decided = replay(&daemon.journal, &place(folder.path()), &choice, &mut |_| {}).unwrap();
-        assert_eq!(decided.frames, expect, "{first} {source:?}");
-        let after = daemon.wait(decided.span.unwrap().1);
-        assert_eq!(rows(&after, "heat"), rows(&before, "heat"), "{first}");
-    };
-    // Each leaves frames that repeat messages, and they are in the next range.
-    check(other, None, 2);
-    check(first, None, 3);
-    check(first, Some("timeless"), 2);
-    check(first, None, 3);
-    // Of those that stand before it a range has the frames that repeat them alone.
-    check(last.next(), None, 3);
-    check(last.next(), Some("timed"), 1);
-}
-
-#[test]
-fn a_replayed_message_that_says_a_key_several_times_revises_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let ts = now_ms();
-    let of = |value: u8| format!("{{\"ts\":{ts},\"t\":{value}}}");
-    let body = format!("[{},{},{}]", of(1), of(2), of(3));
-    let sequence = daemon.append("timed", &body);
-    let mut before = daemon.wait(sequence);
-    // All that the message says, when it is first told.
-    assert_eq!(rows(&before, "heat"), (3, 0));
-    let choice = Choice {
-        messages: Some(MessageRange {
-            first: sequence,
-            last: sequence,
-            source: None,
-        }),
-        ..Choice::default()
-    };
-    // Beside hot rows, and beside those in a file.
-    for _ in 0..2 {
-        let place = place(folder.path());
-        let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
-        assert_eq!(decided.frames, 1);
-        let after = daemon.wait(decided.span.unwrap().1);
-        assert_eq!(rows(&after, "heat"), rows(&before, "heat"));
-        daemon.pipeline.commands().commit_all().unwrap();
-        before = daemon.wait(decided.span.unwrap().1);
-        assert_eq!(rows(&before, "heat"), (0, 3));
-    }
-}
-
-/// A segment that is written over zeros has them up to its end: who reads it meets what is written meanwhile.
-#[test]
-fn a_range_that_ends_behind_the_journal_holds_nothing_that_is_written_meanwhile() {
-    const SEGMENT_BYTES: u64 = 2 << 20;
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start_with(folder.path(), |options| {
-        options.segment_bytes_max = SEGMENT_BYTES;
-    });
-    let is_over_zeros = || {
-        let files = std::fs::read_dir(folder.path().join("journal")).unwrap();
-        let mut files = files.map(|file| file.unwrap());
-        files.any(|file| {
-            let is_segment = file.file_name() != "spare.tmp";
-            // One of the others may be gone by now.
-            is_segment && file.metadata().is_ok_and(|of| of.len() == SEGMENT_BYTES)
-        })
-    };
-    let filling = format!("{{\"t\":1,\"text\":\"{}\"}}", "x".repeat(60_000));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_over_zeros() {
-        assert!(Instant::now() < deadline, "no segment over zeros");
-        let sequence = daemon.append("timeless", &filling);
-        daemon.journal.wait_durable(sequence).unwrap();
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let first = daemon.append("timeless", "{\"t\":2}");
-    daemon.wait(first);
-    let choice = Choice {
-        messages: Some(MessageRange {
-            first,
-            last: Sequence(first.0 + 5),
-            source: None,
-        }),
-        ..Choice::default()
-    };
-    let mut is_written = |_: u64| {
-        let arrived = daemon.append("timeless", "{\"t\":3}");
-        daemon.journal.wait_durable(arrived).unwrap();
-    };
-    let place = place(folder.path());
-    let decided = replay(&daemon.journal, &place, &choice, &mut is_written).unwrap();
-    assert_eq!(decided.frames, 1);
 }
 
 #[test]
@@ -682,175 +363,5 @@ fn topics_in_rejects_hold_no_hardware_id() {
     assert!(
         topic.starts_with("timeless/") && !topic.contains("0061234"),
         "{topic}"
-    );
-}
-
-/// Current temperatures of `heat` that are hot.
-fn current_temperatures(snapshot: &LakeSnapshot) -> Vec<f64> {
-    let mut values = Vec::new();
-    for hot in snapshot.tables[&DatasetId::new("heat")].hot.iter() {
-        let column = hot.batch.column_by_name("value").unwrap();
-        let column = column.as_primitive::<Float64Type>();
-        let is_current = |row: usize| {
-            let by = hot.superseded.as_ref();
-            by.is_none_or(|by| by[row] == HotBatch::LIVE)
-        };
-        values.extend(
-            (0..column.len())
-                .filter(|row| is_current(*row))
-                .map(|row| column.value(row)),
-        );
-    }
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-/// What current rejects say is kept of imports; all of them are hot.
-fn kept_pieces(snapshot: &LakeSnapshot) -> HashSet<String> {
-    let mut pieces = HashSet::new();
-    for hot in snapshot.tables[&DatasetId::new("rejects")].hot.iter() {
-        let column = hot.batch.column_by_name(IMPORT_PIECE).unwrap();
-        for row in 0..hot.batch.num_rows() {
-            let by = hot.superseded.as_ref();
-            let is_current = by.is_none_or(|by| by[row] == HotBatch::LIVE);
-            let column = column.as_string::<i32>();
-            if is_current && column.is_valid(row) {
-                pieces.insert(column.value(row).to_owned());
-            }
-        }
-    }
-    pieces
-}
-
-/// Imports as the command does, which asks what is kept already.
-fn import_beside(daemon: &Daemon, file: &Path) -> (Summary, Arc<LakeSnapshot>) {
-    let snapshot = daemon.wait(daemon.journal.durable().0);
-    let known = kept_pieces(&snapshot);
-    let import = Import {
-        keep: Keep {
-            known,
-            ..Keep::default()
-        },
-        ..import("timed", &[file.to_path_buf()])
-    };
-    let summary = imported(daemon, import);
-    let snapshot = daemon.wait(daemon.journal.durable().0);
-    (summary, snapshot)
-}
-
-#[test]
-fn what_an_import_refused_becomes_rows_once_the_mapping_is_mended() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    // Far older than a message may be that arrives, and an hour old.
-    let (old, late) = (1_600_000_000_000, now_ms() - 3_600_000);
-    let file = folder.path().join("history.ndjson");
-    let refused = format!("{{\"ts\":{old},\"temp\":21}}\n{{\"ts\":{late},\"temp\":22}}\n");
-    std::fs::write(&file, lines(old + 60_000, 2, 20.0) + &refused).unwrap();
-    let (summary, snapshot) = import_beside(&daemon, &file);
-    assert_eq!(
-        (summary.rows(), summary.kept, summary.kept_before),
-        (2, 2, 0)
-    );
-    let open = rejects(&snapshot);
-    assert_eq!(open.len(), 2, "{open:?}");
-    assert_eq!(temperatures(&snapshot), []);
-    // Again: nothing is kept twice, and no reject comes twice.
-    let (again, snapshot) = import_beside(&daemon, &file);
-    assert_eq!((again.rows(), again.kept, again.kept_before), (0, 0, 2));
-    assert_eq!(rejects(&snapshot), open);
-    // Also after a crash; then the mapping is mended, and a row has come live meanwhile.
-    let mended = tempfile::tempdir().unwrap();
-    copy_folder(folder.path(), mended.path());
-    drop(daemon);
-    let declarations = declarations_reading("/temp");
-    let daemon = start_as(mended.path(), &declarations, |_| {}, |_| {});
-    let live = daemon.append("timed", &format!("{{\"ts\":{late},\"temp\":5}}"));
-    assert_eq!(rejects(&daemon.wait(live)), open);
-    let no_value = [(0, RejectReason::NoMappedValue)];
-    let sequences: Vec<Sequence> = open.iter().map(|reject| Sequence(reject.0)).collect();
-    let all = sequences.iter();
-    let choice = choose(all.map(|sequence| (*sequence, message("timed", &no_value))));
-    let place = place(mended.path());
-    let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
-    let snapshot = daemon.wait(decided.span.unwrap().1);
-    let resolved: Vec<State> = sequences
-        .iter()
-        .map(|sequence| state(*sequence, "no_mapped_value", Some("replayed")))
-        .collect();
-    assert_eq!(rejects(&snapshot), resolved);
-    // They are as old as they say, as every imported row is: what came live stays the answer.
-    let made = [(5.0, false), (21.0, true), (22.0, true)];
-    assert_eq!(temperatures(&snapshot), made);
-    assert_eq!(current_temperatures(&snapshot), [5.0, 21.0]);
-    // Once more, and imported once more by the wrong mapping: nothing changes.
-    let decided = replay(&daemon.journal, &place, &choice, &mut |_| {}).unwrap();
-    let snapshot = daemon.wait(decided.span.unwrap().1);
-    assert_eq!(temperatures(&snapshot), made);
-    let (again, snapshot) = import_beside(&daemon, &file);
-    assert_eq!((again.kept, again.kept_before), (0, 2));
-    assert_eq!(rejects(&snapshot), resolved);
-    // All of it is a function of the journal.
-    let copy = tempfile::tempdir().unwrap();
-    copy_folder(mended.path(), copy.path());
-    let last = daemon.journal.durable().0;
-    drop(daemon);
-    let daemon = start_as(copy.path(), &declarations, |_| {}, |_| {});
-    let snapshot = daemon.wait(last);
-    assert_eq!(rejects(&snapshot), resolved);
-    assert_eq!(current_temperatures(&snapshot), [5.0, 21.0]);
-}
-
-#[test]
-fn what_was_dropped_is_not_kept_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let file = folder.path().join("history.ndjson");
-    std::fs::write(&file, "{\"ts\":1600000000000,\"temp\":21}\n").unwrap();
-    let (summary, snapshot) = import_beside(&daemon, &file);
-    assert_eq!(summary.kept, 1);
-    let [(sequence, ..)] = rejects(&snapshot)[..] else {
-        panic!("one reject");
-    };
-    let pieces = kept_pieces(&snapshot);
-    let dropped = RejectedMessage {
-        import_piece: pieces.iter().next().cloned(),
-        ..message("timed", &[(0, RejectReason::NoMappedValue)])
-    };
-    let dropped = BTreeMap::from([(Sequence(sequence), dropped)]);
-    let decided = drop_rejects(&daemon.journal, &dropped).unwrap();
-    let snapshot = daemon.wait(decided.span.unwrap().1);
-    assert_eq!(kept_pieces(&snapshot), pieces);
-    let (again, snapshot) = import_beside(&daemon, &file);
-    assert_eq!((again.kept, again.kept_before), (0, 1));
-    assert_eq!(rejects(&snapshot).len(), 1);
-}
-
-#[test]
-fn a_row_without_a_time_of_its_own_is_none_of_an_import() {
-    let folder = tempfile::tempdir().unwrap();
-    let daemon = start(folder.path());
-    let piece = crate::pipeline::ImportedPiece {
-        id: "some piece".to_owned(),
-        corrects: false,
-    };
-    let meta = piece.to_text();
-    let envelope = NewEnvelope {
-        source: "timeless",
-        topic: "timeless/garden",
-        meta: &[(crate::import::IMPORT_META, &meta)],
-        payload: b"{\"t\":3}",
-        ..NewEnvelope::default()
-    };
-    let appended = daemon.journal.append(&envelope).unwrap();
-    let snapshot = daemon.wait(appended.sequence);
-    assert_eq!(
-        rejects(&snapshot),
-        [state(appended.sequence, "bad_time", None)]
-    );
-    assert_eq!(temperatures(&snapshot), []);
-    assert_eq!(
-        kept_pieces(&snapshot),
-        HashSet::from(["some piece".to_owned()])
     );
 }
