@@ -25,6 +25,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub use described::{FunctionDescription, FunctionKind};
+pub use time::justified;
 
 use aggregate::{Coverage, Edge, FirstOrLast, Mode, TimeWeighted};
 use scalar::{ScalarFunction, ScalarSpec};

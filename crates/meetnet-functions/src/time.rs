@@ -14,6 +14,7 @@ use meetnet_model::buckets::{BucketWidth, TimeBuckets};
 pub(crate) use bucket::{BUCKET, TimeBucket};
 pub(crate) use grid::{GRID, TimeGrid};
 pub(crate) use interval::SCALARS;
+pub use interval::justified;
 pub(crate) use part::{LongParts, PARTS, TimePart};
 pub(crate) use span::Spans;
 pub(crate) use truncate::DateTrunc;

@@ -7,8 +7,10 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, WindowFunctionParams,
@@ -34,6 +36,20 @@ pub(crate) fn override_function(
     let overridden = Overridden::new(state.udaf(name)?, overrides);
     state.register_udaf(Arc::new(AggregateUDF::new_from_impl(overridden)))?;
     Ok(())
+}
+
+/// Returns a column of what an accumulator is given, values or what has come of some; the error says which function's it is.
+pub(crate) fn column_of<'a, T: ArrowPrimitiveType>(
+    columns: &'a [ArrayRef],
+    position: usize,
+    function: &str,
+) -> Result<&'a PrimitiveArray<T>> {
+    let column = columns.get(position);
+    let column = column.and_then(|column| column.as_primitive_opt::<T>());
+    column.ok_or_else(|| {
+        let message = format!("{function} was given another type than it was planned for");
+        DataFusionError::Internal(message)
+    })
 }
 
 /// What is done in another way than `inner` does it: what an implementation leaves out is done by `inner`.

@@ -39,6 +39,8 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use sum::{Whole, total};
+
 use sum::WholeSum;
 
 use crate::aggregates::override_function;

@@ -32,15 +32,13 @@ use datafusion::logical_expr::{
     WindowFrameUnits,
 };
 use datafusion::optimizer::AnalyzerRule;
+use meetnet_functions::justified as justified_interval;
 
 use crate::error::{QueryError, StatementFault};
 use crate::rewrite;
 
 #[cfg(test)]
 mod tests;
-
-const DAY: i128 = 86_400_000_000_000;
-const MONTH: i128 = 30 * DAY;
 
 /// Functions that compare their arguments.
 const COMPARING: [&str; 3] = ["greatest", "least", "nullif"];
@@ -391,17 +389,8 @@ fn all_justified(spans: &ArrayRef) -> Result<ArrayRef> {
 }
 
 fn as_justified(span: IntervalMonthDayNano) -> Result<IntervalMonthDayNano, ArrowError> {
-    let whole = i128::from(span.months) * MONTH
-        + i128::from(span.days) * DAY
-        + i128::from(span.nanoseconds);
-    let months = i32::try_from(whole / MONTH).map_err(|_| {
-        let months = whole / MONTH;
-        ArrowError::ArithmeticOverflow(format!("an interval of {months} months"))
-    })?;
-    let rest = whole % MONTH;
-    // Fewer than 30, and less than a day.
-    let (days, nanoseconds) = ((rest / DAY) as i32, (rest % DAY) as i64);
-    Ok(IntervalMonthDayNano::new(months, days, nanoseconds))
+    justified_interval(span)
+        .map_err(|months| ArrowError::ArithmeticOverflow(format!("an interval of {months} months")))
 }
 
 /// The error of a call that no plan makes.

@@ -17,7 +17,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::array::{Array, ArrayRef, Float64Array};
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
@@ -28,7 +28,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF};
 use recomputed::Recomputing;
 use whole::Whole;
 
-use crate::aggregates::{Overrides, override_function};
+use crate::aggregates::{Overrides, column_of, override_function};
 
 mod recomputed;
 #[cfg(test)]
@@ -170,12 +170,7 @@ trait Summary: Copy + Debug + Send + Sync + 'static {
 
 /// Returns a column of arguments.
 fn floats(columns: &[ArrayRef], position: usize) -> Result<&Float64Array> {
-    let column = columns.get(position);
-    let floats = column.and_then(|column| column.as_primitive_opt::<Float64Type>());
-    floats.ok_or_else(|| {
-        let message = "a function over frames was given another type than it was planned for";
-        DataFusionError::Internal(message.to_owned())
-    })
+    column_of::<Float64Type>(columns, position, "a function over frames")
 }
 
 /// The sum of values.

@@ -90,7 +90,7 @@ static JUSTIFY_INTERVAL: ScalarSpec = ScalarSpec {
     returns: interval,
     unit_argument: None,
     check: unchecked,
-    evaluate: |call| each(call, justified),
+    evaluate: |call| each(call, |interval| justified(interval).ok()),
 };
 
 fn ages(call: &Call<'_>) -> Result<ArrayRef> {
@@ -154,11 +154,16 @@ fn justified_days(interval: IntervalMonthDayNano) -> Option<IntervalMonthDayNano
     of_parts(months, rest, interval.nanoseconds)
 }
 
-fn justified(interval: IntervalMonthDayNano) -> Option<IntervalMonthDayNano> {
+/// Returns the same interval with as many months of 30 days, then days of 24 hours, as there are in it, all of one sign.
+///
+/// # Errors
+/// How many months it would have, where these are more than an interval counts.
+pub fn justified(interval: IntervalMonthDayNano) -> Result<IntervalMonthDayNano, i64> {
     let days = i64::from(interval.months) * DAYS_OF_MONTH + i64::from(interval.days);
     let (days, rest) = carried(days, interval.nanoseconds, DAY_NS);
     // Both have one sign, and so have the parts of the days.
-    of_parts(days / DAYS_OF_MONTH, days % DAYS_OF_MONTH, rest)
+    let months = days / DAYS_OF_MONTH;
+    of_parts(months, days % DAYS_OF_MONTH, rest).ok_or(months)
 }
 
 #[cfg(test)]

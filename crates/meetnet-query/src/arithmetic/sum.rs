@@ -19,7 +19,6 @@ use arrow::datatypes::{
     DurationSecondType, Field, FieldRef, Int64Type, TimeUnit, UInt64Type,
 };
 use datafusion::common::{Result, ScalarValue};
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
@@ -27,7 +26,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::NullState;
 
-use crate::aggregates::Overrides;
+use crate::aggregates::{Overrides, column_of};
 use crate::error::{QueryError, StatementFault};
 
 /// Type of a sum that is not finished.
@@ -143,7 +142,7 @@ fn distinct_total(sum: &DataType, inner: Box<dyn Accumulator>) -> Box<dyn Accumu
 }
 
 /// A type of whole numbers that sums have.
-trait Whole: ArrowPrimitiveType + Send + Sync + std::fmt::Debug {
+pub(crate) trait Whole: ArrowPrimitiveType + Send + Sync + std::fmt::Debug {
     /// Returns a number as how many times 2^32 it is, and the rest.
     fn halves(value: Self::Native) -> (i64, i64);
     fn wide(value: Self::Native) -> i128;
@@ -225,7 +224,7 @@ fn narrowed<T: Whole>(sum: i128) -> Result<T::Native> {
 }
 
 /// Returns the sum of the values that are not null.
-fn total<T: Whole>(values: &PrimitiveArray<T>) -> i128 {
+pub(crate) fn total<T: Whole>(values: &PrimitiveArray<T>) -> i128 {
     match values.nulls() {
         Some(nulls) if nulls.null_count() > 0 => {
             let runs = nulls.valid_slices();
@@ -249,13 +248,7 @@ fn total_of<T: Whole>(values: &[T::Native]) -> i128 {
 }
 
 fn typed<T: ArrowPrimitiveType>(values: &[ArrayRef]) -> Result<&PrimitiveArray<T>> {
-    let values = values
-        .first()
-        .and_then(|values| values.as_primitive_opt::<T>());
-    values.ok_or_else(|| {
-        let message = "`sum` was given another type than it was planned for";
-        DataFusionError::Internal(message.to_owned())
-    })
+    column_of(values, 0, "`sum`")
 }
 
 fn scalar<T: Whole>(sum: Option<i128>) -> Result<ScalarValue> {

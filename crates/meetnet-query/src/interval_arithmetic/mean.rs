@@ -9,7 +9,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, PrimitiveArray};
 use arrow::datatypes::{
     ArrowPrimitiveType, DECIMAL128_MAX_PRECISION, DataType, Decimal128Type,
     DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType, DurationSecondType,
@@ -17,7 +17,6 @@ use arrow::datatypes::{
     TimeUnit, UInt64Type,
 };
 use datafusion::common::{Result, ScalarValue};
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
@@ -25,7 +24,8 @@ use datafusion::logical_expr::{
 };
 
 use super::carried;
-use crate::aggregates::Overrides;
+use crate::aggregates::{Overrides, column_of};
+use crate::arithmetic::{Whole, total};
 use crate::error::{QueryError, StatementFault};
 
 /// `avg` of intervals, too.
@@ -129,12 +129,7 @@ struct Totals {
 
 /// Returns a column of values or of partial sums.
 fn typed<T: ArrowPrimitiveType>(columns: &[ArrayRef], at: usize) -> Result<&PrimitiveArray<T>> {
-    let column = columns.get(at);
-    let column = column.and_then(|column| column.as_primitive_opt::<T>());
-    column.ok_or_else(|| {
-        let message = "`avg` was given another type than it was planned for";
-        DataFusionError::Internal(message.to_owned())
-    })
+    column_of(columns, at, "`avg`")
 }
 
 impl Accumulator for Totals {
@@ -144,9 +139,7 @@ impl Accumulator for Totals {
             .flatten()
         {
             self.count += 1;
-            self.months += i64::from(interval.months);
-            self.days += i64::from(interval.days);
-            self.nanoseconds += i128::from(interval.nanoseconds);
+            self.add(interval, 1);
         }
         Ok(())
     }
@@ -157,9 +150,7 @@ impl Accumulator for Totals {
             .flatten()
         {
             self.count -= 1;
-            self.months -= i64::from(interval.months);
-            self.days -= i64::from(interval.days);
-            self.nanoseconds -= i128::from(interval.nanoseconds);
+            self.add(interval, -1);
         }
         Ok(())
     }
@@ -203,6 +194,13 @@ impl Accumulator for Totals {
 }
 
 impl Totals {
+    /// Adds the parts of an interval, times 1 or -1.
+    fn add(&mut self, interval: IntervalMonthDayNano, times: i64) {
+        self.months += times * i64::from(interval.months);
+        self.days += times * i64::from(interval.days);
+        self.nanoseconds += i128::from(times) * i128::from(interval.nanoseconds);
+    }
+
     fn mean(&self, count: f64) -> Result<IntervalMonthDayNano> {
         let (months, days) = (self.months as f64 / count, self.days as f64 / count);
         let mean = carried(months, days, self.nanoseconds as f64 / count);
@@ -231,28 +229,18 @@ impl<T> Default for Spans<T> {
     }
 }
 
-/// A unit of time of spans.
-trait Span: ArrowPrimitiveType<Native = i64> + Send + Sync + std::fmt::Debug {}
-
-impl Span for DurationSecondType {}
-impl Span for DurationMillisecondType {}
-impl Span for DurationMicrosecondType {}
-impl Span for DurationNanosecondType {}
-
-impl<T: Span> Accumulator for Spans<T> {
+impl<T: Whole> Accumulator for Spans<T> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        for span in typed::<T>(values, 0)?.iter().flatten() {
-            self.count += 1;
-            self.sum += i128::from(span);
-        }
+        let values = typed::<T>(values, 0)?;
+        self.count += (values.len() - values.null_count()) as u64;
+        self.sum += total(values);
         Ok(())
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        for span in typed::<T>(values, 0)?.iter().flatten() {
-            self.count -= 1;
-            self.sum -= i128::from(span);
-        }
+        let values = typed::<T>(values, 0)?;
+        self.count -= (values.len() - values.null_count()) as u64;
+        self.sum -= total(values);
         Ok(())
     }
 
@@ -283,7 +271,7 @@ impl<T: Span> Accumulator for Spans<T> {
             count => Some((2 * self.sum + self.sum.signum() * count) / (2 * count)),
         };
         // A mean is between the least and the greatest.
-        let mean = mean.and_then(|mean| i64::try_from(mean).ok());
+        let mean = mean.and_then(T::narrow);
         ScalarValue::new_primitive::<T>(mean, &T::DATA_TYPE)
     }
 
@@ -293,112 +281,4 @@ impl<T: Span> Accumulator for Spans<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::{DurationMicrosecondArray, IntervalMonthDayNanoArray};
-
-    use super::*;
-
-    /// Months, days and seconds.
-    fn intervals(of: &[(i32, i32, f64)]) -> ArrayRef {
-        let intervals = of.iter().map(|(months, days, seconds)| {
-            IntervalMonthDayNano::new(*months, *days, (seconds * 1e9) as i64)
-        });
-        Arc::new(IntervalMonthDayNanoArray::from_iter_values(intervals))
-    }
-
-    fn evaluated(totals: &mut Totals) -> ScalarValue {
-        totals.evaluate().unwrap()
-    }
-
-    /// The answers are those of PostgreSQL 15.
-    #[test]
-    fn a_mean_carries_months_to_days_and_days_to_hours() {
-        for (of, months, days, seconds) in [
-            (
-                &[(0, 1, 0.0), (1, 0, 0.0), (0, 0, 7_200.0)][..],
-                0,
-                10,
-                31_200.0,
-            ),
-            (&[(1, 0, 0.0), (0, 0, 0.0)][..], 0, 15, 0.0),
-            (
-                &[(-1, 0, 0.0), (0, 1, 0.0), (0, 0, 1.0), (0, 0, 25_200.0)][..],
-                0,
-                -7,
-                -15_299.75,
-            ),
-            (&[(12, 0, 0.0), (0, 3, 0.0), (0, 0, 3.0)][..], 4, 1, 1.0),
-            (&[(1, 2, 3.5)][..], 1, 2, 3.5),
-        ] {
-            let nanoseconds = (seconds * 1e9) as i64;
-            let expect = IntervalMonthDayNano::new(months, days, nanoseconds);
-            let expect = ScalarValue::IntervalMonthDayNano(Some(expect));
-            let mut totals = Totals::default();
-            totals.update_batch(&[intervals(of)]).unwrap();
-            assert_eq!(evaluated(&mut totals), expect, "{of:?}");
-            // Of partial sums.
-            let mut merged = Totals::default();
-            for one in of {
-                let mut partial = Totals::default();
-                partial.update_batch(&[intervals(&[*one])]).unwrap();
-                let states = partial.state().unwrap();
-                let states = states.iter().map(|state| state.to_array().unwrap());
-                merged.merge_batch(&states.collect::<Vec<_>>()).unwrap();
-            }
-            assert_eq!(evaluated(&mut merged), expect, "{of:?}");
-            // Of what has left a frame nothing stays.
-            let others = intervals(&[(7, -3, 1.25), (0, 0, -9.0)]);
-            totals.update_batch(&[Arc::clone(&others)]).unwrap();
-            totals.retract_batch(&[others]).unwrap();
-            assert_eq!(evaluated(&mut totals), expect, "{of:?}");
-        }
-    }
-
-    #[test]
-    fn means_of_spans_do_not_wrap() {
-        let most = i64::MAX - 1;
-        for (of, expect) in [
-            (&[Some(most), Some(most), Some(most), None][..], Some(most)),
-            (&[Some(1), Some(2)][..], Some(2)),
-            (&[Some(-1), Some(-2)][..], Some(-2)),
-            (&[Some(1), Some(1), Some(2)][..], Some(1)),
-            (&[None][..], None),
-        ] {
-            let spans = |of: &[Option<i64>]| -> ArrayRef {
-                Arc::new(DurationMicrosecondArray::from(of.to_vec()))
-            };
-            let expect = ScalarValue::DurationMicrosecond(expect);
-            let mut totals = Spans::<DurationMicrosecondType>::default();
-            totals.update_batch(&[spans(of)]).unwrap();
-            assert_eq!(totals.evaluate().unwrap(), expect, "{of:?}");
-            // Of what has left a frame nothing stays.
-            totals.update_batch(&[spans(&[Some(7), None])]).unwrap();
-            totals.retract_batch(&[spans(&[Some(7), None])]).unwrap();
-            let states = totals.state().unwrap();
-            let states = states.iter().map(|state| state.to_array().unwrap());
-            let mut merged = Spans::<DurationMicrosecondType>::default();
-            merged.merge_batch(&states.collect::<Vec<_>>()).unwrap();
-            assert_eq!(merged.evaluate().unwrap(), expect, "{of:?}");
-        }
-    }
-
-    #[test]
-    fn of_nothing_there_is_no_mean() {
-        let mut totals = Totals::default();
-        let nothing = IntervalMonthDayNanoArray::from(vec![None::<IntervalMonthDayNano>]);
-        totals.update_batch(&[Arc::new(nothing)]).unwrap();
-        assert_eq!(
-            evaluated(&mut totals),
-            ScalarValue::IntervalMonthDayNano(None)
-        );
-    }
-
-    #[test]
-    fn more_days_than_are_counted_are_an_error() {
-        let mut totals = Totals::default();
-        let most = intervals(&[(1, i32::MAX, 0.0), (0, i32::MAX, 0.0)]);
-        totals.update_batch(&[most]).unwrap();
-        let error = totals.evaluate().unwrap_err().to_string();
-        assert!(error.contains("out of range"), "{error}");
-    }
-}
+mod tests;

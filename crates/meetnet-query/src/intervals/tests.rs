@@ -1,6 +1,9 @@
 use arrow::datatypes::IntervalMonthDayNano;
 
-use super::{DAY, MONTH, as_justified};
+use super::as_justified;
+
+const DAY: i128 = 86_400_000_000_000;
+const MONTH: i128 = 30 * DAY;
 
 fn nanoseconds(of: IntervalMonthDayNano) -> i128 {
     i128::from(of.months) * MONTH + i128::from(of.days) * DAY + i128::from(of.nanoseconds)
