@@ -16,6 +16,7 @@ use meetnet_model::licence::Rights;
 
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::grouping_sets::computed_beneath;
 use crate::guard;
 use crate::hints;
 use crate::options::{Dialect, QueryOptions, QueryRequest};
@@ -189,7 +190,7 @@ pub(crate) async fn planned(
     };
     guard::check_plan(&plan)?;
     Ok(Planned {
-        plan,
+        plan: computed_beneath(plan)?,
         names,
         filled,
     })
