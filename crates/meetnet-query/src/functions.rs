@@ -12,7 +12,7 @@
 //! | `string_to_array` | each byte may become an element | bounded |
 //! | `to_char` | a long format for each row | bounded |
 //! | `levenshtein`, `array_has_all`, `array_has_any` | each with each | bounded per row, stopped between rows |
-//! | `regexp_…`, `~`, `SIMILAR TO` | length times size of the pattern, and compiling it | one pattern of bounded size, bounded per row, stopped between rows |
+//! | `regexp_…`, `~`, `SIMILAR TO`, `substring(text FROM pattern)` | length times size of the pattern, and compiling it | one pattern of bounded size, bounded per row, stopped between rows |
 //! | `LIKE` with wildcards within | length times size of the pattern, and compiling it | bounded per row, stopped between rows: `like.rs` |
 //! | `translate`, `find_in_set` | a long argument is taken apart for each row | stopped between rows |
 //! | scalar `range`, `generate_series`, `array_resize` | as `repeat`; the table functions are lazy and stay | removed |
@@ -41,6 +41,7 @@ use datafusion::logical_expr::{Expr, Operator, ScalarUDF, lit};
 mod bounded;
 mod escaped;
 mod like;
+mod matched;
 mod pattern;
 mod share;
 mod similar;
@@ -53,13 +54,15 @@ mod tests;
 use bounded::{Bounded, Growth, Work};
 use escaped::EscapedLike;
 use like::{BoundedLike, is_search};
-use similar::as_regex;
+use matched::MatchedPart;
+use similar::{as_regex, as_regex_of_parts};
 use text::BoundedText;
 
 use crate::error::{QueryError, StatementFault};
 
 pub(crate) use bounded::is_constant;
 pub(crate) use escaped::{ESCAPED_LIKE, with_backslashes};
+pub(crate) use matched::SUBSTRING_OF_PATTERN;
 pub(crate) use share::CallShare;
 
 const REMOVED: [&str; 7] = [
@@ -72,7 +75,7 @@ const REMOVED: [&str; 7] = [
     "file_row_index",
 ];
 
-const BOUNDED: [(&str, Growth, Work); 33] = [
+const BOUNDED: [(&str, Growth, Work); 34] = [
     ("repeat", Growth::TimesNumber, Work::Small),
     ("array_repeat", Growth::Elements, Work::Small),
     ("encode", Growth::Doubled, Work::Small),
@@ -88,6 +91,7 @@ const BOUNDED: [(&str, Growth, Work); 33] = [
     ("regexp_match", Growth::TimesGroups, Work::Groups),
     ("regexp_count", Growth::Small, Work::Pattern),
     ("regexp_instr", Growth::Small, Work::Pattern),
+    (SUBSTRING_OF_PATTERN, Growth::Small, Work::Groups),
     ("concat", Growth::Sum, Work::Small),
     ("concat_ws", Growth::Sum, Work::Small),
     ("overlay", Growth::Sum, Work::Small),
@@ -117,6 +121,7 @@ pub(crate) fn restrict(state: &mut SessionState) -> Result<()> {
         state.deregister_udf(name)?;
     }
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(EscapedLike::new())))?;
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(MatchedPart::new())))?;
     let mut bound = HashMap::new();
     for (name, growth, work) in BOUNDED {
         if let Some(inner) = state.deregister_udf(name)? {
@@ -221,6 +226,15 @@ impl FunctionRewrite for BindFunctions {
                 let text = text.as_ref().clone();
                 self.like_pattern(text, pattern, *case_insensitive, *negated)
             }
+            Expr::ScalarFunction(call) if call.func.name() == SUBSTRING_OF_PATTERN => {
+                match call.args.as_slice() {
+                    [text, pattern, escape] => similar_part(pattern, escape)?.map(|pattern| {
+                        let function = Arc::clone(&call.func);
+                        called(function, vec![text.clone(), pattern], false)
+                    }),
+                    _ => None,
+                }
+            }
             Expr::ScalarFunction(call) => self
                 .bound
                 .get(call.func.name())
@@ -240,14 +254,10 @@ impl FunctionRewrite for BindFunctions {
 
 /// Returns the regular expression that a pattern of SIMILAR TO means.
 fn similar_pattern(pattern: &Expr, escape: char) -> Result<Expr> {
-    let refused = |why: String| -> DataFusionError {
-        let message = format!("not supported: {why}");
-        QueryError::of_statement(StatementFault::Unsupported, message).into()
-    };
     match (pattern, literal_text(pattern)) {
         (_, Some(Some(text))) => match as_regex(text, escape) {
             Ok(regex) => Ok(lit(regex)),
-            Err(why) => Err(refused(format!("the pattern `{text}` of SIMILAR TO: {why}"))),
+            Err(why) => Err(no_pattern(text, &why)),
         },
         (_, Some(None)) | (Expr::Literal(ScalarValue::Null, _), _) => {
             Ok(lit(ScalarValue::Utf8(None)))
@@ -256,11 +266,60 @@ fn similar_pattern(pattern: &Expr, escape: char) -> Result<Expr> {
         (Expr::Cast(cast), _) if cast.field.data_type().is_string() => {
             similar_pattern(&cast.expr, escape)
         }
-        _ => Err(refused(
-            "SIMILAR TO with a pattern that is no constant; write text ~ pattern, a regular expression, or LIKE"
-                .to_owned(),
+        _ => Err(unsupported(
+            "SIMILAR TO with a pattern that is no constant; write text ~ pattern, a regular expression, or LIKE",
         )),
     }
+}
+
+/// Returns the regular expression whose one group is the part that a pattern of SIMILAR TO asks for; None where the pattern, or its
+/// escape, is not known yet.
+fn similar_part(pattern: &Expr, escape: &Expr) -> Result<Option<Expr>> {
+    let (pattern, escape) = (uncast(pattern), uncast(escape));
+    let (Some(written), Some(escape)) = (literal_text(pattern), literal_text(escape)) else {
+        return match [pattern, escape]
+            .iter()
+            .any(|part| matches!(part, Expr::Placeholder(_)))
+        {
+            true => Ok(None),
+            false => Err(unsupported(
+                "`substring` by a pattern of SIMILAR TO, or an escape, that is no constant; write substring(text FROM pattern), \
+                 by a regular expression",
+            )),
+        };
+    };
+    let (Some(written), Some(escape)) = (written, escape) else {
+        return Ok(Some(lit(ScalarValue::Utf8(None))));
+    };
+    let mut letters = escape.chars();
+    // No text has this character, so that without an escape there is none.
+    let letter = letters.next().unwrap_or('\0');
+    if letters.next().is_some() {
+        return Err(unsupported(&format!(
+            "the escape `{escape}`; it is one character"
+        )));
+    }
+    match as_regex_of_parts(written, letter) {
+        Ok(regex) => Ok(Some(lit(regex))),
+        Err(why) => Err(no_pattern(written, &why)),
+    }
+}
+
+/// Returns what is cast to a text; every other expression as it is.
+fn uncast(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Cast(cast) if cast.field.data_type().is_string() => uncast(&cast.expr),
+        expr => expr,
+    }
+}
+
+fn no_pattern(text: &str, why: &str) -> DataFusionError {
+    unsupported(&format!("the pattern `{text}` of SIMILAR TO: {why}"))
+}
+
+fn unsupported(what: &str) -> DataFusionError {
+    let message = format!("not supported: {what}");
+    QueryError::of_statement(StatementFault::Unsupported, message).into()
 }
 
 /// Returns whether an operator of patterns takes any case, and whether it is negated; None for other operators.

@@ -27,6 +27,7 @@ use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, 
 use crate::reach::Reach;
 
 mod groups;
+mod matched;
 mod members;
 mod percentiles;
 mod positions;

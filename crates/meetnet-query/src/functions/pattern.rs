@@ -69,8 +69,11 @@ fn compiled_cost(function: &str, pattern: &str) -> Result<u64> {
     Err(QueryError::new(QueryErrorKind::TooLarge, message).into())
 }
 
-/// Returns the text that an argument is for all rows.
-fn one_text(function: &str, value: &ColumnarValue) -> Result<Option<String>> {
+/// Returns the text that an argument is for all rows; None where it is NULL.
+///
+/// # Errors
+/// `BadRequest` where it is several.
+pub(super) fn one_text(function: &str, value: &ColumnarValue) -> Result<Option<String>> {
     let array = match value {
         ColumnarValue::Scalar(
             ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text),

@@ -8,23 +8,57 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+/// What stands between the parts of a pattern behind its escape.
+const SEPARATOR: char = '"';
+
 /// Returns the regular expression that a pattern means.
 ///
 /// # Errors
 /// With what is wrong, where it means nothing.
 pub(super) fn as_regex(pattern: &str, escape: char) -> Result<String, String> {
+    written(pattern, escape, false)
+}
+
+/// Returns the regular expression of a pattern that may have parts, `%#"a_#"%` for the escape `#`: its one group is the part that is
+/// asked for, and without any there is no group. The first part matches as little as it can, and the one that is asked for as much
+/// as is left, as in PostgreSQL.
+///
+/// # Errors
+/// As [`as_regex`], and for more than three parts.
+pub(super) fn as_regex_of_parts(pattern: &str, escape: char) -> Result<String, String> {
+    written(pattern, escape, true)
+}
+
+fn written(pattern: &str, escape: char, may_have_parts: bool) -> Result<String, String> {
     let mut written = String::with_capacity(pattern.len() + 10);
     written.push_str("(?s)^(?:");
+    let mut separators = 0;
     let mut letters = pattern.chars().peekable();
     while let Some(letter) = letters.next() {
+        if letter == escape {
+            if may_have_parts && letters.next_if_eq(&SEPARATOR).is_some() {
+                written.push_str(match separators {
+                    0 => ")(",
+                    1 => ")(?:",
+                    _ => return Err(format!("it has more than two `{escape}{SEPARATOR}`")),
+                });
+                separators += 1;
+            } else {
+                written.push_str(&escaped(letters.next(), escape)?);
+            }
+            continue;
+        }
         match letter {
-            _ if letter == escape => written.push_str(&escaped(letters.next(), escape)?),
             '%' => written.push_str(".*"),
             '_' => written.push('.'),
             '(' => written.push_str("(?:"),
             '[' => set(&mut letters, escape, &mut written)?,
             '|' | '*' | '+' | '?' | '{' | '}' | ')' => written.push(letter),
             letter => push_itself(letter, &mut written),
+        }
+        let is_repeated = matches!(letter, '%' | '*' | '+' | '?' | '}');
+        if may_have_parts && separators == 0 && is_repeated && letters.peek() != Some(&'?') {
+            written.push('?');
         }
     }
     written.push_str(")$");
@@ -107,7 +141,7 @@ fn push_itself(letter: char, written: &mut String) {
 mod tests {
     use regex::Regex;
 
-    use super::as_regex;
+    use super::{as_regex, as_regex_of_parts};
 
     #[test]
     fn a_pattern_is_one_of_the_whole_text() {
@@ -147,6 +181,23 @@ mod tests {
     fn another_character_may_escape() {
         assert_eq!(as_regex(r"a#%\%", '#').as_deref(), Ok(r"(?s)^(?:a\%\\.*)$"));
         assert_eq!(as_regex("a##", '#').as_deref(), Ok(r"(?s)^(?:a\#)$"));
+    }
+
+    #[test]
+    fn a_pattern_may_have_parts() {
+        let check = |pattern: &str, expect: &str| {
+            assert_eq!(
+                as_regex_of_parts(pattern, '#').as_deref(),
+                Ok(expect),
+                "{pattern}"
+            );
+        };
+        check("%#\"o_b#\"%", "(?s)^(?:.*?)(o.b)(?:.*)$");
+        check("(a|b)+c{2}#\"%", "(?s)^(?:(?:a|b)+?c{2}?)(.*)$");
+        check("a%", "(?s)^(?:a.*?)$");
+        check("#\"##%#\"", r"(?s)^(?:)(\#.*)(?:)$");
+        let refused = as_regex_of_parts("#\"a#\"b#\"", '#').expect_err("three separators");
+        assert!(refused.contains("more than two"), "{refused}");
     }
 
     #[test]

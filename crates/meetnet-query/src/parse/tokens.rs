@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `'ab'` and on the next line `'cd'` | `'abcd'` |
 //! | `FETCH FIRST (1 + 2) ROWS ONLY`, `FETCH FIRST ROW ONLY OFFSET 2` | `LIMIT (1 + 2)`, `LIMIT 1 OFFSET 2` |
+//! | `substring(place SIMILAR '%#"a_#"%' ESCAPE '#')` | `substring(place FROM '%#"a_#"%' FOR '#')`, as PostgreSQL reads both |
 //! | `FROM counts WHERE …`, outside PostgreSQL's dialect | `SELECT * FROM counts WHERE …` |
 //!
 //! Two texts on one line, and what is no number (`0b101`, `0x1F`, `0o17`, `2a`), would be read as something else without a word:
@@ -64,7 +65,7 @@ pub(super) fn respelled(
     written_in: Dialect,
 ) -> Result<Vec<TokenWithSpan>, QueryError> {
     check_numbers(&tokens)?;
-    let tokens = with_limits(with_whole_texts(tokens)?)?;
+    let tokens = with_matched_parts(with_limits(with_whole_texts(tokens)?)?);
     Ok(match written_in {
         Dialect::Generic => with_columns(tokens),
         // There it is no statement.
@@ -238,6 +239,62 @@ fn with_limits(mut tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, Que
         tokens[place].token = token;
     }
     Ok(tokens)
+}
+
+/// What brackets are of, and which word comes next in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Brackets {
+    /// Of anything else.
+    Other,
+    /// Of `substring`, in which SIMILAR may come.
+    Substring,
+    /// Of `substring`, behind SIMILAR.
+    Similar,
+}
+
+/// Puts FROM and FOR in the place of SIMILAR and ESCAPE between the arguments of `substring`.
+fn with_matched_parts(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let places = places(&tokens);
+    let word = |order: usize| places.get(order).and_then(|place| keyword(&tokens[*place]));
+    let mut others: Vec<(usize, &str)> = Vec::new();
+    let mut levels: Vec<Brackets> = Vec::new();
+    for (order, place) in places.iter().enumerate() {
+        match &tokens[*place].token {
+            Token::LParen => {
+                let before = order.checked_sub(1).and_then(word);
+                levels.push(match before {
+                    Some(Keyword::SUBSTRING) => Brackets::Substring,
+                    _ => Brackets::Other,
+                });
+            }
+            Token::RParen => {
+                levels.pop();
+            }
+            _ => {
+                let Some(level) = levels.last_mut() else {
+                    continue;
+                };
+                match (*level, word(order)) {
+                    // SIMILAR TO compares.
+                    (Brackets::Substring, Some(Keyword::SIMILAR))
+                        if word(order + 1) != Some(Keyword::TO) =>
+                    {
+                        others.push((*place, "FROM"));
+                        *level = Brackets::Similar;
+                    }
+                    (Brackets::Similar, Some(Keyword::ESCAPE)) => {
+                        others.push((*place, "FOR"));
+                        *level = Brackets::Other;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    for (place, word) in others {
+        tokens[place].token = Token::make_keyword(word);
+    }
+    tokens
 }
 
 /// What stands between two brackets, as far as it has been read.

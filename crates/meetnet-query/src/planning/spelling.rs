@@ -20,6 +20,7 @@
 //! | `SELECT day FROM generate_series(…) AS day` | `… AS day(day)`, where there is no such column otherwise |
 //! | `FROM counts` | `SELECT * FROM counts` |
 //! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
+//! | `substring(place FROM '[0-9]+')` | `substring_of_pattern(place, '[0-9]+')`: `matched.rs` |
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)`: `typed.rs` |
 //! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
 //! | `x = ANY(ARRAY[1, NULL])`, `x > ANY(list)` | `x IN (1, NULL)`, `x > ANY(list) OR …`: `members.rs` |
@@ -39,11 +40,13 @@ use meetnet_model::calendar::format_rfc3339;
 use meetnet_model::calendar_unit::CalendarUnit;
 use meetnet_model::time::with_seconds;
 
+use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
 use super::percentiles::{discrete_percentile, name_percentiles};
 use super::rows::compared_by_parts;
 use super::typed::respell_typed;
 use crate::error::{QueryError, StatementFault};
+use crate::functions::SUBSTRING_OF_PATTERN;
 use crate::parse::parsed_mut;
 use crate::postgres::{formatted_call, reading_format_of};
 
@@ -173,6 +176,9 @@ impl VisitorMut for Respelling {
             *expr = other;
         }
         if let Some(other) = compared_by_parts(expr) {
+            *expr = other;
+        }
+        if let Some(other) = matched_part(expr) {
             *expr = other;
         }
         ControlFlow::Continue(())
@@ -343,6 +349,14 @@ fn respelled(function: &mut Function) -> Option<Expr> {
                 && let Some(other) = replacement_of(replacement)
             {
                 *replacement = other;
+            }
+        }
+        // In quotes it is a name like others; so PostgreSQL itself writes it.
+        "substring" => {
+            let [text, pattern] = arguments(function)?;
+            if is_text(&pattern) {
+                let arguments = vec![text, pattern];
+                return Some(Expr::Function(call(SUBSTRING_OF_PATTERN, arguments)));
             }
         }
         "format" => return formatted_call(function),

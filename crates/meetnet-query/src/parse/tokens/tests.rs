@@ -118,6 +118,22 @@ fn fetch_is_a_limit_where_the_parser_does_not_read_it() {
 }
 
 #[test]
+fn a_part_that_is_similar_is_one_from_a_pattern() {
+    check(
+        "SELECT substring(a SIMILAR '%#\"b#\"' ESCAPE '#'), substring (lower(a) similar (b) escape c)",
+        "SELECT substring ( a FROM '%#\"b#\"' FOR '#' ) , substring ( lower ( a ) FROM ( b ) FOR c )",
+    );
+    for same in [
+        "SELECT substring ( a FROM 2 FOR 3 ) , a SIMILAR TO 'b' ESCAPE '#'",
+        "SELECT substring ( ( a SIMILAR TO 'b' ESCAPE '#' ) FROM 1 )",
+        "SELECT substring ( a SIMILAR TO 'b' ESCAPE '#' )",
+        "SELECT similar , escape FROM t WHERE f ( a LIKE 'b' ESCAPE '#' )",
+    ] {
+        check(same, same);
+    }
+}
+
+#[test]
 fn a_query_that_begins_with_from_has_all_columns() {
     check_from("FROM t WHERE a", "SELECT * FROM t WHERE a");
     check_from(
