@@ -7,11 +7,12 @@
 //! rounded, had two ranks. So what computes floats loses the sign of zero where it leaves an expression. Then columns have none,
 //! and are left as they are, with all that is known of their order and of the files to skip. Adding 0 takes the sign away.
 //!
-//! NaN has a sign, too: processors answer 0.0 / 0.0 with one, and sorted, ranked or compared it was the least of all numbers,
-//! while the NaN of a column is the greatest, as in PostgreSQL. It loses its sign in the same places.
+//! NaN has a sign, too: processors answer 0.0 / 0.0 and the difference of two infinities with one, and sorted, ranked or compared it
+//! was the least of all numbers, while the NaN of a column is the greatest, as in PostgreSQL. It loses its sign in the same places,
+//! and where what may have made it is compared (`x - y > 5`).
 //!
-//! Operators that make no such zero (`x * 1.8 + 32`, `abs`) are left alone, too. What stays outside: lists, and a zero with a
-//! sign that was sent so.
+//! Operators that make neither (`x * 1.8 + 32`, `abs`) are left alone, too. What stays outside: lists, and a zero with a sign that
+//! was sent so.
 
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 fn may_concern(expr: &Expr) -> bool {
     match expr {
         Expr::InList(_) | Expr::Case(_) | Expr::ScalarFunction(_) => true,
-        expr => is_signed_zero(expr),
+        expr => is_signed_zero(expr) || is_signed_nan(expr),
     }
 }
 
@@ -129,9 +130,10 @@ struct Zeros<'a> {
 }
 
 impl Zeros<'_> {
-    /// Returns true for a float that may be a zero with a sign.
+    /// Returns true for a float that may be a zero, or NaN, with a sign.
     fn may_be_signed(&self, expr: &Expr) -> bool {
-        is_signed_zero(expr) && self.is_float(expr) && !self.is_cast_of_number(expr)
+        let may_be = is_signed_zero(expr) || is_signed_nan(expr);
+        may_be && self.is_float(expr) && !self.is_cast_of_number(expr)
     }
 
     /// Returns true for a cast of a column that is no text.
@@ -192,12 +194,34 @@ impl Zeros<'_> {
                 call.args = args.map(|arg| self.number(arg)).collect();
                 Transformed::yes(Expr::ScalarFunction(call))
             }
+            Expr::BinaryExpr(mut comparison) if rewrite::compares(comparison.op) => {
+                let sides = [&mut comparison.left, &mut comparison.right];
+                let is_other = sides.map(|side| self.side(side)).contains(&true);
+                Transformed::new_transformed(Expr::BinaryExpr(comparison), is_other)
+            }
+            Expr::Between(mut between) => {
+                let sides = [&mut between.expr, &mut between.low, &mut between.high];
+                let is_other = sides.map(|side| self.side(side)).contains(&true);
+                Transformed::new_transformed(Expr::Between(between), is_other)
+            }
             // Arguments and keys; a condition is no number.
             call @ (Expr::AggregateFunction(_) | Expr::WindowFunction(_)) => {
                 call.map_children(|compared| Ok(self.whole(compared)))?
             }
             part => Transformed::no(part),
         })
+    }
+
+    /// Takes the sign off NaN that may have been made for one side of a comparison, for which both zeros are one; returns false where
+    /// none has been. A column is what files are skipped by, and stays as it is, as does what is computed of it and a constant.
+    fn side(&self, side: &mut Expr) -> bool {
+        let is_other =
+            matches!(side, Expr::BinaryExpr(_)) && is_signed_nan(side) && self.is_float(side);
+        if is_other {
+            let computed = std::mem::replace(side, Expr::Literal(ScalarValue::Null, None));
+            *side = unsigned(computed);
+        }
+        is_other
     }
 
     /// Returns a float without a sign of zero though it be a column: beside what it is compared with, an addition is little.
@@ -249,16 +273,21 @@ impl Zeros<'_> {
     }
 }
 
+/// Returns the value that is written in the statement, in the type that it is cast to.
+fn constant(value: &Expr) -> Option<ScalarValue> {
+    match value {
+        Expr::Literal(value, _) => Some(value.clone()),
+        Expr::Cast(cast) => match cast.expr.as_ref() {
+            Expr::Literal(value, _) => value.cast_to(cast.field.data_type()).ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Returns the zero that a value is which is written in the statement, as a float.
 fn zero_of(value: &Expr) -> Option<ScalarValue> {
-    let zero = match value {
-        Expr::Literal(value, _) => value.clone(),
-        Expr::Cast(cast) => match cast.expr.as_ref() {
-            Expr::Literal(value, _) => value.cast_to(cast.field.data_type()).ok()?,
-            _ => return None,
-        },
-        _ => return None,
-    };
+    let zero = constant(value)?;
     let is_zero = match &zero {
         ScalarValue::Float64(Some(number)) => *number == 0.0,
         ScalarValue::Float32(Some(number)) => *number == 0.0,
@@ -309,6 +338,56 @@ fn is_signed_zero(expr: &Expr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Returns true for what may be NaN with a sign if it is a float: it is made of infinite numbers and of zeros, and what is computed
+/// of it is NaN, too.
+fn is_signed_nan(expr: &Expr) -> bool {
+    match expr {
+        Expr::Negative(_) => true,
+        Expr::Alias(alias) => is_signed_nan(&alias.expr),
+        Expr::Cast(cast) => is_signed_nan(&cast.expr),
+        Expr::TryCast(cast) => is_signed_nan(&cast.expr),
+        Expr::Case(case) => {
+            let branches = case.when_then_expr.iter().map(|(_, then)| then);
+            branches
+                .chain(&case.else_expr)
+                .any(|then| is_signed_nan(then))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            // Of a finite number and another one comes none, but for a zero among the factors.
+            let is_harmless = |side: &Expr| match constant(side) {
+                Some(ScalarValue::Float64(Some(number))) => {
+                    number.is_finite() && (number != 0.0 || is_sum(*op))
+                }
+                Some(ScalarValue::Float32(Some(number))) => {
+                    number.is_finite() && (number != 0.0 || is_sum(*op))
+                }
+                _ => false,
+            };
+            match op {
+                Operator::Modulo => true,
+                Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide => {
+                    match (is_harmless(left), is_harmless(right)) {
+                        (_, true) => is_signed_nan(left),
+                        (true, false) => is_signed_nan(right),
+                        (false, false) => true,
+                    }
+                }
+                _ => false,
+            }
+        }
+        Expr::ScalarFunction(call) => match call.name() {
+            UNSIGNED_ZERO | "abs" | "date_part" => false,
+            name if CHOOSING.contains(&name) => call.args.iter().any(is_signed_nan),
+            _ => true,
+        },
+        _ => false,
+    }
+}
+
+fn is_sum(op: Operator) -> bool {
+    matches!(op, Operator::Plus | Operator::Minus)
 }
 
 /// Returns true for a cast of a text, or of such a zero.

@@ -73,6 +73,17 @@ fn what_makes_no_such_zero_is_left_alone() {
     check(x().in_list(vec![lit(1.0), lit(2.0)], false), false);
     check(x().gt(-x()), false);
     check(-col("n"), false);
+    // Of two infinities comes NaN, and of one and a zero.
+    check(x() - x(), true);
+    check(x() + x(), true);
+    check(x() + lit(f64::INFINITY), true);
+    check(x() * lit(0.0) + lit(1.0), true);
+    check((x() - x()) / lit(2.0) + lit(1.0), true);
+    check(datafusion::prelude::abs(x() - x()), false);
+    check((x() - x()).gt(lit(1.0)), true);
+    check(lit(1.0).between(lit(0.0), x() + x()), true);
+    check((x() / lit(2.0) - lit(1.0)).gt(lit(1.0)), false);
+    check((col("n") - col("n")).gt(lit(1_i64)), false);
 }
 
 /// The condition stays one on the column.
