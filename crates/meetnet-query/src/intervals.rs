@@ -6,6 +6,7 @@
 //! would be less than a day, and a day another span than 24 hours. No error says so. PostgreSQL counts a day as 24 hours and a
 //! month as 30 days. So wherever intervals are compared, sorted, grouped or told apart, each is written anew with as many months
 //! and then as many days as there are in it, all of one sign: of these, comparing the parts one after the other is right.
+//! `least` and its like answer what they choose as it is: [`chosen`].
 //!
 //! What stays outside: lists of intervals. Times less an interval (`time > now() - INTERVAL '7 days'`) compare times.
 
@@ -29,19 +30,19 @@ use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
     ColumnarValue, Distinct, DistinctOn, Expr, ExprSchemable, LogicalPlan, Projection,
     ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility,
-    WindowFrameUnits,
+    WindowFrameUnits, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 use meetnet_functions::justified as justified_interval;
 
+use chosen::Choice;
+
 use crate::error::{QueryError, StatementFault};
 use crate::rewrite;
 
+mod chosen;
 #[cfg(test)]
 mod tests;
-
-/// Functions that compare their arguments.
-const COMPARING: [&str; 3] = ["greatest", "least", "nullif"];
 
 /// Puts in its place what refuses before types are made equal. [`ComparedIntervals`] goes behind it.
 ///
@@ -280,12 +281,17 @@ impl Compared<'_> {
                      date_part('epoch', x) IN (SELECT date_part('epoch', y) FROM …)",
                 ));
             }
-            Expr::ScalarFunction(mut call)
-                if COMPARING.contains(&call.name()) && self.has_span(&call.args) =>
-            {
-                call.args = self.spans(call.args);
-                Expr::ScalarFunction(call)
-            }
+            Expr::ScalarFunction(call) => match Choice::of(call.name()) {
+                Some(choice) if self.has_span(&call.args) => {
+                    // NULL alone is none yet.
+                    let among = call.args.into_iter().map(|arg| match self.is_span(&arg) {
+                        true => arg,
+                        false => cast(arg, DataType::Interval(IntervalUnit::MonthDayNano)),
+                    });
+                    choice.call(among.collect())
+                }
+                _ => return Ok(Transformed::no(Expr::ScalarFunction(call))),
+            },
             call @ (Expr::AggregateFunction(_) | Expr::WindowFunction(_)) => {
                 return match tells_apart(&call) {
                     // Arguments and keys; a condition is no interval.
