@@ -8,7 +8,8 @@
 //!
 //! Of unsigned numbers (`row_number`, `rank`, `approx_distinct`) analysts take differences, so that they are computed as signed
 //! ones: `rank() OVER … - lag(rank() OVER …)` is -2 where a sensor has come up by two. Beside a signed one DataFusion would make
-//! decimals of them, also where one of both is chosen: `row_number() OVER … / 2` was 0.5 for the first row, and is 0.
+//! decimals of them, also where one of both is chosen: `row_number() OVER … / 2` was 0.5 for the first row, and is 0. So it would of a
+//! union of both: [`unions`].
 
 use std::sync::Arc;
 
@@ -38,8 +39,10 @@ use datafusion::sql::sqlparser::ast;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod unions;
 
 pub(crate) use sum::{Whole, total};
+pub(crate) use unions::WholeNumberUnions;
 
 use sum::WholeSum;
 

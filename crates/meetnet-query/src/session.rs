@@ -15,10 +15,11 @@ use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
-use crate::arithmetic::{self, CheckedWholeNumbers};
+use crate::arithmetic::{self, CheckedWholeNumbers, WholeNumberUnions};
 use crate::as_of::AsOfPlanner;
 use crate::balanced::BalancedConditions;
 use crate::calls_apart::CallsApart;
@@ -64,6 +65,8 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
 /// The rule of DataFusion that first asks which columns are constant, and drops sorts of what is sorted. Filters have been handed
 /// down to scans by then, and none is made after it.
 const FIRST_TO_ASK: &str = "EnsureRequirements";
+/// The rule of DataFusion that makes types equal.
+const TYPES_EQUAL: &str = "type_coercion";
 /// The first of DataFusion's physical rules that hands filters down by the names of columns.
 const FIRST_TO_HAND_DOWN: &str = "FilterPushdown";
 
@@ -96,6 +99,7 @@ impl Sessions {
             .with_default_features()
             .with_physical_optimizer_rules(physical_rules())
             .with_type_planner(Arc::new(Microseconds))
+            .with_analyzer_rules(first_rules())
             .with_analyzer_rule(Arc::new(CallsApart))
             .with_analyzer_rule(Arc::new(GroupingColumns))
             .with_analyzer_rule(Arc::new(RepeatedKeys))
@@ -196,6 +200,14 @@ impl Sessions {
             runtime,
         )))
     }
+}
+
+/// Returns the rules of DataFusion that plans go through before ours, and what has to be done before types are made equal.
+fn first_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = Analyzer::new().rules;
+    let types_equal = rules.iter().position(|rule| rule.name() == TYPES_EQUAL);
+    rules.insert(types_equal.unwrap_or(0), Arc::new(WholeNumberUnions));
+    rules
 }
 
 /// Returns the rules that physical plans go through, in their order.
