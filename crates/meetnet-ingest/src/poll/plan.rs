@@ -5,9 +5,12 @@
 //! is a *pass*: from a little before its cursor, or once in a while from days before, up to the newest closed period,
 //! in chunks that the API allows. A backfill asks for older windows of every target whenever nothing is due.
 //!
+//! A target whose answers stay broken stands in nobody's way: it is asked less and less, its windows are kept until it
+//! answers, and meanwhile those of the others, and the rest of its own, go on in turn.
+//!
 //! Times are µs since 1970, UTC. It owns no clock and no randomness: the caller passes both.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use meetnet_model::calendar::{DAY_US, SECOND_US};
 use meetnet_model::time::format_rfc3339;
@@ -25,7 +28,7 @@ pub(crate) const HOUR_US: i64 = 3_600 * SECOND_US;
 const REFUSED_PAUSE_US: i64 = HOUR_US;
 /// Longest pause that an API can ask for with `Retry-After`.
 const RETRY_AFTER_US_MAX: i64 = DAY_US;
-/// Failures in a row of one window after which a backfill gives up.
+/// Failures in a row after which a backfill gives up that a command without a daemon waits for.
 const BACKFILL_FAILURES_MAX: u32 = 8;
 
 /// A span of time, `[from, to)`, µs since 1970 UTC; up to now where it ends with [`i64::MAX`].
@@ -132,7 +135,7 @@ pub(crate) struct BackfillState {
     /// What was refused, and why: the first few.
     pub(crate) refused: Vec<String>,
     pub(crate) refused_total: u64,
-    /// Why it was given up.
+    /// Why it was given up, where somebody waits for it; its windows are kept.
     pub(crate) given_up: Option<String>,
 }
 
@@ -145,12 +148,30 @@ impl BackfillState {
 /// Refusals that are told one by one.
 const REFUSED_LISTED_MAX: usize = 5;
 
+/// How a target fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// When the first of them was, µs since 1970 UTC.
+    pub(crate) since: i64,
+    /// When it is asked again at the earliest, µs since 1970 UTC.
+    pub(crate) again_at: i64,
+    /// What went wrong last.
+    pub(crate) message: String,
+    is_refused: bool,
+    /// How many questions of its source had been answered before the first.
+    answers_before: u64,
+}
+
 #[derive(Debug)]
 struct Course {
     target: Target,
     cursor: Cursor,
     due: i64,
-    failures: u32,
+    /// How it fails when it is asked for what is new, and for its past: one can work without the other.
+    trouble: Option<Trouble>,
+    past_trouble: Option<Trouble>,
     /// What is left of the pass that is under way, and whether it re-asks.
     pass: Option<(Window, bool)>,
     chunk_max: i64,
@@ -159,7 +180,6 @@ struct Course {
 #[derive(Debug)]
 struct Backfill {
     left: VecDeque<(usize, Window)>,
-    failures: u32,
     state: BackfillState,
 }
 
@@ -169,7 +189,12 @@ pub(crate) struct Plan {
     courses: Vec<Course>,
     is_live: bool,
     paused_until: i64,
-    failures: u32,
+    /// The targets that have failed since anybody answered.
+    failing: BTreeSet<usize>,
+    /// Questions that were answered.
+    answers: u64,
+    /// Failures in a row of what backfills ask, of whichever targets.
+    backfill_failures: u32,
     backfill: Option<Backfill>,
 }
 
@@ -192,7 +217,8 @@ impl Plan {
                 target,
                 cursor,
                 due,
-                failures: 0,
+                trouble: None,
+                past_trouble: None,
                 pass: None,
             }
         };
@@ -200,7 +226,9 @@ impl Plan {
             courses: targets.into_iter().map(course).collect(),
             is_live,
             paused_until: i64::MIN,
-            failures: 0,
+            failing: BTreeSet::new(),
+            answers: 0,
+            backfill_failures: 0,
             backfill: None,
         }
     }
@@ -251,28 +279,65 @@ impl Plan {
                 soonest = soonest.min(self.courses[at].due);
             }
         }
-        match self
-            .backfill
-            .as_ref()
-            .and_then(|backfill| backfill.left.front())
-        {
-            Some(&(target, window)) => Next::Ask(Ask {
-                target,
-                window: Some(self.courses[target].chunk(window)),
-                is_backfill: true,
-            }),
-            None => Next::Wait(soonest),
+        let under_way = self.backfill.as_ref();
+        let under_way = under_way.filter(|backfill| !backfill.state.is_over());
+        for &(target, window) in under_way.into_iter().flat_map(|backfill| &backfill.left) {
+            let course = &mut self.courses[target];
+            let again_at = course.past_trouble.as_mut().map_or(i64::MIN, |trouble| {
+                let latest = now.saturating_add(RETRY_AFTER_US_MAX);
+                trouble.again_at = trouble.again_at.min(latest);
+                trouble.again_at
+            });
+            if again_at <= now {
+                return Next::Ask(Ask {
+                    target,
+                    window: Some(course.chunk(window)),
+                    is_backfill: true,
+                });
+            }
+            soonest = soonest.min(again_at);
         }
+        Next::Wait(soonest)
+    }
+
+    /// Whether all that the backfill has left waits for targets that fail, and nothing else.
+    pub(crate) fn is_held_up(&self, now: i64) -> bool {
+        let waits = |(target, _): &(usize, Window)| {
+            let trouble = self.courses[*target].past_trouble.as_ref();
+            trouble.is_some_and(|trouble| trouble.again_at > now)
+        };
+        self.paused_until <= now
+            && self.backfill.as_ref().is_some_and(|backfill| {
+                !backfill.state.is_over() && backfill.left.iter().all(waits)
+            })
+    }
+
+    /// Returns the targets that fail, whether that is when they are asked for their past, and how.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = (&str, bool, &Trouble)> {
+        self.courses.iter().flat_map(|course| {
+            let name = course.target.name.as_str();
+            [(false, &course.trouble), (true, &course.past_trouble)]
+                .into_iter()
+                .filter_map(move |(is_past, trouble)| Some((name, is_past, trouble.as_ref()?)))
+        })
+    }
+
+    /// Whether others have been answered since the target of a question began to fail: then it is not the API that
+    /// fails.
+    pub(crate) fn fails_alone(&self, ask: &Ask) -> bool {
+        let course = &self.courses[ask.target];
+        let troubles = [&course.trouble, &course.past_trouble];
+        let mut troubles = troubles.into_iter().flatten();
+        troubles.any(|trouble| self.answers > trouble.answers_before)
     }
 
     /// The answer is in the journal, on disk, or said nothing new.
     pub(crate) fn taken(&mut self, ask: &Ask, now: i64) {
-        self.failures = 0;
+        self.answered(ask, now);
         if ask.is_backfill {
             return self.backfill_goes_on(ask, None);
         }
         let course = &mut self.courses[ask.target];
-        course.failures = 0;
         let interval = course.target.interval.unwrap_or(DAY_US);
         let Some(window) = ask.window else {
             course.cursor.polled_at = Some(now);
@@ -294,6 +359,31 @@ impl Plan {
         }
     }
 
+    /// Notes that a target answers. Where it had failed, what was wrong with it may have been wrong with others: they are
+    /// asked now, and not only when their pauses end.
+    fn answered(&mut self, ask: &Ask, now: i64) {
+        self.failing.clear();
+        self.answers += 1;
+        if self.courses[ask.target].trouble_mut(ask).take().is_none() {
+            return;
+        }
+        for course in &mut self.courses {
+            let Course {
+                due,
+                trouble,
+                past_trouble,
+                ..
+            } = course;
+            if let Some(trouble) = trouble.as_mut().filter(|trouble| !trouble.is_refused) {
+                trouble.again_at = trouble.again_at.min(now);
+                *due = (*due).min(now);
+            }
+            if let Some(trouble) = past_trouble {
+                trouble.again_at = trouble.again_at.min(now);
+            }
+        }
+    }
+
     /// Notes the validators of an answer: the next request asks only for what has changed since.
     pub(crate) fn validators(
         &mut self,
@@ -312,35 +402,36 @@ impl Plan {
             .retry_after
             .unwrap_or(0)
             .clamp(0, RETRY_AFTER_US_MAX);
+        let answers = self.answers;
         if failure.kind == FailureKind::Refused {
             // It is about this target or window alone; the others go on.
-            self.failures = 0;
+            self.failing.clear();
             if ask.is_backfill {
+                self.courses[ask.target].past_trouble = None;
                 return self.backfill_goes_on(ask, Some(&failure.message));
             }
             let course = &mut self.courses[ask.target];
             let interval = course.target.interval.unwrap_or(DAY_US);
             course.pass = None;
-            course.due = now.saturating_add(interval.max(REFUSED_PAUSE_US).max(asked_for));
+            let pause = interval.max(REFUSED_PAUSE_US).max(asked_for);
+            course.due = course.note(ask, failure, answers, now, |_| pause);
             return;
         }
-        self.failures = self.failures.saturating_add(1);
-        let pause = backoff(self.failures, jitter).max(asked_for);
+        // Targets count, not failures: one that is broken must not make the others wait longer each time that it is
+        // tried, and where nobody answers there are more of them each time.
+        self.failing.insert(ask.target);
+        let failing = u32::try_from(self.failing.len()).unwrap_or(u32::MAX);
+        let pause = backoff(failing, jitter).max(asked_for);
         self.paused_until = now.saturating_add(pause);
-        if ask.is_backfill {
-            if let Some(backfill) = &mut self.backfill {
-                backfill.failures += 1;
-                if backfill.failures >= BACKFILL_FAILURES_MAX {
-                    backfill.left.clear();
-                    backfill.state.given_up = Some(failure.message.clone());
-                }
-            }
-            return;
-        }
         let course = &mut self.courses[ask.target];
-        course.failures = course.failures.saturating_add(1);
         // Behind the others: one target whose answers are broken must not stand in their way.
-        course.due = now.saturating_add(pause.max(backoff(course.failures, jitter)));
+        let pause_of_target = |failures| pause.max(backoff(failures, jitter));
+        let again_at = course.note(ask, failure, answers, now, pause_of_target);
+        if ask.is_backfill {
+            self.backfill_waits(ask, &failure.message);
+        } else {
+            course.due = again_at;
+        }
     }
 
     /// The answer would be too large: asks for half of the window from now on. False where it cannot be halved.
@@ -378,7 +469,6 @@ impl Plan {
         }
         self.backfill = Some(Backfill {
             left,
-            failures: 0,
             state: BackfillState {
                 windows_left: windows,
                 ..BackfillState::default()
@@ -416,7 +506,6 @@ impl Plan {
         }
         self.backfill = Some(Backfill {
             left: known,
-            failures: 0,
             state: BackfillState {
                 windows_left: windows,
                 ..state
@@ -437,16 +526,54 @@ impl Plan {
         self.backfill.as_ref().map(|backfill| &backfill.state)
     }
 
-    /// Forgets the backfill.
+    /// Why some of what the backfill has left is asked for later; none where nothing is.
+    pub(crate) fn backfill_trouble(&self) -> Option<String> {
+        let mut left = self.backfill.iter().flat_map(|backfill| &backfill.left);
+        left.find_map(|(target, _)| {
+            let course = &self.courses[*target];
+            let trouble = course.past_trouble.as_ref()?;
+            Some(format!("{}: {}", course.target.name, trouble.message))
+        })
+    }
+
+    /// Forgets the backfill; how its targets fail stays known.
     pub(crate) fn end_backfill(&mut self) {
         self.backfill = None;
+    }
+
+    /// Forgets how targets fail when they are asked for their past: nobody asks any more.
+    pub(crate) fn forget_past_troubles(&mut self) {
+        for course in &mut self.courses {
+            course.past_trouble = None;
+        }
+    }
+
+    /// Puts the window that failed behind the others.
+    fn backfill_waits(&mut self, ask: &Ask, message: &str) {
+        let (Some(backfill), Some(window)) = (&mut self.backfill, ask.window) else {
+            return;
+        };
+        backfill.pass_over(ask.target, window);
+        match backfill.left.back_mut() {
+            // Windows that failed one after the other are one again.
+            Some((target, last)) if *target == ask.target && last.to == window.from => {
+                last.to = window.to;
+            }
+            _ => backfill.left.push_back((ask.target, window)),
+        }
+        self.backfill_failures += 1;
+        // Whoever waits is told; else nobody is waited for, and what is left is kept until it is answered.
+        if !self.is_live && self.backfill_failures >= BACKFILL_FAILURES_MAX {
+            self.backfill_failures = 0;
+            backfill.state.given_up = Some(message.to_owned());
+        }
     }
 
     fn backfill_goes_on(&mut self, ask: &Ask, refused: Option<&str>) {
         let (Some(backfill), Some(window)) = (&mut self.backfill, ask.window) else {
             return;
         };
-        backfill.failures = 0;
+        self.backfill_failures = 0;
         backfill.state.windows_done += 1;
         if let Some(why) = refused {
             backfill.state.refused_total += 1;
@@ -458,18 +585,59 @@ impl Plan {
                     .push(format!("{name} {window}: {why}"));
             }
         }
-        if let Some((_, left)) = backfill.left.front_mut() {
-            left.from = window.to;
-            if left.is_empty() {
-                backfill.left.pop_front();
-            }
-        }
+        backfill.pass_over(ask.target, window);
         let chunks = |(target, window): &(usize, Window)| self.courses[*target].chunks(*window);
         backfill.state.windows_left = backfill.left.iter().map(chunks).sum();
     }
 }
 
+impl Backfill {
+    /// Takes a window out of what is left: the begin of an entry of its target.
+    fn pass_over(&mut self, target: usize, window: Window) {
+        let mut left = self.left.iter();
+        let at = left.position(|(of, left)| *of == target && left.from == window.from);
+        let Some(at) = at else { return };
+        let (_, entry) = &mut self.left[at];
+        entry.from = window.to;
+        if entry.is_empty() {
+            self.left.remove(at);
+        }
+    }
+}
+
 impl Course {
+    fn trouble_mut(&mut self, ask: &Ask) -> &mut Option<Trouble> {
+        if ask.is_backfill {
+            &mut self.past_trouble
+        } else {
+            &mut self.trouble
+        }
+    }
+
+    /// Notes a failure; `pause` says how long it waits after so many in a row. Returns when it is asked again.
+    fn note(
+        &mut self,
+        ask: &Ask,
+        failure: &Failure,
+        answers: u64,
+        now: i64,
+        pause: impl FnOnce(u32) -> i64,
+    ) -> i64 {
+        let trouble = self.trouble_mut(ask).get_or_insert_with(|| Trouble {
+            failures: 0,
+            since: now,
+            again_at: now,
+            message: String::new(),
+            is_refused: false,
+            answers_before: answers,
+        });
+        trouble.failures = trouble.failures.saturating_add(1);
+        trouble.again_at = now.saturating_add(pause(trouble.failures));
+        trouble.message.clone_from(&failure.message);
+        trouble.is_refused = failure.kind == FailureKind::Refused;
+        trouble.again_at
+    }
+
     /// Returns the question that is due; none where no period has been closed yet.
     fn ask(&mut self, target: usize, now: i64) -> Option<Ask> {
         let window = match self.target.windows {
