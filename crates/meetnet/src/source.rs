@@ -127,9 +127,10 @@ fn test(options: &TestOptions, environment: &Environment) -> Result<(), Failure>
             } else {
                 options.topic.as_str()
             };
-            let decoded = trial.decode(topic, &options.headers, message, received_at);
-            window_note = window_note.or(trial::window_note(&decoded, options.received_at));
-            answer.add(&name, &decoded);
+            let tried = trial.decode(topic, &options.headers, message, received_at);
+            let note = trial::window_note(&tried.decoded, options.received_at);
+            window_note = window_note.or(note);
+            answer.add(&name, &tried);
         }
     }
     answer.note(window_note);

@@ -109,6 +109,26 @@ impl LeafValue {
     }
 }
 
+/// How many messages of a network server have no values that can be read, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Undecoded {
+    /// Of so many messages.
+    pub(super) messages: usize,
+    /// They have bytes that no codec has decoded.
+    pub(super) bytes_only: usize,
+    /// A codec has made nothing of them.
+    pub(super) empty: usize,
+    /// They are no uplinks, or such without a payload.
+    pub(super) without_payload: usize,
+}
+
+impl Undecoded {
+    /// Returns true where no message has any.
+    pub(super) fn is_all(&self) -> bool {
+        self.messages > 0 && self.messages == self.bytes_only + self.empty + self.without_payload
+    }
+}
+
 /// The samples, taken apart.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Leaves {
@@ -122,6 +142,8 @@ pub(super) struct Leaves {
     pub(super) states_units: bool,
     /// The documents have bare `nan` in them, which is no JSON.
     pub(super) lenient: bool,
+    /// What a network server has not decoded.
+    pub(super) undecoded: Undecoded,
     /// The documents, where they are JSON.
     pub(super) documents: Vec<Value>,
 }
@@ -300,6 +322,7 @@ impl Leaves {
             pairs: None,
             states_units: false,
             lenient: false,
+            undecoded: Undecoded::default(),
             documents: Vec::new(),
         }
     }

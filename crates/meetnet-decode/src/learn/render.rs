@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use meetnet_model::source::WireFormat;
 
-use super::known::{Known, MapNeed};
-use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, with_point};
+use super::known::{Codec, Known, MapNeed};
+use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, Undecoded, with_point};
 use super::names;
 use super::times::end_of_interval;
 use super::values::{Certainty, range, sentinels};
@@ -83,6 +83,9 @@ fn known_source(known: &Known, proposal: &Proposal, out: &mut String) {
         );
         return;
     }
+    if let MapNeed::Codec(codec) = known.map {
+        undecoded(codec, &proposal.leaves.undecoded, out);
+    }
     // The messages name their devices, so the topic need not.
     let is_named_by_topic = known.format == WireFormat::Influx;
     let topic = proposal.topic.as_ref().map(|topic| {
@@ -94,14 +97,68 @@ fn known_source(known: &Known, proposal: &Proposal, out: &mut String) {
     });
     head(out, proposal, topic.as_deref(), format);
     lenient(proposal, out);
-    let MapNeed::Names(note) = known.map else {
-        return;
+    let note = match known.map {
+        MapNeed::None => return,
+        MapNeed::Names(note) => note,
+        MapNeed::Codec(codec) => codec.note,
     };
     if is_named_by_topic {
         sensor(proposal, out);
     }
     let _ = writeln!(out, "# {note}");
-    map(proposal, out);
+    match known.map {
+        MapNeed::Codec(codec) if proposal.leaves.undecoded.is_all() => {
+            let _ = writeln!(
+                out,
+                "map = [\n  # The names are those that the {} writes. For example:\n  \
+                 # {{ dataset = \"heat\", property = \"air_temperature\", pointer = \"/temperature\", unit = \"Cel\" }},\n]",
+                codec.name
+            );
+        }
+        _ => map(proposal, out),
+    }
+}
+
+/// Says how many messages have no values that can be read, why, and what helps.
+fn undecoded(codec: &Codec, undecoded: &Undecoded, out: &mut String) {
+    let Codec {
+        name,
+        decoded,
+        remedy,
+        ..
+    } = codec;
+    let Undecoded {
+        messages,
+        bytes_only,
+        empty,
+        without_payload,
+    } = *undecoded;
+    let of = |count: usize| format!("{count} of {messages}");
+    if bytes_only > 0 {
+        let _ = writeln!(
+            out,
+            "# {} without a decoded payload (`{decoded}`): the device sends bytes, and nothing but a {name} says what they mean.\n\
+             # Each of them is a reject (`no_decoded_payload`). What helps: {remedy},\n\
+             # then name messages that come after that.",
+            of(bytes_only)
+        );
+    }
+    if empty > 0 {
+        let _ = writeln!(
+            out,
+            "# {} with an empty decoded payload (`{decoded}`): the {name} makes nothing of these bytes, as it does of a port that \
+             it does not know. Try it with them at the network server.",
+            of(empty)
+        );
+    }
+    if without_payload > 0 {
+        let _ = writeln!(
+            out,
+            "# {} without a payload: a join, a status, or a device that only talked to the network. Nothing of a map is in them; \
+             name uplinks.",
+            of(without_payload)
+        );
+    }
 }
 
 fn unknown_source(proposal: &Proposal, out: &mut String) {

@@ -488,6 +488,86 @@ fn values_of_known_formats_are_mapped() {
 }
 
 #[test]
+fn what_a_network_server_has_not_decoded_is_told_with_what_helps() {
+    let check = |samples: &[&str], says: &[&str], says_not: &[&str]| {
+        let proposal = proposal(samples, None);
+        assert!(proposal.starts_with("# Sure"), "{proposal}");
+        for text in says {
+            assert!(proposal.contains(text), "no {text} in\n{proposal}");
+        }
+        for text in says_not {
+            assert!(!proposal.contains(text), "{text} in\n{proposal}");
+        }
+        // Whatever it says, it can be read.
+        let read: toml::Table = toml::from_str(&proposal).unwrap();
+        assert!(read["source"][0]["map"].is_array());
+    };
+    let tts = |uplink: &str| {
+        format!(r#"{{"end_device_ids": {{"device_id": "a"}}, "uplink_message": {uplink}}}"#)
+    };
+    let raw = tts(r#"{"f_port": 85, "frm_payload": "AXVcA2c0AQ=="}"#);
+    let read =
+        tts(r#"{"f_port": 2, "frm_payload": "AQI=", "decoded_payload": {"temperature": 21.5}}"#);
+    let entry = "\n  { dataset = \"heat\", property = \"air_temperature\", pointer = \"/temperature\", unit = \"Cel\" },\n";
+    let nothing_known = "No name says what its value is";
+    check(
+        &[&raw],
+        &[
+            "# 1 of 1 without a decoded payload (`uplink_message.decoded_payload`)",
+            "(`no_decoded_payload`). What helps: add an uplink payload formatter",
+            "# The names are those that the payload formatter writes. For example:\n  # { dataset",
+        ],
+        &[entry, nothing_known],
+    );
+    check(
+        &[&raw, &read],
+        &["# 1 of 2 without a decoded payload", entry],
+        &["For example", nothing_known],
+    );
+    check(&[&read], &[entry], &["without", "empty decoded"]);
+    check(
+        &[&tts(r#"{"frm_payload": "AQI=", "decoded_payload": {}}"#)],
+        &["# 1 of 1 with an empty decoded payload", "For example"],
+        &["What helps"],
+    );
+    let join = r#"{"end_device_ids": {"device_id": "a"}, "join_accept": {"session_key_id": "x"}}"#;
+    check(
+        &[join],
+        &["# 1 of 1 without a payload: a join"],
+        &["What helps"],
+    );
+    // As the storage integration and the console write them.
+    check(
+        &[&format!(r#"{{"result": {read}}}"#)],
+        &["format = \"tts-v3\"", entry],
+        &[],
+    );
+    let exported = format!(r#"{{"name": "as.up.data.forward", "data": {read}}}"#);
+    check(&[&exported], &["format = \"tts-v3\"", entry], &[]);
+
+    let device = r#""deviceInfo": {"devEui": "24e124128c010203"}"#;
+    check(
+        &[&format!(
+            r#"{{{device}, "fPort": 85, "data": "AXVcA2c0AQ=="}}"#
+        )],
+        &[
+            "# 1 of 1 without a decoded payload (`object`)",
+            "What helps: add a codec to the device profile in ChirpStack",
+        ],
+        &[nothing_known],
+    );
+    check(
+        &[&format!(
+            r#"{{{device}, "time": "2026-06-01T12:00:00Z", "devAddr": "0189"}}"#
+        )],
+        &["format = \"chirpstack-v4\"", "# 1 of 1 without a payload"],
+        &["What helps"],
+    );
+    let version_3 = r#"{"devEUI": "JOEkEowBAgM=", "fPort": 2, "data": "AQI=", "objectJSON": "{\"temperature\": 21.5}"}"#;
+    check(&[version_3], &[entry], &["without", "For example"]);
+}
+
+#[test]
 fn ends_of_names_of_packs() {
     for (name, expect) in [
         ("roof:temperature", "temperature"),

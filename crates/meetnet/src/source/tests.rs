@@ -27,8 +27,8 @@ fn answer(format: AnswerFormat, bodies: &[&str]) -> String {
     let trial = Trial::new(&config(CONFIG), "balcony").unwrap();
     let mut answer = Answer::new(format);
     for body in bodies {
-        let decoded = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), RECEIVED_AT);
-        answer.add("kitchen.json", &decoded);
+        let tried = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), RECEIVED_AT);
+        answer.add("kitchen.json", &tried);
     }
     answer.note(trial.note());
     answer.finish()
@@ -68,6 +68,50 @@ fn json_is_an_object_per_row_and_reject() {
 }
 
 #[test]
+fn what_is_ignored_by_kind_is_told_and_so_is_a_message_with_nothing_in_it() {
+    let lorawan = CONFIG
+        .replace("format = \"json\"", "format = \"chirpstack-v4\"")
+        .replace("sensor_id = \"{device}\"\n", "");
+    let trial = Trial::new(&config(&lorawan), "balcony").unwrap();
+    let join = r#"{"deviceInfo": {"devEui": "24e124128c010203"}, "time": "2026-06-01T12:00:00Z", "devAddr": "0189"}"#;
+    let answer = |format: AnswerFormat, body: &str| {
+        let mut answer = Answer::new(format);
+        let tried = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), RECEIVED_AT);
+        answer.add("a1.json", &tried);
+        answer.finish()
+    };
+    assert_eq!(
+        answer(AnswerFormat::Table, join),
+        "a1.json\n  \
+           ignored: a kind of message without an observation (a join, a status): neither rows nor rejects\n\
+         \n\
+         1 message: 0 rows, 0 rejects, 1 ignored by kind; nothing was stored"
+    );
+    let json: serde_json::Value = serde_json::from_str(&answer(AnswerFormat::Json, join)).unwrap();
+    assert_eq!(
+        (&json["ignored"], &json["file"]),
+        (&1.into(), &"a1.json".into())
+    );
+
+    let nothing = self::answer(AnswerFormat::Table, &["[]"]);
+    let expect =
+        "kitchen.json\n  nothing is in it\n\n1 message: 0 rows, 0 rejects; nothing was stored";
+    assert_eq!(nothing, expect);
+}
+
+#[test]
+fn rejects_that_are_not_listed_are_counted() {
+    let many = format!("[{}]", vec![r#"{"t": "x"}"#; 1_005].join(","));
+    let shown = answer(AnswerFormat::Table, &[&many]);
+    assert!(
+        shown.contains("\n  rejected: 5 more, counted and not listed\n"),
+        "{shown}"
+    );
+    let end = "1 message: 0 rows, 1005 rejects; nothing was stored";
+    assert!(shown.ends_with(end), "{shown}");
+}
+
+#[test]
 fn a_topic_that_was_left_out_is_missed_where_there_are_topics() {
     let mqtt = Trial::new(&config(CONFIG), "balcony").unwrap();
     assert!(mqtt.topic_note("").unwrap().contains("--topic"));
@@ -102,7 +146,8 @@ fn a_source_of_files_takes_the_sensor_from_their_names_and_no_time_is_too_old() 
     let trial = Trial::new(&config(&files), "balcony").unwrap();
     let topic = trial.topic_of("history/2020/kitchen.json");
     assert_eq!(topic, "kitchen.json");
-    let decoded = trial.decode(topic, &[], br#"{"ts": 1577836800, "t": 20}"#, RECEIVED_AT);
+    let tried = trial.decode(topic, &[], br#"{"ts": 1577836800, "t": 20}"#, RECEIVED_AT);
+    let decoded = tried.decoded;
     assert_eq!((decoded.row_count(), decoded.rejects.len()), (1, 0));
     assert_eq!(trial.topic_of("kitchen.csv"), "");
     // A subscription's messages have no names.
@@ -119,8 +164,8 @@ fn a_recording_that_is_too_old_is_told_how_to_be_tried() {
     let trial = Trial::new(&config(&timed), "balcony").unwrap();
     let note = |body: &str, received_at: Option<i64>| {
         let at = received_at.unwrap_or(RECEIVED_AT);
-        let decoded = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), at);
-        window_note(&decoded, received_at)
+        let tried = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), at);
+        window_note(&tried.decoded, received_at)
     };
     let of_2020 = r#"[{"ts": 1577836800, "t": 20}, {"ts": 1780315200, "t": 21}]"#;
     assert!(note(of_2020, None).unwrap().contains("--received-at"));

@@ -12,6 +12,14 @@ use rand::rngs::OsRng;
 
 use crate::config::{Config, Transport};
 
+/// What one message became.
+pub(super) struct Tried {
+    /// Its rows and rejects.
+    pub(super) decoded: Decoded,
+    /// Messages in it that carry no observation by their kind: a device's join or status.
+    pub(super) ignored: u64,
+}
+
 /// The decoders of a configuration, and one source of it.
 pub(super) struct Trial {
     decoders: Decoders,
@@ -70,15 +78,15 @@ impl Trial {
         })
     }
 
-    /// Returns what one message becomes.
+    /// Returns what one message becomes, and what its format leaves out of it by kind.
     pub(super) fn decode(
         &self,
         topic: &str,
         headers: &[(Box<str>, Box<str>)],
         payload: &[u8],
         received_at: i64,
-    ) -> Decoded {
-        self.decoders.decode_body(&EnvelopeRef {
+    ) -> Tried {
+        let envelope = EnvelopeRef {
             sequence: 1,
             source: self.source.as_str(),
             topic,
@@ -86,7 +94,13 @@ impl Trial {
             payload,
             received_at,
             truncated: false,
-        })
+        };
+        let mut group = self.decoders.group();
+        self.decoders.decode(0, &envelope, &mut group);
+        Tried {
+            ignored: group.ignored(),
+            decoded: group.take(),
+        }
     }
 
     /// Returns the topic under which the messages of a file arrive: what a source of files takes of its path.
