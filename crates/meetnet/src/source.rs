@@ -134,6 +134,8 @@ fn test(options: &TestOptions, environment: &Environment) -> Result<(), Failure>
         }
     }
     answer.note(window_note);
+    answer.note(answer.replaced_note().as_deref());
+    answer.note(trial.missing_note(&answer).as_deref());
     answer.note(trial.note());
     answer.note(trial.topic_note(&options.topic));
     cli::print(&answer.finish())

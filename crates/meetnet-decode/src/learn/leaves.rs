@@ -70,6 +70,8 @@ pub(super) enum LeafPlace {
 pub(super) enum LeafValue {
     Number(f64, String),
     Text(String),
+    /// A list of objects within a list, of which nothing can be mapped.
+    Inner,
     Other,
 }
 
@@ -97,14 +99,14 @@ impl LeafValue {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Number(_, text) | Self::Text(text) => Some(text),
-            Self::Other => None,
+            Self::Inner | Self::Other => None,
         }
     }
 
     pub(super) fn number(&self) -> Option<f64> {
         match self {
             Self::Number(number, _) => Some(*number),
-            Self::Text(_) | Self::Other => None,
+            Self::Text(_) | Self::Inner | Self::Other => None,
         }
     }
 }
@@ -260,7 +262,7 @@ fn read_decimal_commas(values: &mut [LeafValue]) -> bool {
     let number = |value: &LeafValue| match value {
         LeafValue::Number(..) => Some(value.clone()),
         LeafValue::Text(text) => with_point(text),
-        LeafValue::Other => None,
+        LeafValue::Inner | LeafValue::Other => None,
     };
     let numbers: Option<Vec<LeafValue>> = values.iter().map(number).collect();
     match numbers {
@@ -378,12 +380,16 @@ impl Leaves {
                 return;
             }
             Value::Array(elements) if elements.iter().any(Value::is_object) => {
-                if !self.add_pairs(elements, pointer) && !pointer.contains("/*") {
+                if self.add_pairs(elements, pointer) {
+                    return;
+                }
+                if !pointer.contains("/*") {
                     for element in elements {
                         self.add_json(element, &format!("{pointer}/*"), name, path);
                     }
+                    return;
                 }
-                return;
+                LeafValue::Inner
             }
             Value::Null => return,
             value => LeafValue::of_json(value),

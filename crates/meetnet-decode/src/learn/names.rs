@@ -39,6 +39,8 @@ const PROPERTIES: &[(&str, &[&str])] = &[
             "temp",
             "tempc",
             "tempf",
+            "tc",
+            "tf",
             "ta",
             "t2m",
             "temperatuur",
@@ -197,7 +199,8 @@ const UNITS: &[(&str, &[&str])] = &[
     ("mg/m3", &["mgm3", "mg"]),
 ];
 
-/// Parts of names that say that a value is no reading, but a figure of a day or longer, or a sum since some moment.
+/// Parts of names that say that a value is no reading, but a figure of a day or longer, a sum since some moment, or how a
+/// device is set or powered.
 const NO_READINGS: &[&str] = &[
     "24h",
     "24hr",
@@ -214,6 +217,40 @@ const NO_READINGS: &[&str] = &[
     "total",
     "std",
     "stddev",
+    "setpoint",
+    "target",
+    "calibration",
+    "offset",
+    "threshold",
+    "alarm",
+    "batt",
+    "battery",
+    "unit",
+];
+
+/// Names of what stands beside a reading: the way to them says what the reading is, and not what they are.
+const BESIDE_READINGS: &[&str] = &[
+    "id",
+    "idx",
+    "index",
+    "channel",
+    "port",
+    "count",
+    "samples",
+    "seq",
+    "version",
+    "ts",
+    "time",
+    "timestamp",
+    "age",
+    "interval",
+    "rssi",
+    "snr",
+    "lat",
+    "lon",
+    "latitude",
+    "longitude",
+    "altitude",
 ];
 
 /// Parts of names that say that a value is made of several readings. Of an interval it may be the value that is wanted.
@@ -269,6 +306,7 @@ pub(super) fn properties(name: &str, path: &str) -> Vec<(&'static str, Fit)> {
         return Vec::new();
     }
     let is_of_several = has(&parts, OF_SEVERAL);
+    let is_beside = BESIDE_READINGS.contains(&whole.as_str());
     let mut found: Vec<(&'static str, Fit)> = PROPERTIES
         .iter()
         .filter_map(|(property, words)| {
@@ -286,9 +324,10 @@ pub(super) fn properties(name: &str, path: &str) -> Vec<(&'static str, Fit)> {
                 .any(|text| is(text) && !is_short(text))
             {
                 if is_of_several { Fit::Hint } else { Fit::Part }
-            } else if neighbours(&on_the_way)
-                .iter()
-                .any(|text| is(text) && !is_short(text))
+            } else if !is_beside
+                && neighbours(&on_the_way)
+                    .iter()
+                    .any(|text| is(text) && !is_short(text))
             {
                 Fit::Hint
             } else {

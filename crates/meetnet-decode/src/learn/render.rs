@@ -8,10 +8,12 @@ use meetnet_model::source::WireFormat;
 use super::known::{Codec, Known, MapNeed};
 use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, Undecoded, with_point};
 use super::names;
-use super::times::end_of_interval;
+use super::times::{end_of_interval, unread};
 use super::values::{Certainty, range, sentinels};
 use super::{NewSource, Proposal, SensorGuess};
 
+/// Longest text behind a number that is taken for its unit: `µg/m³`.
+const UNIT_CHARS_MAX: usize = 6;
 /// Values without a property that are named.
 const UNMAPPED_LISTED_MAX: usize = 40;
 /// What is said where values of one sensor would replace each other.
@@ -345,6 +347,13 @@ fn time(proposal: &Proposal, out: &mut String) {
         out.push_str(
             "# No time was found: rows get the time at which their message is received.\n",
         );
+        if let Some(leaf) = unread(&proposal.leaves.leaves) {
+            let _ = writeln!(
+                out,
+                "# By its name {} is one, in no form that was tried: `time = {{ …, format = \"%d %B %Y %H:%M\" }}` takes a pattern.",
+                place(&leaf.place)
+            );
+        }
         return;
     };
     let leaf = &proposal.leaves.leaves[time.leaf];
@@ -364,6 +373,8 @@ fn time(proposal: &Proposal, out: &mut String) {
     };
     let certainty = if time.is_by_look() {
         "a guess: it looks like a time, and no name says of what"
+    } else if time.is_of_another() {
+        "a guess: by its name it may be the time of something else"
     } else if needs_zone || time.or.is_some() {
         Certainty::Likely.as_str()
     } else {
@@ -410,7 +421,7 @@ fn unmapped(proposal: &Proposal, out: &mut String) {
             "#   {} ({}){}",
             place(&leaf.place),
             what(leaf),
-            hint(leaf)
+            hint(leaf, proposal)
         );
     }
     let more = proposal.unmapped.len().saturating_sub(UNMAPPED_LISTED_MAX);
@@ -467,7 +478,7 @@ const ROAD_USERS: [(&str, &[&str]); 4] = [
 ];
 
 /// Returns what may be done with a value that is not mapped.
-fn hint(leaf: &Leaf) -> String {
+fn hint(leaf: &Leaf, proposal: &Proposal) -> String {
     let parts = names::tokens(&leaf.name);
     let says = |words: &[&str]| parts.iter().any(|part| words.contains(&part.as_str()));
     let user = ROAD_USERS.iter().find(|(_, words)| says(words));
@@ -481,11 +492,44 @@ fn hint(leaf: &Leaf) -> String {
     }
     let has_comma =
         |value: &LeafValue| matches!(value, LeafValue::Text(text) if with_point(text).is_some());
+    if leaf.values.contains(&LeafValue::Inner) {
+        return ": a list within a list, of which nothing can be mapped; let the sender send its elements by themselves"
+            .to_owned();
+    }
+    let is_in_list = matches!(&leaf.place, LeafPlace::Pointer(pointer) if pointer.contains("/*"));
+    if is_in_list && has_codec(proposal) && range(leaf).is_some() {
+        return ": in a list, whose elements are named by position here, as in `/readings/0/value`"
+            .to_owned();
+    }
+    let texts = || leaf.values.iter().filter_map(LeafValue::text);
+    if texts().next().is_some() && texts().all(has_unit_behind) {
+        return ": a number with something behind it, which is read as a text; let the sender send the number alone"
+            .to_owned();
+    }
     if !leaf.values.is_empty() && leaf.values.iter().all(has_comma) {
         return ": numbers with a comma, which this format does not have; let the sender write a point"
             .to_owned();
     }
     String::new()
+}
+
+/// Returns true where a codec of a network server writes the values: what it writes is one reading.
+fn has_codec(proposal: &Proposal) -> bool {
+    proposal
+        .known
+        .is_some_and(|known| matches!(known.map, MapNeed::Codec(_)))
+}
+
+/// Returns true for a number with a unit behind it, as in `21.3 °C`.
+fn has_unit_behind(text: &str) -> bool {
+    let number = text.trim_start_matches(['-', '+']);
+    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',');
+    let behind = number.trim_start_matches(is_of_number);
+    let unit = behind.trim_start();
+    let is_of_unit = |c: char| c.is_alphabetic() || matches!(c, '°' | '%' | '/' | '²' | '³');
+    behind.len() < number.len()
+        && (1..=UNIT_CHARS_MAX).contains(&unit.chars().count())
+        && unit.chars().all(is_of_unit)
 }
 
 /// Returns what kind of values a leaf has; numbers by their range, texts not at all.

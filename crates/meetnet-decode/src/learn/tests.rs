@@ -187,6 +187,87 @@ fn what_is_not_mapped_has_a_hint_where_there_is_one() {
 }
 
 #[test]
+fn what_stands_beside_a_reading_is_none() {
+    // The number of the component on the way to it, the battery of a sensor, how a device is set.
+    check(
+        r#"{"src": "shelly-1", "params": {"ts": 1780311600.5, "humidity:0": {"id": 0, "rh": 66.7},
+            "temperature:0": {"id": 0, "tC": 16.4, "tF": 61.6}}}"#,
+        Some("shelly-1/events/rpc"),
+        &[
+            "# sure: 16.4 … 16.4: name and numbers say so\n",
+            "#   pointer = \"/params/temperature:0/id\" (0 … 0)",
+            "#   pointer = \"/params/humidity:0/id\" (0 … 0)",
+        ],
+        "heat sensor_id=ns-shelly-1 property=air_temperature time=2026-06-01T11:00:00.500Z value=16.4\n\
+         heat sensor_id=ns-shelly-1 property=relative_humidity time=2026-06-01T11:00:00.500Z value=66.7\n",
+    );
+    check(
+        r#"{"co2": 455, "batt_co2": 1, "temperature_calibration": 2, "humidity_offset": 3, "heating_setpoint_temperature": 20}"#,
+        Some("yard/box"),
+        &[
+            "#   pointer = \"/batt_co2\" (1 … 1)",
+            "#   pointer = \"/temperature_calibration\" (2 … 2)",
+            "#   pointer = \"/humidity_offset\" (3 … 3)",
+            "#   pointer = \"/heating_setpoint_temperature\" (20 … 20)",
+        ],
+        "air sensor_id=ns-box property=co2 time=2026-06-01T12:00:00Z value=455\n",
+    );
+}
+
+#[test]
+fn the_time_of_an_extreme_or_a_server_is_not_that_of_the_measurement() {
+    check(
+        r#"{"id": "a", "date_max_temp": 1780300000, "time_utc": 1780311600, "time_server": 1780311700, "temperature": 21.5}"#,
+        None,
+        &["time = { pointer = \"/time_utc\", format = \"unix\" }  # sure\n"],
+        "heat sensor_id=ns-a property=air_temperature time=2026-06-01T11:00:00Z value=21.5\n",
+    );
+    // Where there is no other, it is no more than a guess.
+    let only = r#"{"id": "a", "date_max_temp": 1780300000, "temperature": 21.5}"#;
+    let only = proposal(&[only], None);
+    let guess =
+        "format = \"unix\" }  # a guess: by its name it may be the time of something else\n";
+    assert!(only.contains(guess), "{only}");
+}
+
+#[test]
+fn a_time_in_an_unknown_form_a_unit_behind_a_number_and_an_inner_list_are_told() {
+    let said = |sample: &str, text: &str| {
+        let proposal = proposal(&[sample], None);
+        assert!(proposal.contains(text), "no {text} in\n{proposal}");
+    };
+    said(
+        r#"{"id": "a", "time": "28 November 2026 11:20", "temperature": 21.5}"#,
+        "# By its name pointer = \"/time\" is one, in no form that was tried",
+    );
+    for text in ["21.3 °C", "-3 %", "14µg/m³"] {
+        said(
+            &format!(r#"{{"id": "a", "reading": "{text}"}}"#),
+            "#   pointer = \"/reading\" (text): a number with something behind it",
+        );
+    }
+    let plain =
+        r#"{"id": "a", "reading": "28.11.2026 11:20", "uptime": "0T18:10:35", "version": "1.2.3"}"#;
+    let plain = proposal(&[plain], None);
+    assert!(!plain.contains("something behind it"), "{plain}");
+    said(
+        r#"{"devices": [{"id": "a", "temperature": 21.5, "modules": [{"id": "b", "temperature": 6.5}]}]}"#,
+        "#   pointer = \"/devices/*/modules\" (true, false or a list): a list within a list",
+    );
+    // Of what a codec writes `*` names nothing.
+    let listed = r#"{"end_device_ids": {"device_id": "a"}, "uplink_message": {"decoded_payload":
+        {"readings": [{"pm2_5": 4}, {"pm2_5": 5}], "temperature": 21.5}}}"#;
+    said(
+        listed,
+        "#   pointer = \"/readings/*/pm2_5\" (4 … 5): in a list, whose elements are named by position here",
+    );
+    said(
+        listed,
+        "property = \"air_temperature\", pointer = \"/temperature\"",
+    );
+}
+
+#[test]
 fn a_table_with_tabs_may_begin_and_end_with_empty_cells() {
     let table = "\tid\ttemp\trh\n0\troof\t20.5\t40\n1\troof\t20.5\t\n";
     let proposal = proposal(&[table], None);
@@ -727,6 +808,8 @@ fn topics_name_devices() {
             "v3/app@ttn/devices/{device}/up",
         ),
         ("weather", "{device}"),
+        // The first level where all behind it are words: Shelly, Generation 2.
+        ("shellyplusht-08b6/events/rpc", "{device}/events/rpc"),
     ] {
         assert_eq!(topic_guess(topic).pattern, expect, "{topic}");
     }

@@ -1,11 +1,13 @@
 //! Rows and rejects as text: a table for people, a JSON object per line for programs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use clap::ValueEnum;
 use meetnet_model::reject::Reject;
+use meetnet_model::rows::DatasetRows;
 use meetnet_model::time::format_rfc3339;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +30,11 @@ pub(super) struct Answer {
     rows: usize,
     rejects: usize,
     ignored: u64,
+    /// The keys of the rows, with their datasets, and how many rows have one that another has.
+    keys: BTreeSet<String>,
+    replaced: usize,
+    /// Dataset and property, or column, of which there was a value.
+    filled: BTreeSet<(String, String)>,
 }
 
 impl Answer {
@@ -39,6 +46,9 @@ impl Answer {
             rows: 0,
             rejects: 0,
             ignored: 0,
+            keys: BTreeSet::new(),
+            replaced: 0,
+            filled: BTreeSet::new(),
         }
     }
 
@@ -48,10 +58,61 @@ impl Answer {
         self.rows += tried.decoded.row_count();
         self.rejects += tried.decoded.rejects.len() + unlisted(tried);
         self.ignored += tried.ignored;
+        for rows in &tried.decoded.rows {
+            self.look_at(rows);
+        }
         match self.format {
             AnswerFormat::Table => self.add_table(file, tried),
             AnswerFormat::Json => self.add_json(file, tried),
         }
+    }
+
+    /// Notes which rows replace others, and what there are values of.
+    fn look_at(&mut self, rows: &DatasetRows) {
+        let dataset = rows.declaration.id.as_str();
+        let schema = rows.batch.schema();
+        let columns = || schema.fields().iter().zip(rows.batch.columns());
+        for row in 0..rows.batch.num_rows() {
+            let key = columns().filter(|(field, _)| rows.declaration.key.contains(field.name()));
+            let key = key.map(|(_, column)| value(column, row).to_string());
+            let key: Vec<String> = std::iter::once(dataset.to_owned()).chain(key).collect();
+            if !self.keys.insert(key.join("\n")) {
+                self.replaced += 1;
+            }
+        }
+        for (field, column) in columns() {
+            if field.name() == "property" {
+                let properties =
+                    (0..rows.batch.num_rows()).map(|row| cell_text(&value(column, row)));
+                let properties = properties.map(|property| (dataset.to_owned(), property));
+                self.filled.extend(properties);
+            } else if column.null_count() < column.len() {
+                self.filled
+                    .insert((dataset.to_owned(), field.name().clone()));
+            }
+        }
+    }
+
+    /// Returns what is to be said of rows that replace others; None where none does.
+    pub(super) fn replaced_note(&self) -> Option<String> {
+        (self.replaced > 0).then(|| {
+            format!(
+                "rows of one sensor, property and time replace each other: of {} rows {} stay",
+                self.rows,
+                self.rows - self.replaced
+            )
+        })
+    }
+
+    /// Returns whether there was a value of a property, or a column, of a dataset.
+    pub(super) fn has(&self, dataset: &str, name: &str) -> bool {
+        let filled = (dataset.to_owned(), name.to_owned());
+        self.filled.contains(&filled)
+    }
+
+    /// Returns whether there were rows.
+    pub(super) fn has_rows(&self) -> bool {
+        self.rows > 0
     }
 
     /// Adds a remark for people.

@@ -88,15 +88,51 @@ fn what_is_ignored_by_kind_is_told_and_so_is_a_message_with_nothing_in_it() {
          1 message: 0 rows, 0 rejects, 1 ignored by kind; nothing was stored"
     );
     let json: serde_json::Value = serde_json::from_str(&answer(AnswerFormat::Json, join)).unwrap();
-    assert_eq!(
-        (&json["ignored"], &json["file"]),
-        (&1.into(), &"a1.json".into())
-    );
+    assert_eq!(json["ignored"], 1);
+    assert_eq!(json["file"], "a1.json");
 
-    let nothing = self::answer(AnswerFormat::Table, &["[]"]);
-    let expect =
-        "kitchen.json\n  nothing is in it\n\n1 message: 0 rows, 0 rejects; nothing was stored";
-    assert_eq!(nothing, expect);
+    let telraam = CONFIG
+        .replace("format = \"json\"", "format = \"telraam\"")
+        .replace("CC0-1.0", "CC-BY-NC-4.0");
+    let telraam: Vec<&str> = telraam
+        .lines()
+        .filter(|line| !line.starts_with("sensor_id") && !line.starts_with("map"))
+        .collect();
+    let trial = Trial::new(&config(&telraam.join("\n")), "balcony").unwrap();
+    let mut answer = Answer::new(AnswerFormat::Table);
+    answer.add(
+        "n.json",
+        &trial.decode("zigbee2mqtt/a1", &[], br#"{"report": []}"#, RECEIVED_AT),
+    );
+    let expect = "n.json\n  nothing is in it\n\n1 message: 0 rows, 0 rejects; nothing was stored";
+    assert_eq!(answer.finish(), expect);
+}
+
+#[test]
+fn rows_that_replace_others_and_entries_without_a_value_are_told() {
+    let two = CONFIG.replace(
+        "map = [",
+        "map = [{ dataset = \"heat\", property = \"relative_humidity\", pointer = \"/h\", unit = \"%\" }, ",
+    );
+    let trial = Trial::new(&config(&two), "balcony").unwrap();
+    let notes = |bodies: &[&str]| {
+        let mut answer = Answer::new(AnswerFormat::Table);
+        for body in bodies {
+            let tried = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), RECEIVED_AT);
+            answer.add("a.json", &tried);
+        }
+        (answer.replaced_note(), trial.missing_note(&answer))
+    };
+    assert_eq!(notes(&[r#"{"t": 21.5, "h": 40}"#]), (None, None));
+    let (replaced, missing) = notes(&[r#"{"t": 21.5}"#, r#"{"t": 22.5}"#]);
+    assert!(replaced.unwrap().ends_with("of 2 rows 1 stay"));
+    assert!(
+        missing
+            .unwrap()
+            .starts_with("no message had a value that became relative_humidity: ")
+    );
+    // Rejects say it themselves.
+    assert_eq!(notes(&[r#"{"x": 1}"#]), (None, None));
 }
 
 #[test]

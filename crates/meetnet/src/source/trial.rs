@@ -10,6 +10,7 @@ use meetnet_model::source::SourceKind;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
+use super::answer::Answer;
 use crate::config::{Config, Transport};
 
 /// What one message became.
@@ -117,6 +118,24 @@ impl Trial {
         (self.subscribes && topic.is_empty()).then_some(
             "the source subscribes to topics: --topic says under which one messages arrive",
         )
+    }
+
+    /// Returns what the map names and no message had; None where there is nothing, or where no message became a row.
+    pub(super) fn missing_note(&self, answer: &Answer) -> Option<String> {
+        let declaration = self.decoders.declarations().sources.get(&self.source)?;
+        let entries = declaration.map.iter();
+        let missing = entries.filter_map(|entry| {
+            let name = entry.property.as_ref().or(entry.column.as_ref())?;
+            let is_missing = !answer.has(entry.dataset.as_str(), name);
+            is_missing.then_some(name.as_str())
+        });
+        let missing: Vec<&str> = missing.collect();
+        (answer.has_rows() && !missing.is_empty()).then(|| {
+            format!(
+                "no message had a value that became {}: is its place in `map` still the right one?",
+                missing.join(", ")
+            )
+        })
     }
 
     /// Returns what a person must know to read the answer.
