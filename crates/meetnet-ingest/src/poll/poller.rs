@@ -383,6 +383,11 @@ impl Poller {
                 }
                 Ok(items)
             }
+            Verdict::Unchanged if cursor.etag.is_none() && cursor.last_modified.is_none() => {
+                // Nothing was asked for that would be as it was: what this stands for never came.
+                let message = "answered with 304, not modified, and was asked for everything; asked again later";
+                Err(Failure::new(FailureKind::Fault, message).into())
+            }
             Verdict::Unchanged => Ok(0),
             Verdict::Split => Err(self.no_answer(ask, NoAnswer::TooLarge)),
             Verdict::Failed(failure) => Err(failure.into()),

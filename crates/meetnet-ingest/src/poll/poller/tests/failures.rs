@@ -83,6 +83,14 @@ async fn failures_are_shown_and_tried_again() {
             Reply::new(200, r#"{"report":[{"car":1,"mac":"#),
             "1: the answer is broken",
         ),
+        (
+            Reply::new(200, "\u{1f}not to be read").with("content-encoding", "gzip"),
+            "1: the answer is compressed (gzip), and nobody asked for that",
+        ),
+        (
+            Reply::new(304, ""),
+            "1: answered with 304, not modified, and was asked for everything",
+        ),
     ] {
         let shown = format!("{reply:?}");
         let (error, pause_s) = failing(reply).await;
