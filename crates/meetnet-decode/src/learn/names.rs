@@ -199,8 +199,7 @@ const UNITS: &[(&str, &[&str])] = &[
     ("mg/m3", &["mgm3", "mg"]),
 ];
 
-/// Parts of names that say that a value is no reading, but a figure of a day or longer, a sum since some moment, or how a
-/// device is set or powered.
+/// Parts of names that say that a value is no reading, but a figure of a day or longer, or a sum since some moment.
 const NO_READINGS: &[&str] = &[
     "24h",
     "24hr",
@@ -217,6 +216,10 @@ const NO_READINGS: &[&str] = &[
     "total",
     "std",
     "stddev",
+];
+
+/// Parts of a name itself that say that a value is of the device: how it is set, and how it is powered.
+const OF_DEVICES: &[&str] = &[
     "setpoint",
     "target",
     "calibration",
@@ -302,7 +305,8 @@ pub(super) fn properties(name: &str, path: &str) -> Vec<(&'static str, Fit)> {
         let mut parts = parts.iter();
         parts.any(|part| words.contains(&part.as_str()))
     };
-    if has(&parts, NO_READINGS) || has(&on_the_way, NO_READINGS) {
+    let is_none = has(&parts, NO_READINGS) || has(&on_the_way, NO_READINGS);
+    if is_none || has(&parts, OF_DEVICES) {
         return Vec::new();
     }
     let is_of_several = has(&parts, OF_SEVERAL);
