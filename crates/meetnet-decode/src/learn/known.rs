@@ -16,6 +16,8 @@ pub(super) struct Known {
     /// What their owners mostly allow.
     pub(super) licence: &'static str,
     pub(super) map: MapNeed,
+    /// What else a source says that asks for them itself; none: they are sent.
+    pub(super) polled: Option<&'static str>,
 }
 
 /// What the map of a format is for.
@@ -55,65 +57,91 @@ const CHIRPSTACK_CODEC: Codec = Codec {
     remedy: "add a codec to the device profile in ChirpStack (Device profiles: Codec)",
 };
 
+const SENSOR_COMMUNITY_KEYS: &str =
+    "contact = \"data@example.org\"  # yours: the network asks for it
+area = [50.8798, 4.7005, 10.0]  # latitude, longitude, km";
+const TELRAAM_KEYS: &str =
+    "api_key = { env = \"TELRAAM_API_KEY\" }  # made on telraam.net; set this variable
+segments = [9000001463]  # the numbers of your road segments
+# Answers that were kept before come in by `meetnet import telraam-json`.";
+const OPENSENSEMAP_KEYS: &str = "contact = \"data@example.org\"  # yours
+series = [{ id = \"539c00c2a83415541578eaf5/539c00c2a83415541578eaf6\", property = \"air_temperature\", unit = \"Cel\" }]  # box and sensor";
 const TELRAAM: Known = Known {
     format: WireFormat::Telraam,
     what: "Telraam's answers",
     licence: "CC-BY-NC-4.0",
     map: MapNeed::None,
+    polled: Some(TELRAAM_KEYS),
 };
 const AIRROHR: Known = Known {
     format: WireFormat::Airrohr,
     what: "messages of airRohr boxes",
     licence: "ODbL-1.0",
     map: MapNeed::None,
+    polled: None,
 };
 const SENSOR_COMMUNITY: Known = Known {
     format: WireFormat::SensorCommunity,
     what: "answers of sensor.community",
     licence: "ODbL-1.0",
     map: MapNeed::None,
+    polled: Some(SENSOR_COMMUNITY_KEYS),
+};
+const OPENSENSEMAP: Known = Known {
+    format: WireFormat::Opensensemap,
+    what: "answers of openSenseMap",
+    licence: "PDDL-1.0",
+    map: MapNeed::None,
+    polled: Some(OPENSENSEMAP_KEYS),
 };
 const ECOWITT: Known = Known {
     format: WireFormat::Ecowitt,
     what: "forms of Ecowitt stations",
     licence: "CC-BY-4.0",
     map: MapNeed::None,
+    polled: None,
 };
 const WUNDERGROUND: Known = Known {
     format: WireFormat::Wunderground,
     what: "requests for Weather Underground",
     licence: "CC-BY-4.0",
     map: MapNeed::None,
+    polled: None,
 };
 const TTS: Known = Known {
     format: WireFormat::TtsV3,
     what: "uplinks of The Things Stack",
     licence: "CC-BY-4.0",
     map: MapNeed::Codec(&TTS_FORMATTER),
+    polled: None,
 };
 const CHIRPSTACK: Known = Known {
     format: WireFormat::ChirpstackV4,
     what: "uplinks of ChirpStack",
     licence: "CC-BY-4.0",
     map: MapNeed::Codec(&CHIRPSTACK_CODEC),
+    polled: None,
 };
 const SENSORTHINGS: Known = Known {
     format: WireFormat::SensorThings,
     what: "observations of SensorThings",
     licence: "CC-BY-4.0",
     map: MapNeed::Names("`field` is the id of a datastream, which does not say what it measures."),
+    polled: None,
 };
 const SENML: Known = Known {
     format: WireFormat::Senml,
     what: "SenML packs",
     licence: "CC-BY-4.0",
     map: MapNeed::Names("`field` is the end of a record's name; units are those of the records."),
+    polled: None,
 };
 const NGSI: Known = Known {
     format: WireFormat::Ngsi,
     what: "entities of a context broker",
     licence: "CC-BY-4.0",
     map: MapNeed::None,
+    polled: None,
 };
 const NGSI_OTHER: Known = Known {
     map: MapNeed::Names(
@@ -126,6 +154,7 @@ const INFLUX: Known = Known {
     what: "lines of InfluxDB's line protocol",
     licence: "CC-BY-4.0",
     map: MapNeed::Names("`field` is measurement and field; tags are as good as fields."),
+    polled: None,
 };
 const INFLUX_AIRROHR: Known = Known {
     what: "lines of airRohr boxes",
@@ -189,7 +218,8 @@ fn json(documents: &[Value]) -> Option<(Known, Leaves)> {
     if is_uplink || documents.iter().all(is_device) {
         return Some((CHIRPSTACK, chirpstack(documents)));
     }
-    if all(&["sensordatavalues", "esp8266id"]) || all(&["sensordatavalues", "esp32id"]) {
+    let of_box = ["esp8266id", "esp32id", "software_version"];
+    if all(&["sensordatavalues"]) && any_of(&of_box) {
         return plain(AIRROHR);
     }
     if all(&["sensordatavalues", "sensor", "location"]) {
@@ -197,6 +227,15 @@ fn json(documents: &[Value]) -> Option<(Known, Leaves)> {
     }
     if all(&["segment_id", "uptime", "date"]) || all(&["report"]) {
         return plain(TELRAAM);
+    }
+    let is_measurement = |document: &Value| {
+        let is_known = |name: &String| matches!(name.as_str(), "value" | "createdAt" | "location");
+        document
+            .as_object()
+            .is_some_and(|members| members.keys().all(is_known))
+    };
+    if all(&["value", "createdAt"]) && documents.iter().all(is_measurement) {
+        return plain(OPENSENSEMAP);
     }
     if any_of(&["dataArray", "result"])
         && any_of(&["phenomenonTime", "resultTime", "Datastream", "dataArray"])

@@ -73,13 +73,12 @@ fn known_source(known: &Known, proposal: &Proposal, out: &mut String) {
         "# Sure: these are {}. Format `{format}` knows what is in them.",
         known.what
     );
-    if known.format == WireFormat::SensorCommunity {
-        // It is asked, and pushes nothing.
+    // What has a topic is sent by somebody; sensor.community sends nothing.
+    let is_sent = proposal.topic.is_some() && known.format == WireFormat::Telraam;
+    if let Some(keys) = known.polled.filter(|_| !is_sent) {
         let _ = writeln!(
             out,
-            "[[source]]\nid = {}  # choose a name\nkind = \"{format}\"\nlicence = \"{}\"\n\
-             contact = \"data@example.org\"  # yours: the network asks for it\n\
-             area = [50.8798, 4.7005, 10.0]  # latitude, longitude, km",
+            "[[source]]\nid = {}  # choose a name\nkind = \"{format}\"\nlicence = \"{}\"\n{keys}",
             quoted(&proposal.new.id),
             known.licence
         );

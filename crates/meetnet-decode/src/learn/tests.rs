@@ -678,7 +678,11 @@ fn known_formats_are_recognised() {
     for (sample, format) in [
         (r#"{"end_device_ids": {}, "uplink_message": {}}"#, "tts-v3"),
         (r#"{"esp8266id": "1", "sensordatavalues": []}"#, "airrohr"),
-        (r#"{"status_code": 200, "report": []}"#, "telraam"),
+        // As it is sent to sensor.community, with the box in a header.
+        (
+            r#"{"software_version": "NRZ-2020-133", "sensordatavalues": [{"value_type": "SDS_P1", "value": "9"}]}"#,
+            "airrohr",
+        ),
         ("PASSKEY=X&stationtype=EasyWeather&tempf=68", "ecowitt"),
         ("ID=I&PASSWORD=p&dateutc=now&tempf=68", "wunderground"),
         ("weather,site=a temp=1,rh=2 1780311600", "influx"),
@@ -707,9 +711,33 @@ fn known_formats_are_recognised() {
     // Of lines that no guess is made of nothing says that a box of airRohr wrote them.
     let quoted = proposal(&["weather note=\"a b, c\" 1780311600"], None);
     assert!(!quoted.contains("airRohr"), "{quoted}");
-    let polled = r#"[{"id": 1, "sensor": {"id": 2}, "location": {}, "sensordatavalues": []}]"#;
-    let polled = proposal(&[polled], None);
-    assert!(polled.contains("kind = \"sensor-community\""), "{polled}");
+    for (polled, kind) in [
+        (
+            r#"[{"id": 1, "sensor": {"id": 2}, "location": {}, "sensordatavalues": []}]"#,
+            "sensor-community",
+        ),
+        (r#"{"status_code": 200, "report": []}"#, "telraam"),
+        (
+            r#"[{"value": "21.5", "createdAt": "2026-06-01T11:00:00Z", "location": [4.7, 50.88]}]"#,
+            "opensensemap",
+        ),
+    ] {
+        let polled = proposal(&[polled], None);
+        assert!(polled.contains(&format!("kind = \"{kind}\"\n")), "{polled}");
+        let read: toml::Table = toml::from_str(&polled).unwrap();
+        assert!(!read["source"][0].as_table().unwrap().contains_key("format"));
+    }
+    // Under a topic somebody sends them on; a device of one's own is none of openSenseMap's.
+    let sent = proposal(
+        &[r#"{"status_code": 200, "report": []}"#],
+        Some("relay/telraam"),
+    );
+    assert!(sent.contains("format = \"telraam\""), "{sent}");
+    let own = proposal(
+        &[r#"{"value": 21.5, "createdAt": "2026-06-01T11:00:00Z", "sensor": "a"}"#],
+        None,
+    );
+    assert!(own.contains("format = \"json\""), "{own}");
 }
 
 #[test]
