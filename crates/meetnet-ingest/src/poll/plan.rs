@@ -24,6 +24,9 @@ mod tests;
 
 pub(crate) const HOUR_US: i64 = 3_600 * SECOND_US;
 
+/// As long as a target that answered lately is there to be asked, the pause after failures of others ends when it is due,
+/// or after this: it tells whether the API is down.
+const PROOF_PAUSE_US: i64 = 60 * SECOND_US;
 /// A target that was refused (unknown, no rights) is asked again after this at the earliest: somebody has to act.
 const REFUSED_PAUSE_US: i64 = HOUR_US;
 /// Longest pause that an API can ask for with `Retry-After`.
@@ -258,20 +261,22 @@ impl Plan {
             return Next::Wait(self.paused_until);
         }
         let mut soonest = i64::MAX;
+        // Whether it is the API that fails: those that answered lately tell, so they come first.
+        let needs_proof = !self.failing.is_empty();
         if self.is_live {
-            let mut order: Vec<(i64, usize)> = Vec::with_capacity(self.courses.len());
+            let mut order: Vec<(bool, i64, usize)> = Vec::with_capacity(self.courses.len());
             for (at, course) in self.courses.iter_mut().enumerate() {
                 if let Some(interval) = course.target.interval {
                     let latest = now.saturating_add(interval.max(RETRY_AFTER_US_MAX));
                     course.due = course.due.min(latest);
-                    order.push((course.due, at));
+                    order.push((needs_proof && !course.is_well(), course.due, at));
                 }
             }
             order.sort_unstable();
-            for (due, at) in order {
+            for (_, due, at) in order {
                 if due > now {
-                    soonest = due;
-                    break;
+                    soonest = soonest.min(due);
+                    continue;
                 }
                 if let Some(ask) = self.courses[at].ask(at, now) {
                     return Next::Ask(ask);
@@ -281,6 +286,16 @@ impl Plan {
         }
         let under_way = self.backfill.as_ref();
         let under_way = under_way.filter(|backfill| !backfill.state.is_over());
+        if needs_proof {
+            let mut left = under_way.into_iter().flat_map(|backfill| &backfill.left);
+            if let Some(&(target, window)) = left.find(|(at, _)| self.courses[*at].is_well()) {
+                return Next::Ask(Ask {
+                    target,
+                    window: Some(self.courses[target].chunk(window)),
+                    is_backfill: true,
+                });
+            }
+        }
         for &(target, window) in under_way.into_iter().flat_map(|backfill| &backfill.left) {
             let course = &mut self.courses[target];
             let again_at = course.past_trouble.as_mut().map_or(i64::MIN, |trouble| {
@@ -421,7 +436,10 @@ impl Plan {
         // tried, and where nobody answers there are more of them each time.
         self.failing.insert(ask.target);
         let failing = u32::try_from(self.failing.len()).unwrap_or(u32::MAX);
-        let pause = backoff(failing, jitter).max(asked_for);
+        let mut pause = backoff(failing, jitter).max(asked_for);
+        if failure.kind == FailureKind::Fault && asked_for == 0 {
+            pause = pause.min(self.until_proof(ask, now).max(PROOF_PAUSE_US));
+        }
         self.paused_until = now.saturating_add(pause);
         let course = &mut self.courses[ask.target];
         // Behind the others: one target whose answers are broken must not stand in their way.
@@ -432,6 +450,22 @@ impl Plan {
         } else {
             course.due = again_at;
         }
+    }
+
+    /// Returns how long it is until a target can be asked that answered lately, beside that of `ask`; the longest time where
+    /// there is none.
+    fn until_proof(&self, ask: &Ask, now: i64) -> i64 {
+        let is_proof = |at: usize| at != ask.target && self.courses[at].is_well();
+        let mut left = self.backfill.iter().flat_map(|backfill| &backfill.left);
+        if left.any(|(at, _)| is_proof(*at)) {
+            return 0;
+        }
+        let courses = self.courses.iter().enumerate();
+        let asked = courses.filter(|(at, course)| {
+            self.is_live && course.target.interval.is_some() && is_proof(*at)
+        });
+        let waits = asked.map(|(_, course)| course.due.saturating_sub(now));
+        waits.min().unwrap_or(i64::MAX)
     }
 
     /// The answer would be too large: asks for half of the window from now on. False where it cannot be halved.
@@ -612,6 +646,11 @@ impl Course {
         } else {
             &mut self.trouble
         }
+    }
+
+    /// Whether it answered when it was asked last.
+    fn is_well(&self) -> bool {
+        self.cursor.polled_at.is_some() && self.trouble.is_none() && self.past_trouble.is_none()
     }
 
     /// Notes a failure; `pause` says how long it waits after so many in a row. Returns when it is asked again.

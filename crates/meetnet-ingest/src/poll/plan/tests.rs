@@ -513,6 +513,26 @@ fn a_target_that_stays_broken_keeps_its_windows_and_the_others_go_on() {
 }
 
 #[test]
+fn many_targets_that_fail_let_one_that_answers_wait_for_a_minute_at_most() {
+    let hourly = |name: &str| Target {
+        interval: Some(HOUR_US),
+        ..latest(name)
+    };
+    let mut targets = vec![hourly("good")];
+    targets.extend((0..20).map(|n| hourly(&n.to_string())));
+    let mut plan = fresh(targets);
+    let end = MIDNIGHT + DAY_US;
+    let asked = run_until(&mut plan, (MIDNIGHT, end), |name, _, _| name == "good");
+    let (good, bad): (Vec<_>, Vec<_>) = asked.iter().partition(|(_, name, _)| name == "good");
+    let waits = good.windows(2).map(|pair| pair[1].0 - pair[0].0);
+    let longest = waits.max().unwrap();
+    assert!(longest <= HOUR_US + MINUTE_US, "{}", longest / SECOND_US);
+    assert!(good.len() >= 23, "{}", good.len());
+    // Less and less, and by turns: an hour has about ten questions for twenty of them.
+    assert!((200..600).contains(&bad.len()), "{}", bad.len());
+}
+
+#[test]
 fn one_window_that_stays_broken_holds_up_no_other_of_its_target() {
     let rule = WindowRule {
         chunk_max: DAY_US,
