@@ -389,7 +389,11 @@ impl Poller {
                 Err(Failure::new(FailureKind::Fault, message).into())
             }
             Verdict::Unchanged => Ok(0),
-            Verdict::Split => Err(self.no_answer(ask, NoAnswer::TooLarge)),
+            Verdict::Split if self.plan.split(ask) => Err(Unanswered::AskForLess),
+            Verdict::Split => {
+                let message = "the answer would be larger than the API allows, and cannot be asked for in parts";
+                Err(Failure::new(FailureKind::Refused, message).into())
+            }
             Verdict::Failed(failure) => Err(failure.into()),
             Verdict::Follow(_) => {
                 let message =
@@ -410,7 +414,7 @@ impl Poller {
             NoAnswer::TooLarge if self.plan.split(ask) => Unanswered::AskForLess,
             NoAnswer::TooLarge => {
                 let message = format!(
-                    "the answer is larger than {} bytes and cannot be asked for in parts; raise body_bytes_max",
+                    "the answer is larger than {} bytes and cannot be asked for in parts; raise answer_bytes_max",
                     self.options.body_bytes_max
                 );
                 Failure::new(FailureKind::Refused, message).into()
