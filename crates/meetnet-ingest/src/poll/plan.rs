@@ -27,6 +27,9 @@ pub(crate) const HOUR_US: i64 = 3_600 * SECOND_US;
 /// As long as a target that answered lately is there to be asked, the pause after failures of others ends when it is due,
 /// or after this: it tells whether the API is down.
 const PROOF_PAUSE_US: i64 = 60 * SECOND_US;
+/// Failures in a row of one window after which the newest periods are asked for meanwhile: an answer that one row breaks must
+/// not keep away all that come after it.
+const STUCK_FAILURES: u32 = 3;
 /// A target that was refused (unknown, no rights) is asked again after this at the earliest: somebody has to act.
 const REFUSED_PAUSE_US: i64 = HOUR_US;
 /// Longest pause that an API can ask for with `Retry-After`.
@@ -177,6 +180,8 @@ struct Course {
     past_trouble: Option<Trouble>,
     /// What is left of the pass that is under way, and whether it re-asks.
     pass: Option<(Window, bool)>,
+    /// When the newest periods are asked for again, where the pass is stuck.
+    newest_due: i64,
     chunk_max: i64,
 }
 
@@ -223,6 +228,7 @@ impl Plan {
                 trouble: None,
                 past_trouble: None,
                 pass: None,
+                newest_due: i64::MIN,
             }
         };
         Self {
@@ -269,6 +275,10 @@ impl Plan {
                 if let Some(interval) = course.target.interval {
                     let latest = now.saturating_add(interval.max(RETRY_AFTER_US_MAX));
                     course.due = course.due.min(latest);
+                    course.newest_due = course.newest_due.min(latest);
+                    if let Some(trouble) = &mut course.trouble {
+                        trouble.again_at = trouble.again_at.min(latest);
+                    }
                     order.push((needs_proof && !course.is_well(), course.due, at));
                 }
             }
@@ -337,6 +347,17 @@ impl Plan {
         })
     }
 
+    /// Whether the target of a question still fails when it is asked for such.
+    pub(crate) fn is_failing(&self, ask: &Ask) -> bool {
+        let course = &self.courses[ask.target];
+        let trouble = if ask.is_backfill {
+            &course.past_trouble
+        } else {
+            &course.trouble
+        };
+        trouble.is_some()
+    }
+
     /// Whether others have been answered since the target of a question began to fail: then it is not the API that
     /// fails.
     pub(crate) fn fails_alone(&self, ask: &Ask) -> bool {
@@ -359,6 +380,11 @@ impl Plan {
             course.due = now.saturating_add(interval);
             return;
         };
+        if course.is_newest(ask) {
+            // The pass waits where it is, and so does the cursor.
+            course.cursor.polled_at = Some(now);
+            return course.ask_newest_at(now.saturating_add(interval));
+        }
         course.cursor.through = course.cursor.through.max(Some(window.to));
         let Some((left, reasks)) = &mut course.pass else {
             return;
@@ -379,7 +405,9 @@ impl Plan {
     fn answered(&mut self, ask: &Ask, now: i64) {
         self.failing.clear();
         self.answers += 1;
-        if self.courses[ask.target].trouble_mut(ask).take().is_none() {
+        let course = &mut self.courses[ask.target];
+        // What waits is another window.
+        if course.is_newest(ask) || course.trouble_mut(ask).take().is_none() {
             return;
         }
         for course in &mut self.courses {
@@ -442,11 +470,17 @@ impl Plan {
         }
         self.paused_until = now.saturating_add(pause);
         let course = &mut self.courses[ask.target];
+        if course.is_newest(ask) {
+            let interval = course.target.interval.unwrap_or(DAY_US);
+            return course.ask_newest_at(now.saturating_add(interval.max(pause)));
+        }
         // Behind the others: one target whose answers are broken must not stand in their way.
         let pause_of_target = |failures| pause.max(backoff(failures, jitter));
         let again_at = course.note(ask, failure, answers, now, pause_of_target);
         if ask.is_backfill {
             self.backfill_waits(ask, &failure.message);
+        } else if course.is_stuck() {
+            course.due = again_at.min(course.newest_due.max(now.saturating_add(pause)));
         } else {
             course.due = again_at;
         }
@@ -648,6 +682,40 @@ impl Course {
         }
     }
 
+    /// Whether the window that is next keeps failing, and there may be newer ones behind it.
+    fn is_stuck(&self) -> bool {
+        let trouble = self.trouble.as_ref();
+        self.target.windows.is_some()
+            && trouble.is_some_and(|of| of.failures >= STUCK_FAILURES && !of.is_refused)
+    }
+
+    /// Returns the newest periods, where the window that is next keeps failing and is not to be tried yet.
+    fn newest(&self, rule: WindowRule, next: Window, now: i64) -> Option<Window> {
+        let to = rule.closed_until(now);
+        let newest = Window {
+            from: to - rule.overlap.min(self.chunk_max),
+            to,
+        };
+        let waits = self.trouble.as_ref().is_some_and(|of| of.again_at > now);
+        let is_another = newest.from > next.from && !newest.is_empty();
+        (self.is_stuck() && waits && is_another).then_some(newest)
+    }
+
+    /// Whether a question is for the newest periods, and not for what is next.
+    fn is_newest(&self, ask: &Ask) -> bool {
+        let (Some((left, _)), Some(window)) = (self.pass, ask.window) else {
+            return false;
+        };
+        !ask.is_backfill && window.from != left.from
+    }
+
+    /// Notes when the newest periods are asked for again; what is next may come before.
+    fn ask_newest_at(&mut self, at: i64) {
+        self.newest_due = at;
+        let again_at = self.trouble.as_ref().map_or(at, |of| of.again_at);
+        self.due = at.min(again_at);
+    }
+
     /// Whether it answered when it was asked last.
     fn is_well(&self) -> bool {
         self.cursor.polled_at.is_some() && self.trouble.is_none() && self.past_trouble.is_none()
@@ -688,7 +756,8 @@ impl Course {
                     self.due = now.saturating_add(rule.align);
                     return None;
                 }
-                Some(self.chunk(left))
+                let chunk = self.chunk(left);
+                Some(self.newest(rule, chunk, now).unwrap_or(chunk))
             }
         };
         Some(Ask {

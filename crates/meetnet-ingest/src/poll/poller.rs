@@ -481,7 +481,8 @@ impl Poller {
     }
 
     fn succeeded(&mut self, ask: &Ask) {
-        if self.told_failing.remove(&(ask.target, ask.is_backfill)) {
+        let fails_no_more = !self.plan.is_failing(ask);
+        if fails_no_more && self.told_failing.remove(&(ask.target, ask.is_backfill)) {
             let target = &self.plan.target(ask).name;
             info!(source = %self.id, asked = target, "a target answers again");
         }

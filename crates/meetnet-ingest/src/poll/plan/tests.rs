@@ -485,9 +485,9 @@ fn a_target_that_stays_broken_keeps_its_windows_and_the_others_go_on() {
         assert!(live.len() > 160, "{}", live.len());
         assert!(latest.unwrap() <= HOUR_US + 10 * SECOND_US, "{latest:?}");
     }
-    // Tried less and less, hourly in the end.
-    for is_backfill in [false, true] {
-        let count = of("bad", is_backfill).len();
+    // Tried less and less, hourly in the end, and so are its newest hours.
+    for (is_backfill, each) in [(false, 2), (true, 1)] {
+        let count = of("bad", is_backfill).len() / each;
         assert!((7 * 24..8 * 24).contains(&count), "{count}");
     }
     let troubles: Vec<(&str, bool, &str)> = plan
@@ -560,6 +560,52 @@ fn one_window_that_stays_broken_holds_up_no_other_of_its_target() {
     assert_eq!(plan.backfill_trouble().as_deref(), Some("a: 500"));
     run_until(&mut plan, (end, end + HOUR_US), |_, _, _| true);
     assert!(plan.backfill().unwrap().is_over());
+}
+
+#[test]
+fn a_period_that_breaks_its_answers_keeps_no_newer_ones_away() {
+    let mut plan = fresh(vec![windowed("a", hourly())]);
+    let broken = MIDNIGHT - DAY_US;
+    let hours = |at: i64| (at - MIDNIGHT) / HOUR_US;
+    let mut now = MIDNIGHT + 20 * MINUTE_US;
+    let end = now + 5 * HOUR_US;
+    let (mut answered, mut failures) = (Vec::new(), 0);
+    while now < end {
+        match plan.next(now) {
+            Next::Wait(until) => now = until,
+            Next::Ask(ask) => {
+                let window = ask.window.unwrap();
+                if (window.from..window.to).contains(&broken) {
+                    failures += 1;
+                    plan.failed(&ask, &Failure::new(FailureKind::Fault, "NaN"), now, 1.0);
+                } else {
+                    answered.push((hours(window.from), hours(window.to)));
+                    plan.taken(&ask, now);
+                }
+            }
+        }
+    }
+    assert_eq!(answered, [(-6, 0), (-5, 1), (-4, 2), (-3, 3), (-2, 4)]);
+    assert!((10..20).contains(&failures), "{failures}");
+    // It is told, and the cursor stays before it.
+    assert_eq!(plan.troubles().count(), 1);
+    assert!(plan.cursors().all(|(_, cursor)| cursor.through.is_none()));
+    // Once it is mended, nothing is left out.
+    let mut shown = Vec::new();
+    while shown.len() < 2 {
+        match plan.next(now) {
+            Next::Wait(until) => now = until,
+            Next::Ask(ask) => {
+                let window = ask.window.unwrap();
+                plan.taken(&ask, now);
+                if plan.troubles().count() == 0 {
+                    shown.push((hours(window.from), hours(window.to)));
+                }
+            }
+        }
+    }
+    assert_eq!(shown[0], (-72, 0));
+    assert_eq!(shown[1].0, 0_i64.min(shown[1].1 - 6));
 }
 
 #[test]
