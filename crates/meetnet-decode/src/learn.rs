@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::decoders::is_utf16;
 
-use known::Known;
+use known::{Known, MapNeed};
 use leaves::{Leaf, LeafPlace, Leaves};
 use times::TimeGuess;
 use values::ValueGuess;
@@ -170,6 +170,7 @@ fn propose(
     declarations: &Declarations,
 ) -> Proposal {
     // Formats know where their times are and, all but the line protocol, whose the values are.
+    let has_codec = known.is_some_and(|known| matches!(known.map, MapNeed::Codec(_)));
     let names_sensor = known.is_none_or(|known| known.format == WireFormat::Influx);
     let topic = new.topic.as_deref().map(topic_guess);
     let time = known
@@ -187,9 +188,12 @@ fn propose(
         if is_taken {
             continue;
         }
+        // Of a list that a codec writes only single elements can be mapped, and which those are nobody knows.
+        let is_in_list =
+            matches!(&leaf.place, LeafPlace::Pointer(pointer) if pointer.contains("/*"));
         match values::guess(leaf, declarations) {
-            Some(guess) => values.push((at, guess)),
-            None => unmapped.push(at),
+            Some(guess) if !(is_in_list && has_codec) => values.push((at, guess)),
+            _ => unmapped.push(at),
         }
     }
     // Two values of one property in one message: the surer one stays, since a row is known by its property.
@@ -249,7 +253,7 @@ fn licence(
 }
 
 /// Names that a sensor id goes by, the likelier first.
-const SENSOR_NAMES: [&str; 18] = [
+const SENSOR_NAMES: [&str; 21] = [
     "sensorid",
     "deviceid",
     "stationid",
@@ -259,12 +263,15 @@ const SENSOR_NAMES: [&str; 18] = [
     "station",
     "devicename",
     "sensorname",
+    "friendlyname",
     "node",
     "serial",
     "serialnumber",
     "deveui",
     "mac",
     "macaddress",
+    "ieeeaddr",
+    "ieeeaddress",
     "imei",
     "id",
     "name",
@@ -332,7 +339,14 @@ fn sensor(leaves: &[Leaf]) -> Option<SensorGuess> {
         };
         let is_hardware = matches!(
             name.as_str(),
-            "deveui" | "mac" | "macaddress" | "imei" | "serial" | "serialnumber"
+            "deveui"
+                | "mac"
+                | "macaddress"
+                | "ieeeaddr"
+                | "ieeeaddress"
+                | "imei"
+                | "serial"
+                | "serialnumber"
         ) || texts.iter().any(|text| is_hardware_id(text));
         let is_place = rank >= SENSOR_NAMES.len();
         let is_vague = is_place || SENSOR_NAMES_VAGUE.contains(&SENSOR_NAMES[rank]);
@@ -362,7 +376,7 @@ fn is_hardware_id(text: &str) -> bool {
 }
 
 /// Levels of topics that say what a message is, not whose.
-const TOPIC_WORDS: [&str; 18] = [
+const TOPIC_WORDS: [&str; 19] = [
     "sensor",
     "sensors",
     "state",
@@ -375,6 +389,7 @@ const TOPIC_WORDS: [&str; 18] = [
     "stat",
     "event",
     "events",
+    "rpc",
     "devices",
     "device",
     "json",
@@ -389,11 +404,8 @@ fn topic_guess(topic: &str) -> TopicGuess {
         let level = level.to_lowercase();
         !level.is_empty() && !TOPIC_WORDS.contains(&level.as_str())
     };
-    // The last level that can be a name; the first one is mostly the system's.
-    let last = levels
-        .iter()
-        .rposition(is_device)
-        .filter(|at| *at > 0 || levels.len() == 1);
+    // The last level that can be a name. The first one is mostly the system's, unless all behind it are words.
+    let last = levels.iter().rposition(is_device);
     let at = last.unwrap_or(levels.len() - 1);
     let pattern: Vec<&str> = levels
         .iter()

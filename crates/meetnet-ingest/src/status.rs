@@ -70,6 +70,8 @@ pub(crate) struct SourceState {
     unacked: AtomicU64,
     unacked_metric: Gauge,
     texts: Mutex<Texts>,
+    failing: Mutex<Failing>,
+    failing_metric: Gauge,
     pub(crate) messages: Tally,
     pub(crate) bytes: Tally,
     pub(crate) acked: Tally,
@@ -90,6 +92,33 @@ struct Texts {
     protocol: Option<&'static str>,
     last_error: Option<ErrorNote>,
     since: i64,
+}
+
+/// Targets that are shown one by one.
+const FAILING_LISTED_MAX: usize = 20;
+
+#[derive(Debug, Default)]
+struct Failing {
+    total: u64,
+    /// The first few.
+    listed: Vec<FailingTarget>,
+}
+
+/// A target of a polled source that does not answer: a road segment, a time series.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailingTarget {
+    /// Its name within the source.
+    pub target: String,
+    /// Whether it is its past that is asked for, by a backfill; else what is new.
+    pub of_past: bool,
+    /// Since when, µs since 1970.
+    pub since: i64,
+    /// Failures in a row.
+    pub failures: u64,
+    /// When it is asked again at the earliest, µs since 1970.
+    pub again_at: i64,
+    /// What went wrong last, without credentials.
+    pub message: String,
 }
 
 /// The last thing that went wrong at a source.
@@ -153,6 +182,10 @@ pub struct SourceStatus {
     pub polls_total: u64,
     /// Questions to a polled API that were not answered with data.
     pub poll_failures_total: u64,
+    /// Targets of a polled API that fail: those that answer are asked all the same.
+    pub targets_failing: u64,
+    /// The first few of them.
+    pub failing: Vec<FailingTarget>,
     /// The last thing that went wrong.
     pub last_error: Option<ErrorNote>,
 }
@@ -187,6 +220,11 @@ impl SourceState {
                 since: now_us(),
                 ..Texts::default()
             }),
+            failing: Mutex::default(),
+            failing_metric: match kind {
+                SourceKind::Poll => gauge("meetnet_source_targets_failing"),
+                SourceKind::Mqtt | SourceKind::Http | SourceKind::Files => Gauge::noop(),
+            },
             messages: tally("meetnet_source_messages_total"),
             bytes: tally("meetnet_source_bytes_total"),
             acked: tally("meetnet_source_acked_total"),
@@ -247,6 +285,24 @@ impl SourceState {
         self.subscribed.store(true, Relaxed);
     }
 
+    /// Notes which targets of a polled API fail; what is said of one target comes one after the other.
+    pub(crate) fn set_failing(&self, targets: impl Iterator<Item = FailingTarget>) {
+        let mut failing = Failing::default();
+        let mut last = None;
+        for mut target in targets {
+            if last.as_ref() != Some(&target.target) {
+                failing.total += 1;
+                last = Some(target.target.clone());
+            }
+            if failing.listed.len() < FAILING_LISTED_MAX {
+                target.message = redact_text(&target.message).into_owned();
+                failing.listed.push(target);
+            }
+        }
+        self.failing_metric.set(failing.total as f64);
+        *lock(&self.failing) = failing;
+    }
+
     pub(crate) fn note_error(&self, message: impl Into<String>) {
         // Pages and `/readyz` show it, and the error of a library may repeat a topic or an address with a password.
         let message = redact_text(&message.into()).into_owned();
@@ -268,6 +324,7 @@ impl SourceState {
 
     fn read(&self, source: &SourceId, now: i64) -> SourceStatus {
         let texts = lock(&self.texts);
+        let failing = lock(&self.failing);
         let last_message_at = self.last_message_at.load(Relaxed);
         let silent_after = Some(self.silent_after.load(Relaxed)).filter(|after| *after > 0);
         let silence = now.saturating_sub(last_message_at.max(self.registered_at));
@@ -296,6 +353,8 @@ impl SourceState {
             reconnects_total: self.reconnects.get(),
             polls_total: self.polls.get(),
             poll_failures_total: self.poll_failures.get(),
+            targets_failing: failing.total,
+            failing: failing.listed.clone(),
             last_error: texts.last_error.clone(),
         }
     }
@@ -338,6 +397,7 @@ impl Statuses {
             if state.connected_metric.get().is_some() {
                 state.set_disconnected();
             }
+            state.set_failing(std::iter::empty());
         }
     }
 

@@ -34,8 +34,8 @@ mod status;
 mod tests;
 
 pub use status::{
-    BackfillRow, DiskStatus, JournalStatus, LeftSessionRow, OperationsStatus, RejectRow,
-    RetentionRow, SourceRow, UnclaimedRow,
+    BackfillRow, DiskStatus, FailingRow, JournalStatus, LeftSessionRow, OperationsStatus,
+    RejectRow, RetentionRow, SourceRow, UnclaimedRow,
 };
 
 /// The state of the admin routes; cheap to clone.
@@ -137,6 +137,7 @@ struct WriteSideText {
     journal: JournalText,
     disks: Vec<DiskText>,
     sources: Vec<SourceText>,
+    failing: Vec<FailingText>,
     left_sessions: Vec<LeftSessionText>,
     unclaimed: Vec<UnclaimedText>,
     backfills: Vec<BackfillText>,
@@ -170,6 +171,16 @@ struct SourceText {
     lag: String,
     rejects: String,
     last_error: String,
+}
+
+struct FailingText {
+    source: String,
+    target: String,
+    asked_for: &'static str,
+    since: String,
+    failures: String,
+    again_at: String,
+    message: String,
 }
 
 struct LeftSessionText {
@@ -293,6 +304,7 @@ fn write_side_text(
             .iter()
             .map(|source| source_text(source, now))
             .collect(),
+        failing: status.failing.iter().map(failing_text).collect(),
         left_sessions: status.left_sessions.iter().map(left_session_text).collect(),
         unclaimed: status.unclaimed.iter().map(unclaimed_text).collect(),
         backfills: status
@@ -362,6 +374,22 @@ fn source_text(source: &SourceRow, now: i64) -> SourceText {
         lag: duration(source.newest_at.map(|at| seconds_between(at, now))),
         rejects: count(source.rejects_total),
         last_error: source.last_error.clone().unwrap_or_else(|| "–".into()),
+    }
+}
+
+fn failing_text(failing: &FailingRow) -> FailingText {
+    FailingText {
+        source: failing.source.to_string(),
+        target: failing.target.clone(),
+        asked_for: if failing.of_past {
+            "its past"
+        } else {
+            "what is new"
+        },
+        since: format_rfc3339(whole_seconds(failing.since)),
+        failures: count(failing.failures),
+        again_at: format_rfc3339(whole_seconds(failing.again_at)),
+        message: failing.message.clone(),
     }
 }
 

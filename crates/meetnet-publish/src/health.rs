@@ -45,6 +45,7 @@ struct Steps {
     disks_low: Vec<&'static str>,
     lake_reachable: Option<bool>,
     silent: Vec<SourceId>,
+    failing: BTreeMap<SourceId, u64>,
     config_error: Option<String>,
     no_sources: bool,
     sources: BTreeMap<SourceId, BrokerStep>,
@@ -81,6 +82,9 @@ pub struct ReadinessReport {
     pub lake_reachable: Option<bool>,
     /// Sources that have said nothing for longer than they may. Detail: what is stored is answered.
     pub silent_sources: Vec<SourceId>,
+    /// How many targets of polled sources do not answer, by source: road segments, time series. Detail: the others are
+    /// asked all the same, and what is stored is answered.
+    pub failing_targets: BTreeMap<SourceId, u64>,
     /// Whether the configuration on disk is refused and an earlier one is in force. Detail: that one works. What is wrong
     /// with it is not for the public: see the log and the operations page.
     pub config_refused: bool,
@@ -134,6 +138,7 @@ impl Readiness {
                 disks_low: Vec::new(),
                 lake_reachable: None,
                 silent: Vec::new(),
+                failing: BTreeMap::new(),
                 config_error: None,
                 no_sources: false,
                 sources,
@@ -222,6 +227,11 @@ impl Readiness {
         self.change(|steps| steps.silent = sources);
     }
 
+    /// Reports how many targets of polled sources do not answer, by source; those without one are left out.
+    pub fn failing(&self, targets: BTreeMap<SourceId, u64>) {
+        self.change(|steps| steps.failing = targets);
+    }
+
     /// Returns where the start-up stands.
     pub fn report(&self) -> ReadinessReport {
         // A panic elsewhere cannot leave the flags half changed.
@@ -241,6 +251,7 @@ impl Readiness {
             disks_low: steps.disks_low.clone(),
             lake_reachable: steps.lake_reachable,
             silent_sources: steps.silent.clone(),
+            failing_targets: steps.failing.clone(),
             config_refused: steps.config_error.is_some(),
             no_sources: steps.no_sources,
             sources: steps

@@ -61,8 +61,8 @@ mod telemetry;
 mod fixture;
 
 pub use admin::{
-    AdminState, BackfillRow, DiskStatus, JournalStatus, LeftSessionRow, OperationsStatus,
-    RejectRow, RetentionRow, SourceRow, UnclaimedRow, admin_router,
+    AdminState, BackfillRow, DiskStatus, FailingRow, JournalStatus, LeftSessionRow,
+    OperationsStatus, RejectRow, RetentionRow, SourceRow, UnclaimedRow, admin_router,
 };
 pub use client::{AddressRange, ClientSettings, NoRange};
 pub use figures::FiguresCache;

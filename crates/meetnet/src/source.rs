@@ -127,12 +127,15 @@ fn test(options: &TestOptions, environment: &Environment) -> Result<(), Failure>
             } else {
                 options.topic.as_str()
             };
-            let decoded = trial.decode(topic, &options.headers, message, received_at);
-            window_note = window_note.or(trial::window_note(&decoded, options.received_at));
-            answer.add(&name, &decoded);
+            let tried = trial.decode(topic, &options.headers, message, received_at);
+            let note = trial::window_note(&tried.decoded, options.received_at);
+            window_note = window_note.or(note);
+            answer.add(&name, &tried);
         }
     }
     answer.note(window_note);
+    answer.note(answer.replaced_note().as_deref());
+    answer.note(trial.missing_note(&answer).as_deref());
     answer.note(trial.note());
     answer.note(trial.topic_note(&options.topic));
     cli::print(&answer.finish())

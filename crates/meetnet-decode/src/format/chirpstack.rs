@@ -198,7 +198,7 @@ impl ChirpstackDecoder {
             output.reject(
                 RejectReason::NoDecodedPayload,
                 "the uplink has no decoded payload; add a codec to the device profile in ChirpStack (Device profiles: \
-                 Codec)",
+                 Codec), or see why the one that it has makes nothing of these bytes",
                 text,
             );
         } else if is_device && fields.has(slots.frame_count) {

@@ -186,7 +186,8 @@ impl TtsDecoder {
             return Some((
                 RejectReason::NoDecodedPayload,
                 "the uplink has no decoded payload; add an uplink payload formatter for the device or its \
-                 application at The Things Stack (console: Payload formatters)",
+                 application at The Things Stack (console: Payload formatters), or see why the one that it has makes \
+                 nothing of these bytes",
             ));
         }
         None

@@ -1,9 +1,11 @@
 //! Formats whose messages are known by their shape. Those that need a map leave only the values to be guessed.
 
+use std::borrow::Cow;
+
 use meetnet_model::source::WireFormat;
 use serde_json::{Map, Value};
 
-use super::leaves::{Form, LeafPlace, LeafValue, Leaves};
+use super::leaves::{Form, LeafPlace, LeafValue, Leaves, Undecoded};
 
 /// A format that messages are known to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(super) struct Known {
     /// What their owners mostly allow.
     pub(super) licence: &'static str,
     pub(super) map: MapNeed,
+    /// What else a source says that asks for them itself; none: they are sent.
+    pub(super) polled: Option<&'static str>,
 }
 
 /// What the map of a format is for.
@@ -23,69 +27,121 @@ pub(super) enum MapNeed {
     None,
     /// The values are named by the device, its codec or its owner: a note on the places that entries name.
     Names(&'static str),
+    /// They are named by a codec that the network server has for the device, and without one there are none.
+    Codec(&'static Codec),
 }
 
+/// What a network server makes of the bytes of devices.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Codec {
+    /// A note on the places that entries name.
+    pub(super) note: &'static str,
+    /// What the server calls it.
+    pub(super) name: &'static str,
+    /// Where it writes what it has decoded.
+    pub(super) decoded: &'static str,
+    /// How somebody gives the device one.
+    pub(super) remedy: &'static str,
+}
+
+const TTS_FORMATTER: Codec = Codec {
+    note: "Pointers are relative to what the payload formatter decodes, `decoded_payload`.",
+    name: "payload formatter",
+    decoded: "uplink_message.decoded_payload",
+    remedy: "add an uplink payload formatter for the device or its application at The Things Stack (console: Payload formatters)",
+};
+const CHIRPSTACK_CODEC: Codec = Codec {
+    note: "Pointers are relative to what the codec decodes, `object`.",
+    name: "codec",
+    decoded: "object",
+    remedy: "add a codec to the device profile in ChirpStack (Device profiles: Codec)",
+};
+
+const SENSOR_COMMUNITY_KEYS: &str =
+    "contact = \"data@example.org\"  # yours: the network asks for it
+area = [50.8798, 4.7005, 10.0]  # latitude, longitude, km";
+const TELRAAM_KEYS: &str =
+    "api_key = { env = \"TELRAAM_API_KEY\" }  # made on telraam.net; set this variable
+segments = [9000001463]  # the numbers of your road segments
+# Answers that were kept before come in by `meetnet import telraam-json`.";
+const OPENSENSEMAP_KEYS: &str = "contact = \"data@example.org\"  # yours
+series = [{ id = \"539c00c2a83415541578eaf5/539c00c2a83415541578eaf6\", property = \"air_temperature\", unit = \"Cel\" }]  # box and sensor";
 const TELRAAM: Known = Known {
     format: WireFormat::Telraam,
     what: "Telraam's answers",
     licence: "CC-BY-NC-4.0",
     map: MapNeed::None,
+    polled: Some(TELRAAM_KEYS),
 };
 const AIRROHR: Known = Known {
     format: WireFormat::Airrohr,
     what: "messages of airRohr boxes",
     licence: "ODbL-1.0",
     map: MapNeed::None,
+    polled: None,
 };
 const SENSOR_COMMUNITY: Known = Known {
     format: WireFormat::SensorCommunity,
     what: "answers of sensor.community",
     licence: "ODbL-1.0",
     map: MapNeed::None,
+    polled: Some(SENSOR_COMMUNITY_KEYS),
+};
+const OPENSENSEMAP: Known = Known {
+    format: WireFormat::Opensensemap,
+    what: "answers of openSenseMap",
+    licence: "PDDL-1.0",
+    map: MapNeed::None,
+    polled: Some(OPENSENSEMAP_KEYS),
 };
 const ECOWITT: Known = Known {
     format: WireFormat::Ecowitt,
     what: "forms of Ecowitt stations",
     licence: "CC-BY-4.0",
     map: MapNeed::None,
+    polled: None,
 };
 const WUNDERGROUND: Known = Known {
     format: WireFormat::Wunderground,
     what: "requests for Weather Underground",
     licence: "CC-BY-4.0",
     map: MapNeed::None,
+    polled: None,
 };
 const TTS: Known = Known {
     format: WireFormat::TtsV3,
     what: "uplinks of The Things Stack",
     licence: "CC-BY-4.0",
-    map: MapNeed::Names(
-        "Pointers are relative to what the payload formatter decodes, `decoded_payload`.",
-    ),
+    map: MapNeed::Codec(&TTS_FORMATTER),
+    polled: None,
 };
 const CHIRPSTACK: Known = Known {
     format: WireFormat::ChirpstackV4,
     what: "uplinks of ChirpStack",
     licence: "CC-BY-4.0",
-    map: MapNeed::Names("Pointers are relative to what the codec decodes, `object`."),
+    map: MapNeed::Codec(&CHIRPSTACK_CODEC),
+    polled: None,
 };
 const SENSORTHINGS: Known = Known {
     format: WireFormat::SensorThings,
     what: "observations of SensorThings",
     licence: "CC-BY-4.0",
     map: MapNeed::Names("`field` is the id of a datastream, which does not say what it measures."),
+    polled: None,
 };
 const SENML: Known = Known {
     format: WireFormat::Senml,
     what: "SenML packs",
     licence: "CC-BY-4.0",
     map: MapNeed::Names("`field` is the end of a record's name; units are those of the records."),
+    polled: None,
 };
 const NGSI: Known = Known {
     format: WireFormat::Ngsi,
     what: "entities of a context broker",
     licence: "CC-BY-4.0",
     map: MapNeed::None,
+    polled: None,
 };
 const NGSI_OTHER: Known = Known {
     map: MapNeed::Names(
@@ -98,6 +154,7 @@ const INFLUX: Known = Known {
     what: "lines of InfluxDB's line protocol",
     licence: "CC-BY-4.0",
     map: MapNeed::Names("`field` is measurement and field; tags are as good as fields."),
+    polled: None,
 };
 const INFLUX_AIRROHR: Known = Known {
     what: "lines of airRohr boxes",
@@ -152,13 +209,17 @@ fn json(documents: &[Value]) -> Option<(Known, Leaves)> {
         documents.iter().all(has)
     };
     let plain = |known| Some((known, Leaves::new(Form::Json)));
-    if all(&["end_device_ids"]) {
-        return Some((TTS, below(documents, "/uplink_message/decoded_payload")));
+    let of_tts: Vec<&Value> = documents.iter().map(without_wrapper).collect();
+    if of_tts.iter().all(|of| of.get("end_device_ids").is_some()) {
+        return Some((TTS, tts(&of_tts)));
     }
-    if any_of(&["deviceInfo", "devEUI"]) && any_of(&["fPort", "fCnt", "rxInfo"]) {
+    let is_device = |document: &Value| document.pointer("/deviceInfo/devEui").is_some();
+    let is_uplink = any_of(&["deviceInfo", "devEUI"]) && any_of(&["fPort", "fCnt", "rxInfo"]);
+    if is_uplink || documents.iter().all(is_device) {
         return Some((CHIRPSTACK, chirpstack(documents)));
     }
-    if all(&["sensordatavalues", "esp8266id"]) || all(&["sensordatavalues", "esp32id"]) {
+    let of_box = ["esp8266id", "esp32id", "software_version"];
+    if all(&["sensordatavalues"]) && any_of(&of_box) {
         return plain(AIRROHR);
     }
     if all(&["sensordatavalues", "sensor", "location"]) {
@@ -166,6 +227,15 @@ fn json(documents: &[Value]) -> Option<(Known, Leaves)> {
     }
     if all(&["segment_id", "uptime", "date"]) || all(&["report"]) {
         return plain(TELRAAM);
+    }
+    let is_measurement = |document: &Value| {
+        let is_known = |name: &String| matches!(name.as_str(), "value" | "createdAt" | "location");
+        document
+            .as_object()
+            .is_some_and(|members| members.keys().all(is_known))
+    };
+    if all(&["value", "createdAt"]) && documents.iter().all(is_measurement) {
+        return plain(OPENSENSEMAP);
     }
     if any_of(&["dataArray", "result"])
         && any_of(&["phenomenonTime", "resultTime", "Datastream", "dataArray"])
@@ -178,28 +248,58 @@ fn json(documents: &[Value]) -> Option<(Known, Leaves)> {
     ngsi(documents)
 }
 
-/// Returns the values below a pointer into each document.
-fn below(documents: &[Value], pointer: &str) -> Leaves {
-    let mut leaves = Leaves::new(Form::Json);
-    for document in documents {
-        if let Some(decoded) = document.pointer(pointer) {
-            leaves.add_document(decoded);
-        }
-    }
-    leaves
+/// Returns the message of The Things Stack in what its storage integration and its console write around it.
+fn without_wrapper(document: &Value) -> &Value {
+    let wrapped = ["result", "data"];
+    let mut inner = wrapped.iter().filter_map(|member| document.get(member));
+    inner
+        .find(|inner| inner.get("end_device_ids").is_some())
+        .unwrap_or(document)
+}
+
+fn tts(documents: &[&Value]) -> Leaves {
+    decoded(
+        documents.iter().copied(),
+        "/uplink_message/frm_payload",
+        |document| {
+            document
+                .pointer("/uplink_message/decoded_payload")
+                .map(Cow::Borrowed)
+        },
+    )
 }
 
 fn chirpstack(documents: &[Value]) -> Leaves {
-    let mut leaves = Leaves::new(Form::Json);
-    for document in documents {
+    decoded(documents.iter(), "/data", |document| {
         if let Some(decoded) = document.get("object") {
-            leaves.add_document(decoded);
-        } else if let Some(Value::String(text)) = document.get("objectJSON")
-            && let Ok(decoded) = serde_json::from_str::<Value>(text)
-        {
-            leaves.add_document(&decoded);
+            return Some(Cow::Borrowed(decoded));
+        }
+        let text = document.get("objectJSON")?.as_str()?;
+        serde_json::from_str(text).ok().map(Cow::Owned)
+    })
+}
+
+/// Returns the values that a network server's codec has decoded, and of how many messages there are none. `bytes` points to
+/// what the codec decodes, in base64.
+fn decoded<'d>(
+    documents: impl Iterator<Item = &'d Value>,
+    bytes: &str,
+    decode: impl Fn(&'d Value) -> Option<Cow<'d, Value>>,
+) -> Leaves {
+    let mut leaves = Leaves::new(Form::Json);
+    let mut undecoded = Undecoded::default();
+    for document in documents {
+        undecoded.messages += 1;
+        let decoded = decode(document).filter(|decoded| !decoded.is_null());
+        let bytes = document.pointer(bytes).and_then(Value::as_str);
+        match decoded.as_deref() {
+            Some(Value::Object(members)) if members.is_empty() => undecoded.empty += 1,
+            Some(decoded) => leaves.add_document(decoded),
+            None if bytes.is_some_and(|bytes| !bytes.is_empty()) => undecoded.bytes_only += 1,
+            None => undecoded.without_payload += 1,
         }
     }
+    leaves.undecoded = undecoded;
     leaves
 }
 

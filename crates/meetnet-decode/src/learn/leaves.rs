@@ -70,6 +70,8 @@ pub(super) enum LeafPlace {
 pub(super) enum LeafValue {
     Number(f64, String),
     Text(String),
+    /// A list of objects within a list, of which nothing can be mapped.
+    Inner,
     Other,
 }
 
@@ -97,15 +99,35 @@ impl LeafValue {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Number(_, text) | Self::Text(text) => Some(text),
-            Self::Other => None,
+            Self::Inner | Self::Other => None,
         }
     }
 
     pub(super) fn number(&self) -> Option<f64> {
         match self {
             Self::Number(number, _) => Some(*number),
-            Self::Text(_) | Self::Other => None,
+            Self::Text(_) | Self::Inner | Self::Other => None,
         }
+    }
+}
+
+/// How many messages of a network server have no values that can be read, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Undecoded {
+    /// Of so many messages.
+    pub(super) messages: usize,
+    /// They have bytes that no codec has decoded.
+    pub(super) bytes_only: usize,
+    /// A codec has made nothing of them.
+    pub(super) empty: usize,
+    /// They are no uplinks, or such without a payload.
+    pub(super) without_payload: usize,
+}
+
+impl Undecoded {
+    /// Returns true where no message has any.
+    pub(super) fn is_all(&self) -> bool {
+        self.messages > 0 && self.messages == self.bytes_only + self.empty + self.without_payload
     }
 }
 
@@ -122,6 +144,8 @@ pub(super) struct Leaves {
     pub(super) states_units: bool,
     /// The documents have bare `nan` in them, which is no JSON.
     pub(super) lenient: bool,
+    /// What a network server has not decoded.
+    pub(super) undecoded: Undecoded,
     /// The documents, where they are JSON.
     pub(super) documents: Vec<Value>,
 }
@@ -238,7 +262,7 @@ fn read_decimal_commas(values: &mut [LeafValue]) -> bool {
     let number = |value: &LeafValue| match value {
         LeafValue::Number(..) => Some(value.clone()),
         LeafValue::Text(text) => with_point(text),
-        LeafValue::Other => None,
+        LeafValue::Inner | LeafValue::Other => None,
     };
     let numbers: Option<Vec<LeafValue>> = values.iter().map(number).collect();
     match numbers {
@@ -300,6 +324,7 @@ impl Leaves {
             pairs: None,
             states_units: false,
             lenient: false,
+            undecoded: Undecoded::default(),
             documents: Vec::new(),
         }
     }
@@ -355,12 +380,16 @@ impl Leaves {
                 return;
             }
             Value::Array(elements) if elements.iter().any(Value::is_object) => {
-                if !self.add_pairs(elements, pointer) && !pointer.contains("/*") {
+                if self.add_pairs(elements, pointer) {
+                    return;
+                }
+                if !pointer.contains("/*") {
                     for element in elements {
                         self.add_json(element, &format!("{pointer}/*"), name, path);
                     }
+                    return;
                 }
-                return;
+                LeafValue::Inner
             }
             Value::Null => return,
             value => LeafValue::of_json(value),

@@ -39,6 +39,8 @@ const PROPERTIES: &[(&str, &[&str])] = &[
             "temp",
             "tempc",
             "tempf",
+            "tc",
+            "tf",
             "ta",
             "t2m",
             "temperatuur",
@@ -216,6 +218,44 @@ const NO_READINGS: &[&str] = &[
     "stddev",
 ];
 
+/// Parts of a name itself that say that a value is of the device: how it is set, and how it is powered.
+const OF_DEVICES: &[&str] = &[
+    "setpoint",
+    "target",
+    "calibration",
+    "offset",
+    "threshold",
+    "alarm",
+    "batt",
+    "battery",
+    "unit",
+];
+
+/// Names of what stands beside a reading: the way to them says what the reading is, and not what they are.
+const BESIDE_READINGS: &[&str] = &[
+    "id",
+    "idx",
+    "index",
+    "channel",
+    "port",
+    "count",
+    "samples",
+    "seq",
+    "version",
+    "ts",
+    "time",
+    "timestamp",
+    "age",
+    "interval",
+    "rssi",
+    "snr",
+    "lat",
+    "lon",
+    "latitude",
+    "longitude",
+    "altitude",
+];
+
 /// Parts of names that say that a value is made of several readings. Of an interval it may be the value that is wanted.
 const OF_SEVERAL: &[&str] = &[
     "avg", "average", "mean", "min", "minimum", "max", "maximum", "1h", "8h", "hourly",
@@ -265,10 +305,12 @@ pub(super) fn properties(name: &str, path: &str) -> Vec<(&'static str, Fit)> {
         let mut parts = parts.iter();
         parts.any(|part| words.contains(&part.as_str()))
     };
-    if has(&parts, NO_READINGS) || has(&on_the_way, NO_READINGS) {
+    let is_none = has(&parts, NO_READINGS) || has(&on_the_way, NO_READINGS);
+    if is_none || has(&parts, OF_DEVICES) {
         return Vec::new();
     }
     let is_of_several = has(&parts, OF_SEVERAL);
+    let is_beside = BESIDE_READINGS.contains(&whole.as_str());
     let mut found: Vec<(&'static str, Fit)> = PROPERTIES
         .iter()
         .filter_map(|(property, words)| {
@@ -286,9 +328,10 @@ pub(super) fn properties(name: &str, path: &str) -> Vec<(&'static str, Fit)> {
                 .any(|text| is(text) && !is_short(text))
             {
                 if is_of_several { Fit::Hint } else { Fit::Part }
-            } else if neighbours(&on_the_way)
-                .iter()
-                .any(|text| is(text) && !is_short(text))
+            } else if !is_beside
+                && neighbours(&on_the_way)
+                    .iter()
+                    .any(|text| is(text) && !is_short(text))
             {
                 Fit::Hint
             } else {

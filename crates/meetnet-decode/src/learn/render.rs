@@ -5,13 +5,15 @@ use std::fmt::Write;
 
 use meetnet_model::source::WireFormat;
 
-use super::known::{Known, MapNeed};
-use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, with_point};
+use super::known::{Codec, Known, MapNeed};
+use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, Undecoded, with_point};
 use super::names;
-use super::times::end_of_interval;
+use super::times::{end_of_interval, unread};
 use super::values::{Certainty, range, sentinels};
 use super::{NewSource, Proposal, SensorGuess};
 
+/// Longest text behind a number that is taken for its unit: `µg/m³`.
+const UNIT_CHARS_MAX: usize = 6;
 /// Values without a property that are named.
 const UNMAPPED_LISTED_MAX: usize = 40;
 /// What is said where values of one sensor would replace each other.
@@ -71,17 +73,19 @@ fn known_source(known: &Known, proposal: &Proposal, out: &mut String) {
         "# Sure: these are {}. Format `{format}` knows what is in them.",
         known.what
     );
-    if known.format == WireFormat::SensorCommunity {
-        // It is asked, and pushes nothing.
+    // What has a topic is sent by somebody; sensor.community sends nothing.
+    let is_sent = proposal.topic.is_some() && known.format == WireFormat::Telraam;
+    if let Some(keys) = known.polled.filter(|_| !is_sent) {
         let _ = writeln!(
             out,
-            "[[source]]\nid = {}  # choose a name\nkind = \"{format}\"\nlicence = \"{}\"\n\
-             contact = \"data@example.org\"  # yours: the network asks for it\n\
-             area = [50.8798, 4.7005, 10.0]  # latitude, longitude, km",
+            "[[source]]\nid = {}  # choose a name\nkind = \"{format}\"\nlicence = \"{}\"\n{keys}",
             quoted(&proposal.new.id),
             known.licence
         );
         return;
+    }
+    if let MapNeed::Codec(codec) = known.map {
+        undecoded(codec, &proposal.leaves.undecoded, out);
     }
     // The messages name their devices, so the topic need not.
     let is_named_by_topic = known.format == WireFormat::Influx;
@@ -94,14 +98,68 @@ fn known_source(known: &Known, proposal: &Proposal, out: &mut String) {
     });
     head(out, proposal, topic.as_deref(), format);
     lenient(proposal, out);
-    let MapNeed::Names(note) = known.map else {
-        return;
+    let note = match known.map {
+        MapNeed::None => return,
+        MapNeed::Names(note) => note,
+        MapNeed::Codec(codec) => codec.note,
     };
     if is_named_by_topic {
         sensor(proposal, out);
     }
     let _ = writeln!(out, "# {note}");
-    map(proposal, out);
+    match known.map {
+        MapNeed::Codec(codec) if proposal.leaves.undecoded.is_all() => {
+            let _ = writeln!(
+                out,
+                "map = [\n  # The names are those that the {} writes. For example:\n  \
+                 # {{ dataset = \"heat\", property = \"air_temperature\", pointer = \"/temperature\", unit = \"Cel\" }},\n]",
+                codec.name
+            );
+        }
+        _ => map(proposal, out),
+    }
+}
+
+/// Says how many messages have no values that can be read, why, and what helps.
+fn undecoded(codec: &Codec, undecoded: &Undecoded, out: &mut String) {
+    let Codec {
+        name,
+        decoded,
+        remedy,
+        ..
+    } = codec;
+    let Undecoded {
+        messages,
+        bytes_only,
+        empty,
+        without_payload,
+    } = *undecoded;
+    let of = |count: usize| format!("{count} of {messages}");
+    if bytes_only > 0 {
+        let _ = writeln!(
+            out,
+            "# {} without a decoded payload (`{decoded}`): the device sends bytes, and nothing but a {name} says what they mean.\n\
+             # Each of them is a reject (`no_decoded_payload`). What helps: {remedy},\n\
+             # then name messages that come after that.",
+            of(bytes_only)
+        );
+    }
+    if empty > 0 {
+        let _ = writeln!(
+            out,
+            "# {} with an empty decoded payload (`{decoded}`): the {name} makes nothing of these bytes, as it does of a port that \
+             it does not know. Try it with them at the network server.",
+            of(empty)
+        );
+    }
+    if without_payload > 0 {
+        let _ = writeln!(
+            out,
+            "# {} without a payload: a join, a status, or a device that only talked to the network. Nothing of a map is in them; \
+             name uplinks.",
+            of(without_payload)
+        );
+    }
 }
 
 fn unknown_source(proposal: &Proposal, out: &mut String) {
@@ -288,6 +346,13 @@ fn time(proposal: &Proposal, out: &mut String) {
         out.push_str(
             "# No time was found: rows get the time at which their message is received.\n",
         );
+        if let Some(leaf) = unread(&proposal.leaves.leaves) {
+            let _ = writeln!(
+                out,
+                "# By its name {} is one, in no form that was tried: `time = {{ …, format = \"%d %B %Y %H:%M\" }}` takes a pattern.",
+                place(&leaf.place)
+            );
+        }
         return;
     };
     let leaf = &proposal.leaves.leaves[time.leaf];
@@ -307,6 +372,8 @@ fn time(proposal: &Proposal, out: &mut String) {
     };
     let certainty = if time.is_by_look() {
         "a guess: it looks like a time, and no name says of what"
+    } else if time.is_of_another() {
+        "a guess: by its name it may be the time of something else"
     } else if needs_zone || time.or.is_some() {
         Certainty::Likely.as_str()
     } else {
@@ -353,7 +420,7 @@ fn unmapped(proposal: &Proposal, out: &mut String) {
             "#   {} ({}){}",
             place(&leaf.place),
             what(leaf),
-            hint(leaf)
+            hint(leaf, proposal)
         );
     }
     let more = proposal.unmapped.len().saturating_sub(UNMAPPED_LISTED_MAX);
@@ -410,7 +477,7 @@ const ROAD_USERS: [(&str, &[&str]); 4] = [
 ];
 
 /// Returns what may be done with a value that is not mapped.
-fn hint(leaf: &Leaf) -> String {
+fn hint(leaf: &Leaf, proposal: &Proposal) -> String {
     let parts = names::tokens(&leaf.name);
     let says = |words: &[&str]| parts.iter().any(|part| words.contains(&part.as_str()));
     let user = ROAD_USERS.iter().find(|(_, words)| says(words));
@@ -424,11 +491,44 @@ fn hint(leaf: &Leaf) -> String {
     }
     let has_comma =
         |value: &LeafValue| matches!(value, LeafValue::Text(text) if with_point(text).is_some());
+    if leaf.values.contains(&LeafValue::Inner) {
+        return ": a list within a list, of which nothing can be mapped; let the sender send its elements by themselves"
+            .to_owned();
+    }
+    let is_in_list = matches!(&leaf.place, LeafPlace::Pointer(pointer) if pointer.contains("/*"));
+    if is_in_list && has_codec(proposal) && range(leaf).is_some() {
+        return ": in a list, whose elements are named by position here, as in `/readings/0/value`"
+            .to_owned();
+    }
+    let texts = || leaf.values.iter().filter_map(LeafValue::text);
+    if texts().next().is_some() && texts().all(has_unit_behind) {
+        return ": a number with something behind it, which is read as a text; let the sender send the number alone"
+            .to_owned();
+    }
     if !leaf.values.is_empty() && leaf.values.iter().all(has_comma) {
         return ": numbers with a comma, which this format does not have; let the sender write a point"
             .to_owned();
     }
     String::new()
+}
+
+/// Returns true where a codec of a network server writes the values: what it writes is one reading.
+fn has_codec(proposal: &Proposal) -> bool {
+    proposal
+        .known
+        .is_some_and(|known| matches!(known.map, MapNeed::Codec(_)))
+}
+
+/// Returns true for a number with a unit behind it, as in `21.3 °C`.
+fn has_unit_behind(text: &str) -> bool {
+    let number = text.trim_start_matches(['-', '+']);
+    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',');
+    let behind = number.trim_start_matches(is_of_number);
+    let unit = behind.trim_start();
+    let is_of_unit = |c: char| c.is_alphabetic() || matches!(c, '°' | '%' | '/' | '²' | '³');
+    behind.len() < number.len()
+        && (1..=UNIT_CHARS_MAX).contains(&unit.chars().count())
+        && unit.chars().all(is_of_unit)
 }
 
 /// Returns what kind of values a leaf has; numbers by their range, texts not at all.

@@ -187,6 +187,87 @@ fn what_is_not_mapped_has_a_hint_where_there_is_one() {
 }
 
 #[test]
+fn what_stands_beside_a_reading_is_none() {
+    // The number of the component on the way to it, the battery of a sensor, how a device is set.
+    check(
+        r#"{"src": "shelly-1", "params": {"ts": 1780311600.5, "humidity:0": {"id": 0, "rh": 66.7},
+            "temperature:0": {"id": 0, "tC": 16.4, "tF": 61.6}}}"#,
+        Some("shelly-1/events/rpc"),
+        &[
+            "# sure: 16.4 … 16.4: name and numbers say so\n",
+            "#   pointer = \"/params/temperature:0/id\" (0 … 0)",
+            "#   pointer = \"/params/humidity:0/id\" (0 … 0)",
+        ],
+        "heat sensor_id=ns-shelly-1 property=air_temperature time=2026-06-01T11:00:00.500Z value=16.4\n\
+         heat sensor_id=ns-shelly-1 property=relative_humidity time=2026-06-01T11:00:00.500Z value=66.7\n",
+    );
+    check(
+        r#"{"co2": 455, "batt_co2": 1, "temperature_calibration": 2, "humidity_offset": 3, "heating_setpoint_temperature": 20}"#,
+        Some("yard/box"),
+        &[
+            "#   pointer = \"/batt_co2\" (1 … 1)",
+            "#   pointer = \"/temperature_calibration\" (2 … 2)",
+            "#   pointer = \"/humidity_offset\" (3 … 3)",
+            "#   pointer = \"/heating_setpoint_temperature\" (20 … 20)",
+        ],
+        "air sensor_id=ns-box property=co2 time=2026-06-01T12:00:00Z value=455\n",
+    );
+}
+
+#[test]
+fn the_time_of_an_extreme_or_a_server_is_not_that_of_the_measurement() {
+    check(
+        r#"{"id": "a", "date_max_temp": 1780300000, "time_utc": 1780311600, "time_server": 1780311700, "temperature": 21.5}"#,
+        None,
+        &["time = { pointer = \"/time_utc\", format = \"unix\" }  # sure\n"],
+        "heat sensor_id=ns-a property=air_temperature time=2026-06-01T11:00:00Z value=21.5\n",
+    );
+    // Where there is no other, it is no more than a guess.
+    let only = r#"{"id": "a", "date_max_temp": 1780300000, "temperature": 21.5}"#;
+    let only = proposal(&[only], None);
+    let guess =
+        "format = \"unix\" }  # a guess: by its name it may be the time of something else\n";
+    assert!(only.contains(guess), "{only}");
+}
+
+#[test]
+fn a_time_in_an_unknown_form_a_unit_behind_a_number_and_an_inner_list_are_told() {
+    let said = |sample: &str, text: &str| {
+        let proposal = proposal(&[sample], None);
+        assert!(proposal.contains(text), "no {text} in\n{proposal}");
+    };
+    said(
+        r#"{"id": "a", "time": "28 November 2026 11:20", "temperature": 21.5}"#,
+        "# By its name pointer = \"/time\" is one, in no form that was tried",
+    );
+    for text in ["21.3 °C", "-3 %", "14µg/m³"] {
+        said(
+            &format!(r#"{{"id": "a", "reading": "{text}"}}"#),
+            "#   pointer = \"/reading\" (text): a number with something behind it",
+        );
+    }
+    let plain =
+        r#"{"id": "a", "reading": "28.11.2026 11:20", "uptime": "0T18:10:35", "version": "1.2.3"}"#;
+    let plain = proposal(&[plain], None);
+    assert!(!plain.contains("something behind it"), "{plain}");
+    said(
+        r#"{"devices": [{"id": "a", "temperature": 21.5, "modules": [{"id": "b", "temperature": 6.5}]}]}"#,
+        "#   pointer = \"/devices/*/modules\" (true, false or a list): a list within a list",
+    );
+    // Of what a codec writes `*` names nothing.
+    let listed = r#"{"end_device_ids": {"device_id": "a"}, "uplink_message": {"decoded_payload":
+        {"readings": [{"pm2_5": 4}, {"pm2_5": 5}], "temperature": 21.5}}}"#;
+    said(
+        listed,
+        "#   pointer = \"/readings/*/pm2_5\" (4 … 5): in a list, whose elements are named by position here",
+    );
+    said(
+        listed,
+        "property = \"air_temperature\", pointer = \"/temperature\"",
+    );
+}
+
+#[test]
 fn a_table_with_tabs_may_begin_and_end_with_empty_cells() {
     let table = "\tid\ttemp\trh\n0\troof\t20.5\t40\n1\troof\t20.5\t\n";
     let proposal = proposal(&[table], None);
@@ -488,6 +569,86 @@ fn values_of_known_formats_are_mapped() {
 }
 
 #[test]
+fn what_a_network_server_has_not_decoded_is_told_with_what_helps() {
+    let check = |samples: &[&str], says: &[&str], says_not: &[&str]| {
+        let proposal = proposal(samples, None);
+        assert!(proposal.starts_with("# Sure"), "{proposal}");
+        for text in says {
+            assert!(proposal.contains(text), "no {text} in\n{proposal}");
+        }
+        for text in says_not {
+            assert!(!proposal.contains(text), "{text} in\n{proposal}");
+        }
+        // Whatever it says, it can be read.
+        let read: toml::Table = toml::from_str(&proposal).unwrap();
+        assert!(read["source"][0]["map"].is_array());
+    };
+    let tts = |uplink: &str| {
+        format!(r#"{{"end_device_ids": {{"device_id": "a"}}, "uplink_message": {uplink}}}"#)
+    };
+    let raw = tts(r#"{"f_port": 85, "frm_payload": "AXVcA2c0AQ=="}"#);
+    let read =
+        tts(r#"{"f_port": 2, "frm_payload": "AQI=", "decoded_payload": {"temperature": 21.5}}"#);
+    let entry = "\n  { dataset = \"heat\", property = \"air_temperature\", pointer = \"/temperature\", unit = \"Cel\" },\n";
+    let nothing_known = "No name says what its value is";
+    check(
+        &[&raw],
+        &[
+            "# 1 of 1 without a decoded payload (`uplink_message.decoded_payload`)",
+            "(`no_decoded_payload`). What helps: add an uplink payload formatter",
+            "# The names are those that the payload formatter writes. For example:\n  # { dataset",
+        ],
+        &[entry, nothing_known],
+    );
+    check(
+        &[&raw, &read],
+        &["# 1 of 2 without a decoded payload", entry],
+        &["For example", nothing_known],
+    );
+    check(&[&read], &[entry], &["without", "empty decoded"]);
+    check(
+        &[&tts(r#"{"frm_payload": "AQI=", "decoded_payload": {}}"#)],
+        &["# 1 of 1 with an empty decoded payload", "For example"],
+        &["What helps"],
+    );
+    let join = r#"{"end_device_ids": {"device_id": "a"}, "join_accept": {"session_key_id": "x"}}"#;
+    check(
+        &[join],
+        &["# 1 of 1 without a payload: a join"],
+        &["What helps"],
+    );
+    // As the storage integration and the console write them.
+    check(
+        &[&format!(r#"{{"result": {read}}}"#)],
+        &["format = \"tts-v3\"", entry],
+        &[],
+    );
+    let exported = format!(r#"{{"name": "as.up.data.forward", "data": {read}}}"#);
+    check(&[&exported], &["format = \"tts-v3\"", entry], &[]);
+
+    let device = r#""deviceInfo": {"devEui": "24e124128c010203"}"#;
+    check(
+        &[&format!(
+            r#"{{{device}, "fPort": 85, "data": "AXVcA2c0AQ=="}}"#
+        )],
+        &[
+            "# 1 of 1 without a decoded payload (`object`)",
+            "What helps: add a codec to the device profile in ChirpStack",
+        ],
+        &[nothing_known],
+    );
+    check(
+        &[&format!(
+            r#"{{{device}, "time": "2026-06-01T12:00:00Z", "devAddr": "0189"}}"#
+        )],
+        &["format = \"chirpstack-v4\"", "# 1 of 1 without a payload"],
+        &["What helps"],
+    );
+    let version_3 = r#"{"devEUI": "JOEkEowBAgM=", "fPort": 2, "data": "AQI=", "objectJSON": "{\"temperature\": 21.5}"}"#;
+    check(&[version_3], &[entry], &["without", "For example"]);
+}
+
+#[test]
 fn ends_of_names_of_packs() {
     for (name, expect) in [
         ("roof:temperature", "temperature"),
@@ -517,7 +678,11 @@ fn known_formats_are_recognised() {
     for (sample, format) in [
         (r#"{"end_device_ids": {}, "uplink_message": {}}"#, "tts-v3"),
         (r#"{"esp8266id": "1", "sensordatavalues": []}"#, "airrohr"),
-        (r#"{"status_code": 200, "report": []}"#, "telraam"),
+        // As it is sent to sensor.community, with the box in a header.
+        (
+            r#"{"software_version": "NRZ-2020-133", "sensordatavalues": [{"value_type": "SDS_P1", "value": "9"}]}"#,
+            "airrohr",
+        ),
         ("PASSKEY=X&stationtype=EasyWeather&tempf=68", "ecowitt"),
         ("ID=I&PASSWORD=p&dateutc=now&tempf=68", "wunderground"),
         ("weather,site=a temp=1,rh=2 1780311600", "influx"),
@@ -546,9 +711,33 @@ fn known_formats_are_recognised() {
     // Of lines that no guess is made of nothing says that a box of airRohr wrote them.
     let quoted = proposal(&["weather note=\"a b, c\" 1780311600"], None);
     assert!(!quoted.contains("airRohr"), "{quoted}");
-    let polled = r#"[{"id": 1, "sensor": {"id": 2}, "location": {}, "sensordatavalues": []}]"#;
-    let polled = proposal(&[polled], None);
-    assert!(polled.contains("kind = \"sensor-community\""), "{polled}");
+    for (polled, kind) in [
+        (
+            r#"[{"id": 1, "sensor": {"id": 2}, "location": {}, "sensordatavalues": []}]"#,
+            "sensor-community",
+        ),
+        (r#"{"status_code": 200, "report": []}"#, "telraam"),
+        (
+            r#"[{"value": "21.5", "createdAt": "2026-06-01T11:00:00Z", "location": [4.7, 50.88]}]"#,
+            "opensensemap",
+        ),
+    ] {
+        let polled = proposal(&[polled], None);
+        assert!(polled.contains(&format!("kind = \"{kind}\"\n")), "{polled}");
+        let read: toml::Table = toml::from_str(&polled).unwrap();
+        assert!(!read["source"][0].as_table().unwrap().contains_key("format"));
+    }
+    // Under a topic somebody sends them on; a device of one's own is none of openSenseMap's.
+    let sent = proposal(
+        &[r#"{"status_code": 200, "report": []}"#],
+        Some("relay/telraam"),
+    );
+    assert!(sent.contains("format = \"telraam\""), "{sent}");
+    let own = proposal(
+        &[r#"{"value": 21.5, "createdAt": "2026-06-01T11:00:00Z", "sensor": "a"}"#],
+        None,
+    );
+    assert!(own.contains("format = \"json\""), "{own}");
 }
 
 #[test]
@@ -647,6 +836,8 @@ fn topics_name_devices() {
             "v3/app@ttn/devices/{device}/up",
         ),
         ("weather", "{device}"),
+        // The first level where all behind it are words: Shelly, Generation 2.
+        ("shellyplusht-08b6/events/rpc", "{device}/events/rpc"),
     ] {
         assert_eq!(topic_guess(topic).pattern, expect, "{topic}");
     }

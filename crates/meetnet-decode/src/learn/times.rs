@@ -7,7 +7,7 @@ use super::leaves::{Leaf, LeafValue};
 use super::names;
 
 /// Names that a time goes by, the likelier first.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 32] = [
     "phenomenontime",
     "resulttime",
     "measuredat",
@@ -16,6 +16,8 @@ const NAMES: [&str; 29] = [
     "timestamp",
     "datetime",
     "dateutc",
+    "timeutc",
+    "utctime",
     "dateobserved",
     "created",
     "createdat",
@@ -24,6 +26,7 @@ const NAMES: [&str; 29] = [
     "date",
     "at",
     "ts",
+    "unixtime",
     "when",
     "receivedat",
     "uhrzeit",
@@ -44,7 +47,15 @@ const BEGINS: [&str; 3] = ["from", "start", "begin"];
 /// Names of its end.
 const ENDS: [&str; 2] = ["until", "end"];
 /// Parts of the names of times that are of something else than the measurement.
-const OTHER_MOMENTS: [&str; 7] = [
+const OTHER_MOMENTS: [&str; 15] = [
+    "min",
+    "max",
+    "server",
+    "update",
+    "updated",
+    "boot",
+    "restart",
+    "uptime",
     "last",
     "next",
     "since",
@@ -53,6 +64,10 @@ const OTHER_MOMENTS: [&str; 7] = [
     "valid",
     "expires",
 ];
+/// The rank of a time whose name has a word for one among others.
+const BY_PART: usize = NAMES.len();
+/// The rank of one whose name says that it is of something else than the measurement.
+const OF_ANOTHER: usize = BY_PART + 1;
 /// The rank of a time that no name tells.
 const BY_LOOK: usize = usize::MAX;
 /// A date alone: what it is the day of, nobody knows by its look.
@@ -96,6 +111,11 @@ impl TimeGuess {
     pub(super) fn is_by_look(&self) -> bool {
         self.rank == BY_LOOK
     }
+
+    /// Returns true where a name says that they are times, and perhaps not of the measurement.
+    pub(super) fn is_of_another(&self) -> bool {
+        self.rank == OF_ANOTHER
+    }
 }
 
 /// Says which end of an interval the times of a leaf are, where its name tells.
@@ -116,7 +136,13 @@ pub(super) fn time(leaves: &[Leaf]) -> Option<TimeGuess> {
     let leaves = || leaves.iter().enumerate();
     let guesses = leaves().filter_map(|(at, leaf)| guess(at, leaf));
     let by_name = guesses.min_by_key(|guess| guess.rank);
-    by_name.or_else(|| leaves().find_map(|(at, leaf)| by_look(at, leaf)))
+    match by_name {
+        Some(guess) if !guess.is_of_another() => Some(guess),
+        by_name => {
+            let mut by_look = leaves().filter_map(|(at, leaf)| by_look(at, leaf));
+            by_look.next().or(by_name)
+        }
+    }
 }
 
 fn guess(at: usize, leaf: &Leaf) -> Option<TimeGuess> {
@@ -126,9 +152,30 @@ fn guess(at: usize, leaf: &Leaf) -> Option<TimeGuess> {
         let parts = names::tokens(&leaf.name);
         let says_time =
             |part: &String| matches!(part.as_str(), "time" | "date" | "timestamp" | "at");
-        parts.iter().any(says_time).then_some(NAMES.len())
+        let is_other = |part: &String| OTHER_MOMENTS.contains(&part.as_str());
+        let rank = if parts.iter().any(is_other) {
+            OF_ANOTHER
+        } else {
+            BY_PART
+        };
+        parts.iter().any(says_time).then_some(rank)
     })?;
     read(at, leaf, rank)
+}
+
+/// Returns the first value that its name calls a time, and that is none in any form that is tried.
+pub(super) fn unread(leaves: &[Leaf]) -> Option<&Leaf> {
+    let is_unread = |(at, leaf): &(usize, &Leaf)| {
+        let name = names::plain(&leaf.name);
+        let is_named = NAMES.contains(&name.as_str());
+        let has_text = leaf.values.iter().any(|value| value.text().is_some());
+        is_named && has_text && read(*at, leaf, BY_PART).is_none()
+    };
+    leaves
+        .iter()
+        .enumerate()
+        .find(is_unread)
+        .map(|(_, leaf)| leaf)
 }
 
 /// Returns a time that its texts alone tell.

@@ -4,10 +4,11 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use meetnet_model::calendar::SECOND_US;
+use meetnet_model::privacy::redact;
 use meetnet_model::time::parse_rfc3339;
 use reqwest::header::{
-    ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
-    RETRY_AFTER,
+    CONTENT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, RETRY_AFTER,
 };
 use reqwest::{Client, Method, Url, redirect};
 
@@ -142,6 +143,15 @@ impl Fetcher {
             retry_after_s: retry_after_s(headers, now),
             body: Vec::new(),
         };
+        let encoding = headers.get(CONTENT_ENCODING);
+        let encoding = encoding.filter(|encoding| *encoding != "identity");
+        if let Some(encoding) = encoding.filter(|_| response.status().is_success()) {
+            let message = format!(
+                "the answer is compressed ({}), and nobody asked for that; asked again later",
+                redact(encoding.as_bytes())
+            );
+            return Err(NoAnswer::Failed(Failure::new(FailureKind::Fault, message)));
+        }
         let announced = response.content_length().unwrap_or(0);
         if announced > self.body_bytes_max as u64 {
             return Err(NoAnswer::TooLarge);

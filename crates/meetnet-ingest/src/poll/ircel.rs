@@ -16,7 +16,7 @@ use super::fetch::{Answer, Request};
 use super::options::{IrcelOptions, Layer, PollOptions, PollOptionsError, WindowsOfApi};
 use super::plan::{HOUR_US, Target, Window};
 use super::series;
-use super::verdict::{Verdict, broken, by_status};
+use super::verdict::{Access, Verdict, broken, by_status};
 
 #[cfg(test)]
 mod tests;
@@ -132,7 +132,7 @@ pub(super) fn read(target: &Target, answer: &Answer) -> Verdict {
     if series::station_of(target).is_some() {
         return series::read_station(answer);
     }
-    if let Some(verdict) = by_status(answer) {
+    if let Some(verdict) = by_status(answer, Access::Open) {
         return verdict;
     }
     let (items, what) = if target.windows.is_some() {

@@ -13,7 +13,7 @@ use super::fetch::{Answer, Request};
 use super::options::{PollOptions, PollOptionsError, Series, WindowsOfApi};
 use super::plan::{HOUR_US, Target, Window};
 use super::series;
-use super::verdict::{Verdict, broken, by_status};
+use super::verdict::{Access, Verdict, broken, by_status};
 
 #[cfg(test)]
 mod tests;
@@ -99,7 +99,7 @@ pub(super) fn read(target: &Target, answer: &Answer) -> Verdict {
     if series::station_of(target).is_some() {
         return series::read_station(answer);
     }
-    if let Some(verdict) = by_status(answer) {
+    if let Some(verdict) = by_status(answer, Access::Open) {
         return verdict;
     }
     match serde_json::from_slice::<Vec<IgnoredAny>>(&answer.body) {

@@ -5,9 +5,12 @@
 //! is a *pass*: from a little before its cursor, or once in a while from days before, up to the newest closed period,
 //! in chunks that the API allows. A backfill asks for older windows of every target whenever nothing is due.
 //!
+//! A target whose answers stay broken stands in nobody's way: it is asked less and less, its windows are kept until it
+//! answers, and meanwhile those of the others, and the rest of its own, go on in turn.
+//!
 //! Times are µs since 1970, UTC. It owns no clock and no randomness: the caller passes both.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use meetnet_model::calendar::{DAY_US, SECOND_US};
 use meetnet_model::time::format_rfc3339;
@@ -16,16 +19,23 @@ use super::pace::backoff;
 use super::state::Cursor;
 use super::verdict::{Failure, FailureKind};
 
+mod course;
 #[cfg(test)]
 mod tests;
 
+use course::Course;
+pub(crate) use course::Trouble;
+
 pub(crate) const HOUR_US: i64 = 3_600 * SECOND_US;
 
+/// As long as a target that answered lately is there to be asked, the pause after failures of others ends when it is due,
+/// or after this: it tells whether the API is down.
+const PROOF_PAUSE_US: i64 = 60 * SECOND_US;
 /// A target that was refused (unknown, no rights) is asked again after this at the earliest: somebody has to act.
 const REFUSED_PAUSE_US: i64 = HOUR_US;
 /// Longest pause that an API can ask for with `Retry-After`.
 const RETRY_AFTER_US_MAX: i64 = DAY_US;
-/// Failures in a row of one window after which a backfill gives up.
+/// Failures in a row after which a backfill gives up that a command without a daemon waits for.
 const BACKFILL_FAILURES_MAX: u32 = 8;
 
 /// A span of time, `[from, to)`, µs since 1970 UTC; up to now where it ends with [`i64::MAX`].
@@ -132,7 +142,7 @@ pub(crate) struct BackfillState {
     /// What was refused, and why: the first few.
     pub(crate) refused: Vec<String>,
     pub(crate) refused_total: u64,
-    /// Why it was given up.
+    /// Why it was given up, where somebody waits for it; its windows are kept.
     pub(crate) given_up: Option<String>,
 }
 
@@ -146,20 +156,8 @@ impl BackfillState {
 const REFUSED_LISTED_MAX: usize = 5;
 
 #[derive(Debug)]
-struct Course {
-    target: Target,
-    cursor: Cursor,
-    due: i64,
-    failures: u32,
-    /// What is left of the pass that is under way, and whether it re-asks.
-    pass: Option<(Window, bool)>,
-    chunk_max: i64,
-}
-
-#[derive(Debug)]
 struct Backfill {
     left: VecDeque<(usize, Window)>,
-    failures: u32,
     state: BackfillState,
 }
 
@@ -169,7 +167,12 @@ pub(crate) struct Plan {
     courses: Vec<Course>,
     is_live: bool,
     paused_until: i64,
-    failures: u32,
+    /// The targets that have failed since anybody answered.
+    failing: BTreeSet<usize>,
+    /// Questions that were answered.
+    answers: u64,
+    /// Failures in a row of what backfills ask, of whichever targets.
+    backfill_failures: u32,
     backfill: Option<Backfill>,
 }
 
@@ -192,15 +195,19 @@ impl Plan {
                 target,
                 cursor,
                 due,
-                failures: 0,
+                trouble: None,
+                past_trouble: None,
                 pass: None,
+                newest_due: i64::MIN,
             }
         };
         Self {
             courses: targets.into_iter().map(course).collect(),
             is_live,
             paused_until: i64::MIN,
-            failures: 0,
+            failing: BTreeSet::new(),
+            answers: 0,
+            backfill_failures: 0,
             backfill: None,
         }
     }
@@ -230,20 +237,26 @@ impl Plan {
             return Next::Wait(self.paused_until);
         }
         let mut soonest = i64::MAX;
+        // Whether it is the API that fails: those that answered lately tell, so they come first.
+        let needs_proof = !self.failing.is_empty();
         if self.is_live {
-            let mut order: Vec<(i64, usize)> = Vec::with_capacity(self.courses.len());
+            let mut order: Vec<(bool, i64, usize)> = Vec::with_capacity(self.courses.len());
             for (at, course) in self.courses.iter_mut().enumerate() {
                 if let Some(interval) = course.target.interval {
                     let latest = now.saturating_add(interval.max(RETRY_AFTER_US_MAX));
                     course.due = course.due.min(latest);
-                    order.push((course.due, at));
+                    course.newest_due = course.newest_due.min(latest);
+                    if let Some(trouble) = &mut course.trouble {
+                        trouble.again_at = trouble.again_at.min(latest);
+                    }
+                    order.push((needs_proof && !course.is_well(), course.due, at));
                 }
             }
             order.sort_unstable();
-            for (due, at) in order {
+            for (_, due, at) in order {
                 if due > now {
-                    soonest = due;
-                    break;
+                    soonest = soonest.min(due);
+                    continue;
                 }
                 if let Some(ask) = self.courses[at].ask(at, now) {
                     return Next::Ask(ask);
@@ -251,34 +264,97 @@ impl Plan {
                 soonest = soonest.min(self.courses[at].due);
             }
         }
-        match self
-            .backfill
-            .as_ref()
-            .and_then(|backfill| backfill.left.front())
-        {
-            Some(&(target, window)) => Next::Ask(Ask {
-                target,
-                window: Some(self.courses[target].chunk(window)),
-                is_backfill: true,
-            }),
-            None => Next::Wait(soonest),
+        let under_way = self.backfill.as_ref();
+        let under_way = under_way.filter(|backfill| !backfill.state.is_over());
+        if needs_proof {
+            let mut left = under_way.into_iter().flat_map(|backfill| &backfill.left);
+            if let Some(&(target, window)) = left.find(|(at, _)| self.courses[*at].is_well()) {
+                return Next::Ask(Ask {
+                    target,
+                    window: Some(self.courses[target].chunk(window)),
+                    is_backfill: true,
+                });
+            }
         }
+        for &(target, window) in under_way.into_iter().flat_map(|backfill| &backfill.left) {
+            let course = &mut self.courses[target];
+            let again_at = course.past_trouble.as_mut().map_or(i64::MIN, |trouble| {
+                let latest = now.saturating_add(RETRY_AFTER_US_MAX);
+                trouble.again_at = trouble.again_at.min(latest);
+                trouble.again_at
+            });
+            if again_at <= now {
+                return Next::Ask(Ask {
+                    target,
+                    window: Some(course.chunk(window)),
+                    is_backfill: true,
+                });
+            }
+            soonest = soonest.min(again_at);
+        }
+        Next::Wait(soonest)
+    }
+
+    /// Whether all that the backfill has left waits for targets that fail, and nothing else.
+    pub(crate) fn is_held_up(&self, now: i64) -> bool {
+        let waits = |(target, _): &(usize, Window)| {
+            let trouble = self.courses[*target].past_trouble.as_ref();
+            trouble.is_some_and(|trouble| trouble.again_at > now)
+        };
+        self.paused_until <= now
+            && self.backfill.as_ref().is_some_and(|backfill| {
+                !backfill.state.is_over() && backfill.left.iter().all(waits)
+            })
+    }
+
+    /// Returns the targets that fail, whether that is when they are asked for their past, and how.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = (&str, bool, &Trouble)> {
+        self.courses.iter().flat_map(|course| {
+            let name = course.target.name.as_str();
+            [(false, &course.trouble), (true, &course.past_trouble)]
+                .into_iter()
+                .filter_map(move |(is_past, trouble)| Some((name, is_past, trouble.as_ref()?)))
+        })
+    }
+
+    /// Whether the target of a question still fails when it is asked for such.
+    pub(crate) fn is_failing(&self, ask: &Ask) -> bool {
+        let course = &self.courses[ask.target];
+        let trouble = if ask.is_backfill {
+            &course.past_trouble
+        } else {
+            &course.trouble
+        };
+        trouble.is_some()
+    }
+
+    /// Whether others have been answered since the target of a question began to fail: then it is not the API that
+    /// fails.
+    pub(crate) fn fails_alone(&self, ask: &Ask) -> bool {
+        let course = &self.courses[ask.target];
+        let troubles = [&course.trouble, &course.past_trouble];
+        let mut troubles = troubles.into_iter().flatten();
+        troubles.any(|trouble| self.answers > trouble.answers_before)
     }
 
     /// The answer is in the journal, on disk, or said nothing new.
     pub(crate) fn taken(&mut self, ask: &Ask, now: i64) {
-        self.failures = 0;
+        self.answered(ask, now);
         if ask.is_backfill {
             return self.backfill_goes_on(ask, None);
         }
         let course = &mut self.courses[ask.target];
-        course.failures = 0;
         let interval = course.target.interval.unwrap_or(DAY_US);
         let Some(window) = ask.window else {
             course.cursor.polled_at = Some(now);
             course.due = now.saturating_add(interval);
             return;
         };
+        if course.is_newest(ask) {
+            // The pass waits where it is, and so does the cursor.
+            course.cursor.polled_at = Some(now);
+            return course.ask_newest_at(now.saturating_add(interval));
+        }
         course.cursor.through = course.cursor.through.max(Some(window.to));
         let Some((left, reasks)) = &mut course.pass else {
             return;
@@ -291,6 +367,33 @@ impl Plan {
             }
             course.pass = None;
             course.due = now.saturating_add(interval);
+        }
+    }
+
+    /// Notes that a target answers. Where it had failed, what was wrong with it may have been wrong with others: they are
+    /// asked now, and not only when their pauses end.
+    fn answered(&mut self, ask: &Ask, now: i64) {
+        self.failing.clear();
+        self.answers += 1;
+        let course = &mut self.courses[ask.target];
+        // What waits is another window.
+        if course.is_newest(ask) || course.trouble_mut(ask).take().is_none() {
+            return;
+        }
+        for course in &mut self.courses {
+            let Course {
+                due,
+                trouble,
+                past_trouble,
+                ..
+            } = course;
+            if let Some(trouble) = trouble.as_mut().filter(|trouble| !trouble.is_refused) {
+                trouble.again_at = trouble.again_at.min(now);
+                *due = (*due).min(now);
+            }
+            if let Some(trouble) = past_trouble {
+                trouble.again_at = trouble.again_at.min(now);
+            }
         }
     }
 
@@ -312,35 +415,61 @@ impl Plan {
             .retry_after
             .unwrap_or(0)
             .clamp(0, RETRY_AFTER_US_MAX);
+        let answers = self.answers;
         if failure.kind == FailureKind::Refused {
             // It is about this target or window alone; the others go on.
-            self.failures = 0;
+            self.failing.clear();
             if ask.is_backfill {
+                self.courses[ask.target].past_trouble = None;
                 return self.backfill_goes_on(ask, Some(&failure.message));
             }
             let course = &mut self.courses[ask.target];
             let interval = course.target.interval.unwrap_or(DAY_US);
             course.pass = None;
-            course.due = now.saturating_add(interval.max(REFUSED_PAUSE_US).max(asked_for));
+            let pause = interval.max(REFUSED_PAUSE_US).max(asked_for);
+            course.due = course.note(ask, failure, answers, now, |_| pause);
             return;
         }
-        self.failures = self.failures.saturating_add(1);
-        let pause = backoff(self.failures, jitter).max(asked_for);
+        // Targets count, not failures: one that is broken must not make the others wait longer each time that it is
+        // tried, and where nobody answers there are more of them each time.
+        self.failing.insert(ask.target);
+        let failing = u32::try_from(self.failing.len()).unwrap_or(u32::MAX);
+        let mut pause = backoff(failing, jitter).max(asked_for);
+        if failure.kind == FailureKind::Fault && asked_for == 0 {
+            pause = pause.min(self.until_proof(ask, now).max(PROOF_PAUSE_US));
+        }
         self.paused_until = now.saturating_add(pause);
-        if ask.is_backfill {
-            if let Some(backfill) = &mut self.backfill {
-                backfill.failures += 1;
-                if backfill.failures >= BACKFILL_FAILURES_MAX {
-                    backfill.left.clear();
-                    backfill.state.given_up = Some(failure.message.clone());
-                }
-            }
-            return;
-        }
         let course = &mut self.courses[ask.target];
-        course.failures = course.failures.saturating_add(1);
+        if course.is_newest(ask) {
+            let interval = course.target.interval.unwrap_or(DAY_US);
+            return course.ask_newest_at(now.saturating_add(interval.max(pause)));
+        }
         // Behind the others: one target whose answers are broken must not stand in their way.
-        course.due = now.saturating_add(pause.max(backoff(course.failures, jitter)));
+        let pause_of_target = |failures| pause.max(backoff(failures, jitter));
+        let again_at = course.note(ask, failure, answers, now, pause_of_target);
+        if ask.is_backfill {
+            self.backfill_waits(ask, &failure.message);
+        } else if course.is_stuck() {
+            course.due = again_at.min(course.newest_due.max(now.saturating_add(pause)));
+        } else {
+            course.due = again_at;
+        }
+    }
+
+    /// Returns how long it is until a target can be asked that answered lately, beside that of `ask`; the longest time where
+    /// there is none.
+    fn until_proof(&self, ask: &Ask, now: i64) -> i64 {
+        let is_proof = |at: usize| at != ask.target && self.courses[at].is_well();
+        let mut left = self.backfill.iter().flat_map(|backfill| &backfill.left);
+        if left.any(|(at, _)| is_proof(*at)) {
+            return 0;
+        }
+        let courses = self.courses.iter().enumerate();
+        let asked = courses.filter(|(at, course)| {
+            self.is_live && course.target.interval.is_some() && is_proof(*at)
+        });
+        let waits = asked.map(|(_, course)| course.due.saturating_sub(now));
+        waits.min().unwrap_or(i64::MAX)
     }
 
     /// The answer would be too large: asks for half of the window from now on. False where it cannot be halved.
@@ -378,7 +507,6 @@ impl Plan {
         }
         self.backfill = Some(Backfill {
             left,
-            failures: 0,
             state: BackfillState {
                 windows_left: windows,
                 ..BackfillState::default()
@@ -416,7 +544,6 @@ impl Plan {
         }
         self.backfill = Some(Backfill {
             left: known,
-            failures: 0,
             state: BackfillState {
                 windows_left: windows,
                 ..state
@@ -437,16 +564,54 @@ impl Plan {
         self.backfill.as_ref().map(|backfill| &backfill.state)
     }
 
-    /// Forgets the backfill.
+    /// Why some of what the backfill has left is asked for later; none where nothing is.
+    pub(crate) fn backfill_trouble(&self) -> Option<String> {
+        let mut left = self.backfill.iter().flat_map(|backfill| &backfill.left);
+        left.find_map(|(target, _)| {
+            let course = &self.courses[*target];
+            let trouble = course.past_trouble.as_ref()?;
+            Some(format!("{}: {}", course.target.name, trouble.message))
+        })
+    }
+
+    /// Forgets the backfill; how its targets fail stays known.
     pub(crate) fn end_backfill(&mut self) {
         self.backfill = None;
+    }
+
+    /// Forgets how targets fail when they are asked for their past: nobody asks any more.
+    pub(crate) fn forget_past_troubles(&mut self) {
+        for course in &mut self.courses {
+            course.past_trouble = None;
+        }
+    }
+
+    /// Puts the window that failed behind the others.
+    fn backfill_waits(&mut self, ask: &Ask, message: &str) {
+        let (Some(backfill), Some(window)) = (&mut self.backfill, ask.window) else {
+            return;
+        };
+        backfill.pass_over(ask.target, window);
+        match backfill.left.back_mut() {
+            // Windows that failed one after the other are one again.
+            Some((target, last)) if *target == ask.target && last.to == window.from => {
+                last.to = window.to;
+            }
+            _ => backfill.left.push_back((ask.target, window)),
+        }
+        self.backfill_failures += 1;
+        // Whoever waits is told; else nobody is waited for, and what is left is kept until it is answered.
+        if !self.is_live && self.backfill_failures >= BACKFILL_FAILURES_MAX {
+            self.backfill_failures = 0;
+            backfill.state.given_up = Some(message.to_owned());
+        }
     }
 
     fn backfill_goes_on(&mut self, ask: &Ask, refused: Option<&str>) {
         let (Some(backfill), Some(window)) = (&mut self.backfill, ask.window) else {
             return;
         };
-        backfill.failures = 0;
+        self.backfill_failures = 0;
         backfill.state.windows_done += 1;
         if let Some(why) = refused {
             backfill.state.refused_total += 1;
@@ -458,67 +623,22 @@ impl Plan {
                     .push(format!("{name} {window}: {why}"));
             }
         }
-        if let Some((_, left)) = backfill.left.front_mut() {
-            left.from = window.to;
-            if left.is_empty() {
-                backfill.left.pop_front();
-            }
-        }
+        backfill.pass_over(ask.target, window);
         let chunks = |(target, window): &(usize, Window)| self.courses[*target].chunks(*window);
         backfill.state.windows_left = backfill.left.iter().map(chunks).sum();
     }
 }
 
-impl Course {
-    /// Returns the question that is due; none where no period has been closed yet.
-    fn ask(&mut self, target: usize, now: i64) -> Option<Ask> {
-        let window = match self.target.windows {
-            None => None,
-            Some(rule) => {
-                let (left, _) = *self.pass.get_or_insert_with(|| self.cursor.pass(rule, now));
-                if left.is_empty() {
-                    self.pass = None;
-                    self.due = now.saturating_add(rule.align);
-                    return None;
-                }
-                Some(self.chunk(left))
-            }
-        };
-        Some(Ask {
-            target,
-            window,
-            is_backfill: false,
-        })
-    }
-
-    fn chunk(&self, window: Window) -> Window {
-        Window {
-            to: window.to.min(window.from.saturating_add(self.chunk_max)),
-            ..window
+impl Backfill {
+    /// Takes a window out of what is left: the begin of an entry of its target.
+    fn pass_over(&mut self, target: usize, window: Window) {
+        let mut left = self.left.iter();
+        let at = left.position(|(of, left)| *of == target && left.from == window.from);
+        let Some(at) = at else { return };
+        let (_, entry) = &mut self.left[at];
+        entry.from = window.to;
+        if entry.is_empty() {
+            self.left.remove(at);
         }
-    }
-
-    fn chunks(&self, window: Window) -> u64 {
-        let chunk = self.chunk_max.max(1);
-        u64::try_from((window.length() + chunk - 1) / chunk).unwrap_or(0)
-    }
-}
-
-impl Cursor {
-    /// Returns the pass that is due now, and whether it asks again for what was answered days ago.
-    fn pass(&self, rule: WindowRule, now: i64) -> (Window, bool) {
-        let to = rule.closed_until(now);
-        let Some(through) = self.through else {
-            let from = rule
-                .since
-                .map_or(to - rule.reask, |since| rule.floor(since));
-            return (Window { from, to }, true);
-        };
-        let reasks = self
-            .reasked_at
-            .is_none_or(|at| now.saturating_sub(at) >= DAY_US || at > now);
-        let back = if reasks { rule.reask } else { rule.overlap };
-        let from = rule.floor(through.min(to - back));
-        (Window { from, to }, reasks)
     }
 }

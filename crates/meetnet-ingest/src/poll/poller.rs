@@ -1,6 +1,6 @@
 //! The rim of a polled source: its plan is asked, requests are sent, bodies journalled, cursors saved.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +24,10 @@ use super::options::{PollOptions, PollOptionsError, host_of};
 use super::pace::{Asked, Hosts};
 use super::plan::{Ask, Next, Plan, Target};
 use super::scrub;
-use super::state::{Remembered, StateFile};
+use super::state::{BackfillCursor, Remembered, StateFile};
 use super::verdict::{Failure, FailureKind, Verdict};
 use crate::intake::Intake;
-use crate::status::{SourceState, Statuses, now_us};
+use crate::status::{FailingTarget, SourceState, Statuses, now_us};
 
 mod past;
 #[cfg(test)]
@@ -194,7 +194,11 @@ pub(crate) struct Poller {
     backfills: VecDeque<Open>,
     /// What has ended and is not told yet.
     ended: Vec<(Open, BackfillEnd)>,
+    /// What was given up and is saved, for whoever asks for it again or goes on with the source.
+    left_over: Vec<BackfillCursor>,
     is_failing: bool,
+    /// The targets whose failing alone was logged, and whether they were asked for their past.
+    told_failing: BTreeSet<(usize, bool)>,
 }
 
 /// Why a question has no answer in the journal.
@@ -259,6 +263,7 @@ impl Poller {
         let status = statuses.register(&id, SourceKind::Poll);
         // An API that is down must not keep the daemon from being ready.
         status.set_subscribed();
+        status.set_failing(std::iter::empty());
         Ok(Self {
             id,
             options,
@@ -275,16 +280,24 @@ impl Poller {
             jitter: StdRng::from_os_rng(),
             backfills,
             ended: Vec::new(),
+            left_over: Vec::new(),
             is_failing: false,
+            told_failing: BTreeSet::new(),
         })
     }
 
     /// Asks the next question if it is time for one, and does what its answer takes.
     pub(crate) async fn turn(&mut self) -> Turn {
         let now = (self.clock)();
-        let ask = match self.plan.next(now) {
+        let ask = match self.next_question(now) {
             Next::Ask(ask) => ask,
-            Next::Wait(until) => return Turn::Wait(until),
+            Next::Wait(until) => {
+                if !self.ended.is_empty() {
+                    self.save().await;
+                    self.tell_ends();
+                }
+                return Turn::Wait(until);
+            }
         };
         let request = self.request(&ask);
         let host = host_of(&request.url);
@@ -303,7 +316,7 @@ impl Poller {
         let settled = match self.ask(&ask, &request, now).await {
             Ok(items) => {
                 self.plan.taken(&ask, (self.clock)());
-                self.succeeded();
+                self.succeeded(&ask);
                 Ok(items)
             }
             Err(Unanswered::Failed(failure)) => {
@@ -314,6 +327,7 @@ impl Poller {
             }
             Err(Unanswered::AskForLess) => Ok(0),
         };
+        self.show_failing();
         if ask.is_backfill {
             let took_us = (self.clock)().saturating_sub(now);
             self.account(&ask, &host, settled, took_us);
@@ -369,8 +383,17 @@ impl Poller {
                 }
                 Ok(items)
             }
+            Verdict::Unchanged if cursor.etag.is_none() && cursor.last_modified.is_none() => {
+                // Nothing was asked for that would be as it was: what this stands for never came.
+                let message = "answered with 304, not modified, and was asked for everything; asked again later";
+                Err(Failure::new(FailureKind::Fault, message).into())
+            }
             Verdict::Unchanged => Ok(0),
-            Verdict::Split => Err(self.no_answer(ask, NoAnswer::TooLarge)),
+            Verdict::Split if self.plan.split(ask) => Err(Unanswered::AskForLess),
+            Verdict::Split => {
+                let message = "the answer would be larger than the API allows, and cannot be asked for in parts";
+                Err(Failure::new(FailureKind::Refused, message).into())
+            }
             Verdict::Failed(failure) => Err(failure.into()),
             Verdict::Follow(_) => {
                 let message =
@@ -391,7 +414,7 @@ impl Poller {
             NoAnswer::TooLarge if self.plan.split(ask) => Unanswered::AskForLess,
             NoAnswer::TooLarge => {
                 let message = format!(
-                    "the answer is larger than {} bytes and cannot be asked for in parts; raise body_bytes_max",
+                    "the answer is larger than {} bytes and cannot be asked for in parts; raise answer_bytes_max",
                     self.options.body_bytes_max
                 );
                 Failure::new(FailureKind::Refused, message).into()
@@ -457,7 +480,12 @@ impl Poller {
         ))
     }
 
-    fn succeeded(&mut self) {
+    fn succeeded(&mut self, ask: &Ask) {
+        let fails_no_more = !self.plan.is_failing(ask);
+        if fails_no_more && self.told_failing.remove(&(ask.target, ask.is_backfill)) {
+            let target = &self.plan.target(ask).name;
+            info!(source = %self.id, asked = target, "a target answers again");
+        }
         let is_protected = self.options.url.scheme() == "https";
         self.status
             .reached(if is_protected { "https" } else { "http" });
@@ -478,6 +506,16 @@ impl Poller {
             warn!(source = %self.id, asked = target, error, "a question is refused");
             return;
         }
+        if failure.kind != FailureKind::Journal && self.plan.fails_alone(ask) {
+            // The API answers others: it is not down.
+            self.status.not_reached();
+            if self.told_failing.insert((ask.target, ask.is_backfill)) {
+                warn!(source = %self.id, asked = target, error, "a target fails and others do not; it is tried again with growing pauses");
+            } else {
+                debug!(source = %self.id, asked = target, error, "a target fails");
+            }
+            return;
+        }
         if failure.kind == FailureKind::Journal {
             self.status.not_reached();
         } else {
@@ -490,6 +528,22 @@ impl Poller {
             self.is_failing = true;
             warn!(source = %self.id, asked = target, error, "polling fails; tried again with growing pauses");
         }
+    }
+
+    /// Shows which targets fail.
+    fn show_failing(&self) {
+        let failing = self
+            .plan
+            .troubles()
+            .map(|(target, is_past, trouble)| FailingTarget {
+                target: target.to_owned(),
+                of_past: is_past,
+                since: trouble.since,
+                failures: u64::from(trouble.failures),
+                again_at: trouble.again_at,
+                message: trouble.message.clone(),
+            });
+        self.status.set_failing(failing);
     }
 
     /// Writes the cursors, and where backfills stand; on disk when this returns.

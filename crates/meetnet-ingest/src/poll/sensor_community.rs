@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use super::fetch::{Answer, Request};
 use super::options::{PollOptions, PollOptionsError, SensorCommunityOptions, WindowsOfApi};
 use super::plan::{HOUR_US, Target, Window};
-use super::verdict::{Failure, FailureKind, Verdict, broken, by_status};
+use super::verdict::{Access, Failure, FailureKind, Verdict, broken, by_status};
 
 #[cfg(test)]
 mod tests;
@@ -147,7 +147,7 @@ pub(super) fn read(target: &Target, answer: &Answer) -> Verdict {
         // The sensor said nothing on that day.
         return Verdict::Take { items: 0 };
     }
-    if let Some(verdict) = by_status(answer) {
+    if let Some(verdict) = by_status(answer, Access::Open) {
         return verdict;
     }
     if !is_archive {

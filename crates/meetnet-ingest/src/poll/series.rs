@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::fetch::Answer;
 use super::options::{PollOptionsError, Series};
 use super::plan::Target;
-use super::verdict::{Verdict, broken, by_status};
+use super::verdict::{Access, Verdict, broken, by_status};
 
 /// Begins the target names of stations.
 const STATION: &str = "station:";
@@ -93,7 +93,7 @@ pub(super) fn station_meta<'s>(
 
 /// Says what an answer about a station means.
 pub(super) fn read_station(answer: &Answer) -> Verdict {
-    if let Some(verdict) = by_status(answer) {
+    if let Some(verdict) = by_status(answer, Access::Open) {
         return verdict;
     }
     match serde_json::from_slice::<Map<String, Value>>(&answer.body) {

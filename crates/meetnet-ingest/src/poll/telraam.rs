@@ -21,7 +21,7 @@ use serde::de::IgnoredAny;
 use super::fetch::{Answer, Credential, Request};
 use super::options::{PollOptions, PollOptionsError, TelraamOptions, WindowsOfApi};
 use super::plan::{HOUR_US, Target, Window};
-use super::verdict::{Failure, FailureKind, Verdict, broken, by_status};
+use super::verdict::{Access, Failure, FailureKind, Verdict, broken, by_status};
 
 #[cfg(test)]
 mod tests;
@@ -166,10 +166,11 @@ pub(super) fn read(answer: &Answer) -> Verdict {
         Some(status) if (200..=299).contains(&answer.status) => status,
         _ => answer.status,
     };
-    if let Some(verdict) = by_status(&Answer {
+    let own = Answer {
         status,
         ..answer.clone()
-    }) {
+    };
+    if let Some(verdict) = by_status(&own, Access::Key) {
         return about_segment(verdict, status, own_status);
     }
     if first_byte(&answer.body) == Some(b'[') {

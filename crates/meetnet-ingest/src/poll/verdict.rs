@@ -70,8 +70,17 @@ pub(crate) fn said(body: &[u8]) -> Option<String> {
     Some(redacted.chars().take(SAID_CHARS_MAX).collect())
 }
 
+/// Whom an API lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Who has a key.
+    Key,
+    /// Everybody.
+    Open,
+}
+
 /// Judges an answer by its status alone; none where it is a success whose body must be looked at.
-pub(crate) fn by_status(answer: &Answer) -> Option<Verdict> {
+pub(crate) fn by_status(answer: &Answer, access: Access) -> Option<Verdict> {
     use FailureKind::{Busy, Denied, Fault, Refused};
 
     let quote = || said(&answer.body).map_or_else(String::new, |said| format!(" ({said})"));
@@ -85,17 +94,29 @@ pub(crate) fn by_status(answer: &Answer) -> Option<Verdict> {
         ),
         401 => (
             Denied,
-            format!(
-                "the credentials are not accepted: 401{}; check the api_key",
-                quote()
-            ),
+            match access {
+                Access::Key => format!(
+                    "the credentials are not accepted: 401{}; check the api_key",
+                    quote()
+                ),
+                Access::Open => format!(
+                    "the API asks for credentials, and took none before: 401{}",
+                    quote()
+                ),
+            },
         ),
         403 => (
             Denied,
-            format!(
-                "access is forbidden: 403{}; check the api_key and its rights",
-                quote()
-            ),
+            match access {
+                Access::Key => format!(
+                    "access is forbidden: 403{}; check the api_key and its rights",
+                    quote()
+                ),
+                Access::Open => format!(
+                    "access is forbidden: 403{}; the API takes no key: ask its operator whether this address is blocked",
+                    quote()
+                ),
+            },
         ),
         408 => (
             Fault,

@@ -84,6 +84,37 @@ fn a_source_is_silent_when_it_says_nothing_for_longer_than_declared() {
 }
 
 #[test]
+fn the_targets_that_fail_are_counted_and_the_first_few_listed() {
+    let statuses = Statuses::default();
+    let id = SourceId::new("streets");
+    let state = statuses.register(&id, SourceKind::Poll);
+    let failing = |segment: i64| FailingTarget {
+        target: segment.to_string(),
+        of_past: false,
+        since: 1,
+        failures: 2,
+        again_at: 3,
+        message: "asked as a@example.org".to_owned(),
+    };
+    let read = || statuses.read_one(&id).unwrap();
+    assert_eq!((read().targets_failing, read().failing.len()), (0, 0));
+    state.set_failing((0..50).map(failing));
+    assert_eq!((read().targets_failing, read().failing.len()), (50, 20));
+    assert_eq!(read().failing[19].target, "19");
+    // One that is asked for what is new and for its past is one.
+    let past = |segment| FailingTarget {
+        of_past: true,
+        ..failing(segment)
+    };
+    state.set_failing((0..2).flat_map(|segment| [failing(segment), past(segment)]));
+    assert_eq!((read().targets_failing, read().failing.len()), (2, 4));
+    // What an API says may repeat what nobody is to read.
+    assert!(!read().failing[0].message.contains("example.org"));
+    state.set_failing(std::iter::empty());
+    assert_eq!((read().targets_failing, read().failing.len()), (0, 0));
+}
+
+#[test]
 fn of_a_polled_api_nothing_is_known_before_it_was_asked() {
     let statuses = Statuses::default();
     let has_metric = |name: &str, kind: SourceKind| {

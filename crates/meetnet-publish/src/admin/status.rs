@@ -9,6 +9,8 @@ use meetnet_model::source::SourceKind;
 pub struct OperationsStatus {
     /// Every configured source.
     pub sources: Vec<SourceRow>,
+    /// Targets of polled sources that do not answer, the first few of each source.
+    pub failing: Vec<FailingRow>,
     /// Sessions at brokers that none of them has.
     pub left_sessions: Vec<LeftSessionRow>,
     /// Pushes that none of them claims.
@@ -51,6 +53,25 @@ pub struct SourceRow {
     pub rejects_total: u64,
     /// The last error of the connection, without credentials.
     pub last_error: Option<String>,
+}
+
+/// A target of a polled source that does not answer.
+#[derive(Clone, Debug)]
+pub struct FailingRow {
+    /// Of which source.
+    pub source: SourceId,
+    /// Its name within the source: a road segment, a time series.
+    pub target: String,
+    /// Whether it is its past that is asked for, by a backfill; else what is new.
+    pub of_past: bool,
+    /// Since when, µs since 1970 UTC.
+    pub since: i64,
+    /// Failures in a row.
+    pub failures: u64,
+    /// When it is asked again at the earliest, µs since 1970 UTC.
+    pub again_at: i64,
+    /// What went wrong last, without credentials.
+    pub message: String,
 }
 
 /// A session at a broker that no source has any more.

@@ -89,6 +89,26 @@ fn status() -> OperationsStatus {
                 last_error: None,
             },
         ],
+        failing: vec![
+            FailingRow {
+                source: SourceId::new("streets"),
+                target: "9000001463".into(),
+                of_past: false,
+                since: NOW,
+                failures: 4_321,
+                again_at: NOW + 3_600_000_000,
+                message: "the answer is <broken>".into(),
+            },
+            FailingRow {
+                source: SourceId::new("streets"),
+                target: "9000001464".into(),
+                of_past: true,
+                since: NOW,
+                failures: 1,
+                again_at: NOW,
+                message: "the API failed".into(),
+            },
+        ],
         left_sessions: vec![
             LeftSessionRow {
                 source: SourceId::new("old-name"),
@@ -240,6 +260,12 @@ async fn the_page_says_how_the_daemon_is() {
         ">0 s<",
         "the API failed:",
         "waits for the one before",
+        "Targets that do not answer",
+        ">9000001463<",
+        ">what is new<",
+        ">its past<",
+        ">4,321<",
+        "2026-11-22T03:46:20Z",
         "Sessions left at brokers",
         "meetnet-1-quiet",
         "mqtt://broker.example:1883",
@@ -264,13 +290,14 @@ async fn the_page_says_how_the_daemon_is() {
             "the page should contain {text:?}"
         );
     }
-    for foreign in ["<refused>", "<1>", "<500>", "<report>"] {
+    for foreign in ["<refused>", "<1>", "<500>", "<report>", "<broken>"] {
         assert!(!answer.body.contains(foreign), "foreign text is escaped");
     }
     assert!(!answer.body.contains("The clock was set"));
     // Most days nobody asks for the past, and every push has its source.
     let quiet = OperationsStatus {
         backfills: Vec::new(),
+        failing: Vec::new(),
         left_sessions: Vec::new(),
         retentions: Vec::new(),
         unclaimed: Vec::new(),
@@ -280,6 +307,7 @@ async fn the_page_says_how_the_daemon_is() {
     for absent in [
         "Backfills",
         "no source claims",
+        "that do not answer",
         "left at brokers",
         "that wait",
     ] {

@@ -36,12 +36,14 @@ fn a_later_outage_is_detail() {
     readiness.journal_disk_full(true);
     readiness.disks_low(vec!["journal"]);
     readiness.silent(vec![lora.clone()]);
+    readiness.failing(BTreeMap::from([(SourceId::new("streets"), 2)]));
     assert!(!readiness.report().no_sources);
     readiness.no_sources(true);
     let report = readiness.report();
     assert!(report.ready && report.journal_disk_full && report.no_sources);
     assert_eq!(report.disks_low, ["journal"]);
     assert_eq!(report.silent_sources, std::slice::from_ref(&lora));
+    assert_eq!(report.failing_targets[&SourceId::new("streets")], 2);
     assert_eq!(
         report.sources[&lora],
         BrokerReport {

@@ -527,6 +527,7 @@ fn readiness() -> Value {
             "disks_low": texts(),
             "lake_reachable": { "type": "boolean" },
             "silent_sources": texts(),
+            "failing_targets": { "type": "object", "additionalProperties": count() },
             "config_refused": { "type": "boolean" },
             "no_sources": { "type": "boolean" },
             "sources": { "type": "object", "additionalProperties": broker },

@@ -57,7 +57,9 @@ fn end(source: &SourceId, now: &BackfillProgress, how: &BackfillEnd) -> Result<O
     let error = match how {
         BackfillEnd::Done => return report(source, now),
         BackfillEnd::GivenUp(message) => {
-            anyhow!("the backfill was given up after {done}: {message}")
+            anyhow!(
+                "the backfill was given up after {done}: {message}; the same command goes on with what is left, and so does a daemon"
+            )
         }
         BackfillEnd::Cancelled => anyhow!("the backfill was cancelled after {done}"),
         BackfillEnd::Interrupted => anyhow!(

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use meetnet_ingest::pipeline::{NewestTimes, RejectCounts, ReplayWatch};
 use meetnet_ingest::poll::{Backfills, OpenBackfill};
-use meetnet_ingest::status::{SourceStatus, Statuses, UnclaimedPushes};
+use meetnet_ingest::status::{FailingTarget, SourceStatus, Statuses, UnclaimedPushes};
 use meetnet_model::calendar::{SECOND_US, format_rfc3339};
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
 use meetnet_publish::{
-    BackfillRow, JournalStatus, OperationsStatus, Readiness, RejectRow, ReplayReport, SourceRow,
-    UnclaimedRow,
+    BackfillRow, FailingRow, JournalStatus, OperationsStatus, Readiness, RejectRow, ReplayReport,
+    SourceRow, UnclaimedRow,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
@@ -123,6 +123,22 @@ fn report_lags(
     known
 }
 
+/// Says how many targets of polled sources do not answer, by source; returns that.
+fn report_failing(
+    statuses: &[SourceStatus],
+    before: BTreeMap<SourceId, u64>,
+    readiness: &Readiness,
+) -> BTreeMap<SourceId, u64> {
+    let failing = statuses.iter().filter(|status| status.targets_failing > 0);
+    let failing: BTreeMap<SourceId, u64> = failing
+        .map(|status| (status.source.clone(), status.targets_failing))
+        .collect();
+    if failing != before {
+        readiness.failing(failing.clone());
+    }
+    failing
+}
+
 /// Says which broker sources there are no more; returns those that there are.
 fn report_gone(
     statuses: &[SourceStatus],
@@ -149,6 +165,7 @@ pub(super) fn start(
     tokio::spawn(async move {
         let mut was_ready = false;
         let mut silent = Vec::new();
+        let mut failing = BTreeMap::new();
         let mut brokers = Vec::new();
         let mut lags = Vec::new();
         for round in 0_u32.. {
@@ -161,6 +178,7 @@ pub(super) fn start(
                 }
             }
             silent = report_silence(&read, silent, &readiness);
+            failing = report_failing(&read, failing, &readiness);
             brokers = report_gone(&read, brokers, &readiness);
             for status in read {
                 if status.kind != SourceKind::Mqtt {
@@ -209,6 +227,18 @@ fn backfill_row(open: OpenBackfill) -> BackfillRow {
     }
 }
 
+fn failing_row(source: &SourceId, failing: &FailingTarget) -> FailingRow {
+    FailingRow {
+        source: source.clone(),
+        target: failing.target.clone(),
+        of_past: failing.of_past,
+        since: failing.since,
+        failures: failing.failures,
+        again_at: failing.again_at,
+        message: failing.message.clone(),
+    }
+}
+
 fn unclaimed_row(pushes: UnclaimedPushes) -> UnclaimedRow {
     UnclaimedRow {
         path: pushes.path,
@@ -240,8 +270,13 @@ pub(super) fn operations(
                 .map(|(_, tally)| tally.total)
                 .sum()
         };
-        let sources = statuses
-            .read()
+        let read = statuses.read();
+        let failing = read.iter().flat_map(|status| {
+            let failing = status.failing.iter();
+            failing.map(move |target| failing_row(&status.source, target))
+        });
+        let failing: Vec<FailingRow> = failing.collect();
+        let sources = read
             .into_iter()
             .map(|status| SourceRow {
                 connected: connected(&status),
@@ -272,6 +307,7 @@ pub(super) fn operations(
         let backfills = backfills.unwrap_or_default().into_iter();
         OperationsStatus {
             sources,
+            failing,
             left_sessions: left_sessions.rows(),
             unclaimed: unclaimed.map(unclaimed_row).collect(),
             backfills: backfills.map(backfill_row).collect(),

@@ -1,14 +1,17 @@
 //! Rows and rejects as text: a table for people, a JSON object per line for programs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use clap::ValueEnum;
-use meetnet_decode::Decoded;
 use meetnet_model::reject::Reject;
+use meetnet_model::rows::DatasetRows;
 use meetnet_model::time::format_rfc3339;
 use serde_json::{Map, Value, json};
+
+use super::trial::Tried;
 
 /// How the answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +29,12 @@ pub(super) struct Answer {
     messages: usize,
     rows: usize,
     rejects: usize,
+    ignored: u64,
+    /// The keys of the rows, with their datasets, and how many rows have one that another has.
+    keys: BTreeSet<String>,
+    replaced: usize,
+    /// Dataset and property, or column, of which there was a value.
+    filled: BTreeSet<(String, String)>,
 }
 
 impl Answer {
@@ -36,18 +45,74 @@ impl Answer {
             messages: 0,
             rows: 0,
             rejects: 0,
+            ignored: 0,
+            keys: BTreeSet::new(),
+            replaced: 0,
+            filled: BTreeSet::new(),
         }
     }
 
     /// Adds what one message of a file became.
-    pub(super) fn add(&mut self, file: &str, decoded: &Decoded) {
+    pub(super) fn add(&mut self, file: &str, tried: &Tried) {
         self.messages += 1;
-        self.rows += decoded.row_count();
-        self.rejects += decoded.rejects.len();
-        match self.format {
-            AnswerFormat::Table => self.add_table(file, decoded),
-            AnswerFormat::Json => self.add_json(file, decoded),
+        self.rows += tried.decoded.row_count();
+        self.rejects += tried.decoded.rejects.len() + unlisted(tried);
+        self.ignored += tried.ignored;
+        for rows in &tried.decoded.rows {
+            self.look_at(rows);
         }
+        match self.format {
+            AnswerFormat::Table => self.add_table(file, tried),
+            AnswerFormat::Json => self.add_json(file, tried),
+        }
+    }
+
+    /// Notes which rows replace others, and what there are values of.
+    fn look_at(&mut self, rows: &DatasetRows) {
+        let dataset = rows.declaration.id.as_str();
+        let schema = rows.batch.schema();
+        let columns = || schema.fields().iter().zip(rows.batch.columns());
+        for row in 0..rows.batch.num_rows() {
+            let key = columns().filter(|(field, _)| rows.declaration.key.contains(field.name()));
+            let key = key.map(|(_, column)| value(column, row).to_string());
+            let key: Vec<String> = std::iter::once(dataset.to_owned()).chain(key).collect();
+            if !self.keys.insert(key.join("\n")) {
+                self.replaced += 1;
+            }
+        }
+        for (field, column) in columns() {
+            if field.name() == "property" {
+                let properties =
+                    (0..rows.batch.num_rows()).map(|row| cell_text(&value(column, row)));
+                let properties = properties.map(|property| (dataset.to_owned(), property));
+                self.filled.extend(properties);
+            } else if column.null_count() < column.len() {
+                self.filled
+                    .insert((dataset.to_owned(), field.name().clone()));
+            }
+        }
+    }
+
+    /// Returns what is to be said of rows that replace others; None where none does.
+    pub(super) fn replaced_note(&self) -> Option<String> {
+        (self.replaced > 0).then(|| {
+            format!(
+                "rows of one sensor, property and time replace each other: of {} rows {} stay",
+                self.rows,
+                self.rows - self.replaced
+            )
+        })
+    }
+
+    /// Returns whether there was a value of a property, or a column, of a dataset.
+    pub(super) fn has(&self, dataset: &str, name: &str) -> bool {
+        let filled = (dataset.to_owned(), name.to_owned());
+        self.filled.contains(&filled)
+    }
+
+    /// Returns whether there were rows.
+    pub(super) fn has_rows(&self) -> bool {
+        self.rows > 0
     }
 
     /// Adds a remark for people.
@@ -62,9 +127,9 @@ impl Answer {
     pub(super) fn finish(mut self) -> String {
         if self.format == AnswerFormat::Table {
             let plural = |count: usize| if count == 1 { "" } else { "s" };
-            let _ = writeln!(
+            let _ = write!(
                 self.out,
-                "{} message{}: {} row{}, {} reject{}; nothing was stored",
+                "{} message{}: {} row{}, {} reject{}",
                 self.messages,
                 plural(self.messages),
                 self.rows,
@@ -72,12 +137,17 @@ impl Answer {
                 self.rejects,
                 plural(self.rejects)
             );
+            if self.ignored > 0 {
+                let _ = write!(self.out, ", {} ignored by kind", self.ignored);
+            }
+            self.out.push_str("; nothing was stored\n");
         }
         self.out.truncate(self.out.trim_end().len());
         self.out
     }
 
-    fn add_table(&mut self, file: &str, decoded: &Decoded) {
+    fn add_table(&mut self, file: &str, tried: &Tried) {
+        let Tried { decoded, ignored } = tried;
         let _ = writeln!(self.out, "{file}");
         for rows in &decoded.rows {
             let _ = writeln!(self.out, "  {}", rows.declaration.id);
@@ -94,10 +164,24 @@ impl Answer {
             );
             let _ = writeln!(self.out, "    {}", reject.excerpt.replace('\n', " "));
         }
+        let unlisted = unlisted(tried);
+        if unlisted > 0 {
+            let _ = writeln!(
+                self.out,
+                "  rejected: {unlisted} more, counted and not listed"
+            );
+        }
+        if *ignored > 0 {
+            let _ = writeln!(self.out, "  ignored: {IGNORED}");
+        }
+        if decoded.row_count() == 0 && decoded.rejects.is_empty() && *ignored == 0 {
+            let _ = writeln!(self.out, "  nothing is in it");
+        }
         self.out.push('\n');
     }
 
-    fn add_json(&mut self, file: &str, decoded: &Decoded) {
+    fn add_json(&mut self, file: &str, tried: &Tried) {
+        let Tried { decoded, ignored } = tried;
         for rows in &decoded.rows {
             for row in 0..rows.batch.num_rows() {
                 let object = json!({
@@ -123,7 +207,26 @@ impl Answer {
             });
             let _ = writeln!(self.out, "{object}");
         }
+        let unlisted = unlisted(tried);
+        if unlisted > 0 {
+            let object = json!({"file": file, "rejects_not_listed": unlisted});
+            let _ = writeln!(self.out, "{object}");
+        }
+        if *ignored > 0 {
+            let object = json!({"file": file, "ignored": ignored, "message": IGNORED});
+            let _ = writeln!(self.out, "{object}");
+        }
     }
+}
+
+/// Why a message is neither rows nor rejects.
+const IGNORED: &str =
+    "a kind of message without an observation (a join, a status): neither rows nor rejects";
+
+/// Returns how many rejects of a message are counted and not listed.
+fn unlisted(tried: &Tried) -> usize {
+    let unlisted = tried.decoded.unlisted.iter();
+    unlisted.map(|(_, count)| *count as usize).sum()
 }
 
 /// Returns the lines of a table of the columns that have a value anywhere.

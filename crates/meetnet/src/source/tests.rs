@@ -27,8 +27,8 @@ fn answer(format: AnswerFormat, bodies: &[&str]) -> String {
     let trial = Trial::new(&config(CONFIG), "balcony").unwrap();
     let mut answer = Answer::new(format);
     for body in bodies {
-        let decoded = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), RECEIVED_AT);
-        answer.add("kitchen.json", &decoded);
+        let tried = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), RECEIVED_AT);
+        answer.add("kitchen.json", &tried);
     }
     answer.note(trial.note());
     answer.finish()
@@ -68,6 +68,86 @@ fn json_is_an_object_per_row_and_reject() {
 }
 
 #[test]
+fn what_is_ignored_by_kind_is_told_and_so_is_a_message_with_nothing_in_it() {
+    let lorawan = CONFIG
+        .replace("format = \"json\"", "format = \"chirpstack-v4\"")
+        .replace("sensor_id = \"{device}\"\n", "");
+    let trial = Trial::new(&config(&lorawan), "balcony").unwrap();
+    let join = r#"{"deviceInfo": {"devEui": "24e124128c010203"}, "time": "2026-06-01T12:00:00Z", "devAddr": "0189"}"#;
+    let answer = |format: AnswerFormat, body: &str| {
+        let mut answer = Answer::new(format);
+        let tried = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), RECEIVED_AT);
+        answer.add("a1.json", &tried);
+        answer.finish()
+    };
+    assert_eq!(
+        answer(AnswerFormat::Table, join),
+        "a1.json\n  \
+           ignored: a kind of message without an observation (a join, a status): neither rows nor rejects\n\
+         \n\
+         1 message: 0 rows, 0 rejects, 1 ignored by kind; nothing was stored"
+    );
+    let json: serde_json::Value = serde_json::from_str(&answer(AnswerFormat::Json, join)).unwrap();
+    assert_eq!(json["ignored"], 1);
+    assert_eq!(json["file"], "a1.json");
+
+    let telraam = CONFIG
+        .replace("format = \"json\"", "format = \"telraam\"")
+        .replace("CC0-1.0", "CC-BY-NC-4.0");
+    let telraam: Vec<&str> = telraam
+        .lines()
+        .filter(|line| !line.starts_with("sensor_id") && !line.starts_with("map"))
+        .collect();
+    let trial = Trial::new(&config(&telraam.join("\n")), "balcony").unwrap();
+    let mut answer = Answer::new(AnswerFormat::Table);
+    answer.add(
+        "n.json",
+        &trial.decode("zigbee2mqtt/a1", &[], br#"{"report": []}"#, RECEIVED_AT),
+    );
+    let expect = "n.json\n  nothing is in it\n\n1 message: 0 rows, 0 rejects; nothing was stored";
+    assert_eq!(answer.finish(), expect);
+}
+
+#[test]
+fn rows_that_replace_others_and_entries_without_a_value_are_told() {
+    let two = CONFIG.replace(
+        "map = [",
+        "map = [{ dataset = \"heat\", property = \"relative_humidity\", pointer = \"/h\", unit = \"%\" }, ",
+    );
+    let trial = Trial::new(&config(&two), "balcony").unwrap();
+    let notes = |bodies: &[&str]| {
+        let mut answer = Answer::new(AnswerFormat::Table);
+        for body in bodies {
+            let tried = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), RECEIVED_AT);
+            answer.add("a.json", &tried);
+        }
+        (answer.replaced_note(), trial.missing_note(&answer))
+    };
+    assert_eq!(notes(&[r#"{"t": 21.5, "h": 40}"#]), (None, None));
+    let (replaced, missing) = notes(&[r#"{"t": 21.5}"#, r#"{"t": 22.5}"#]);
+    assert!(replaced.unwrap().ends_with("of 2 rows 1 stay"));
+    assert!(
+        missing
+            .unwrap()
+            .starts_with("no message had a value that became relative_humidity: ")
+    );
+    // Rejects say it themselves.
+    assert_eq!(notes(&[r#"{"x": 1}"#]), (None, None));
+}
+
+#[test]
+fn rejects_that_are_not_listed_are_counted() {
+    let many = format!("[{}]", vec![r#"{"t": "x"}"#; 1_005].join(","));
+    let shown = answer(AnswerFormat::Table, &[&many]);
+    assert!(
+        shown.contains("\n  rejected: 5 more, counted and not listed\n"),
+        "{shown}"
+    );
+    let end = "1 message: 0 rows, 1005 rejects; nothing was stored";
+    assert!(shown.ends_with(end), "{shown}");
+}
+
+#[test]
 fn a_topic_that_was_left_out_is_missed_where_there_are_topics() {
     let mqtt = Trial::new(&config(CONFIG), "balcony").unwrap();
     assert!(mqtt.topic_note("").unwrap().contains("--topic"));
@@ -102,7 +182,8 @@ fn a_source_of_files_takes_the_sensor_from_their_names_and_no_time_is_too_old() 
     let trial = Trial::new(&config(&files), "balcony").unwrap();
     let topic = trial.topic_of("history/2020/kitchen.json");
     assert_eq!(topic, "kitchen.json");
-    let decoded = trial.decode(topic, &[], br#"{"ts": 1577836800, "t": 20}"#, RECEIVED_AT);
+    let tried = trial.decode(topic, &[], br#"{"ts": 1577836800, "t": 20}"#, RECEIVED_AT);
+    let decoded = tried.decoded;
     assert_eq!((decoded.row_count(), decoded.rejects.len()), (1, 0));
     assert_eq!(trial.topic_of("kitchen.csv"), "");
     // A subscription's messages have no names.
@@ -119,8 +200,8 @@ fn a_recording_that_is_too_old_is_told_how_to_be_tried() {
     let trial = Trial::new(&config(&timed), "balcony").unwrap();
     let note = |body: &str, received_at: Option<i64>| {
         let at = received_at.unwrap_or(RECEIVED_AT);
-        let decoded = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), at);
-        window_note(&decoded, received_at)
+        let tried = trial.decode("zigbee2mqtt/a1", &[], body.as_bytes(), at);
+        window_note(&tried.decoded, received_at)
     };
     let of_2020 = r#"[{"ts": 1577836800, "t": 20}, {"ts": 1780315200, "t": 21}]"#;
     assert!(note(of_2020, None).unwrap().contains("--received-at"));

@@ -10,7 +10,16 @@ use meetnet_model::source::SourceKind;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
+use super::answer::Answer;
 use crate::config::{Config, Transport};
+
+/// What one message became.
+pub(super) struct Tried {
+    /// Its rows and rejects.
+    pub(super) decoded: Decoded,
+    /// Messages in it that carry no observation by their kind: a device's join or status.
+    pub(super) ignored: u64,
+}
 
 /// The decoders of a configuration, and one source of it.
 pub(super) struct Trial {
@@ -70,15 +79,15 @@ impl Trial {
         })
     }
 
-    /// Returns what one message becomes.
+    /// Returns what one message becomes, and what its format leaves out of it by kind.
     pub(super) fn decode(
         &self,
         topic: &str,
         headers: &[(Box<str>, Box<str>)],
         payload: &[u8],
         received_at: i64,
-    ) -> Decoded {
-        self.decoders.decode_body(&EnvelopeRef {
+    ) -> Tried {
+        let envelope = EnvelopeRef {
             sequence: 1,
             source: self.source.as_str(),
             topic,
@@ -86,7 +95,13 @@ impl Trial {
             payload,
             received_at,
             truncated: false,
-        })
+        };
+        let mut group = self.decoders.group();
+        self.decoders.decode(0, &envelope, &mut group);
+        Tried {
+            ignored: group.ignored(),
+            decoded: group.take(),
+        }
     }
 
     /// Returns the topic under which the messages of a file arrive: what a source of files takes of its path.
@@ -103,6 +118,24 @@ impl Trial {
         (self.subscribes && topic.is_empty()).then_some(
             "the source subscribes to topics: --topic says under which one messages arrive",
         )
+    }
+
+    /// Returns what the map names and no message had; None where there is nothing, or where no message became a row.
+    pub(super) fn missing_note(&self, answer: &Answer) -> Option<String> {
+        let declaration = self.decoders.declarations().sources.get(&self.source)?;
+        let entries = declaration.map.iter();
+        let missing = entries.filter_map(|entry| {
+            let name = entry.property.as_ref().or(entry.column.as_ref())?;
+            let is_missing = !answer.has(entry.dataset.as_str(), name);
+            is_missing.then_some(name.as_str())
+        });
+        let missing: Vec<&str> = missing.collect();
+        (answer.has_rows() && !missing.is_empty()).then(|| {
+            format!(
+                "no message had a value that became {}: is its place in `map` still the right one?",
+                missing.join(", ")
+            )
+        })
     }
 
     /// Returns what a person must know to read the answer.

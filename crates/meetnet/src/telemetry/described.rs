@@ -311,6 +311,10 @@ const GAUGES: &[(&str, &str)] = &[
         "Whether a source has said nothing for longer than it may",
     ),
     (
+        "meetnet_source_targets_failing",
+        "Targets of a polled source that do not answer",
+    ),
+    (
         "meetnet_source_unacked",
         "Messages of a broker on their way into the journal",
     ),

@@ -145,7 +145,7 @@ fn a_device_has_one_id_in_v3_v4_and_the_things_stack() {
 #[test]
 fn no_decoded_payload_is_a_reject_that_says_what_to_do() {
     let no_codec = "no_decoded_payload: the uplink has no decoded payload; add a codec to the device profile in \
-                    ChirpStack (Device profiles: Codec)\n";
+                    ChirpStack (Device profiles: Codec), or see why the one that it has makes nothing of these bytes\n";
     for body in [
         uplink(""),
         uplink(r#", "object": {}"#),

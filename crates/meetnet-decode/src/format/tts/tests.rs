@@ -114,7 +114,8 @@ fn no_decoded_payload_is_a_reject_that_says_what_to_do() {
         assert_eq!(
             decoded(&uplink(more)),
             "no_decoded_payload: the uplink has no decoded payload; add an uplink payload formatter for the device or \
-             its application at The Things Stack (console: Payload formatters)\n"
+             its application at The Things Stack (console: Payload formatters), or see why the one that it has makes \
+             nothing of these bytes\n"
         );
     }
 }

@@ -160,4 +160,11 @@ fn what_answers_mean() {
         items(0, 404, r#"{"reason":"x","message":"no such timeseries"}"#),
         Err("the request is refused: 404 (no such timeseries)".to_owned())
     );
+    // There is no key to look at.
+    for status in [401, 403] {
+        for target in 0..3 {
+            let denied = items(target, status, "").unwrap_err();
+            assert!(!denied.contains("api_key"), "{denied}");
+        }
+    }
 }

@@ -421,6 +421,228 @@ fn a_backfill_gives_up_after_failures_in_a_row() {
     }
     assert_eq!(asked, BACKFILL_FAILURES_MAX);
     assert_eq!(plan.backfill().unwrap().given_up.as_deref(), Some("500"));
+    // It asks no more, and what is left can be gone on with.
+    assert_eq!(plan.next(now + DAY_US), Next::Wait(i64::MAX));
+    assert_eq!(plan.backfill_left(), [("a".to_owned(), span)]);
+}
+
+/// Asks until `end`; of what `answers` denies every question fails. Returns when each question was asked, in order.
+fn run_until(
+    plan: &mut Plan,
+    (begin, end): (i64, i64),
+    answers: impl Fn(&str, Option<Window>, i64) -> bool,
+) -> Vec<(i64, String, bool)> {
+    let mut now = begin;
+    let mut asked = Vec::new();
+    while now < end {
+        match plan.next(now) {
+            Next::Wait(until) => now = until,
+            Next::Ask(ask) => {
+                let name = plan.target(&ask).name.clone();
+                let is_answered = answers(&name, ask.window, now);
+                asked.push((now, name, ask.is_backfill));
+                if is_answered {
+                    plan.taken(&ask, now);
+                } else {
+                    plan.failed(&ask, &Failure::new(FailureKind::Fault, "500"), now, 1.0);
+                }
+            }
+        }
+        assert!(asked.len() < 10_000, "it never rests");
+    }
+    asked
+}
+
+#[test]
+fn a_target_that_stays_broken_keeps_its_windows_and_the_others_go_on() {
+    let mut plan = fresh(vec![
+        windowed("bad", hourly()),
+        windowed("good", hourly()),
+        windowed("fine", hourly()),
+    ]);
+    let begin = MIDNIGHT + 20 * MINUTE_US;
+    let week = begin + 7 * DAY_US;
+    let span = Window {
+        from: MIDNIGHT - 400 * DAY_US,
+        to: MIDNIGHT - 200 * DAY_US,
+    };
+    assert_eq!(plan.begin_backfill(span, begin), 9);
+    let asked = run_until(&mut plan, (begin, week), |name, _, _| name != "bad");
+
+    let of = |name: &str, is_backfill: bool| -> Vec<i64> {
+        let of = asked
+            .iter()
+            .filter(|(_, of, past)| of == name && *past == is_backfill);
+        of.map(|(at, ..)| *at).collect()
+    };
+    for name in ["good", "fine"] {
+        let past = of(name, true);
+        assert_eq!(past.len(), 3);
+        assert!(past[2] - begin < MINUTE_US, "{}", past[2] - begin);
+        // Hourly all the week: nobody waits longer than for the first pause.
+        let live = of(name, false);
+        let latest = live.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(live.len() > 160, "{}", live.len());
+        assert!(latest.unwrap() <= HOUR_US + 10 * SECOND_US, "{latest:?}");
+    }
+    // Tried less and less, hourly in the end, and so are its newest hours.
+    for (is_backfill, each) in [(false, 2), (true, 1)] {
+        let count = of("bad", is_backfill).len() / each;
+        assert!((7 * 24..8 * 24).contains(&count), "{count}");
+    }
+    let troubles: Vec<(&str, bool, &str)> = plan
+        .troubles()
+        .map(|(name, is_past, trouble)| (name, is_past, trouble.message.as_str()))
+        .collect();
+    assert_eq!(troubles, [("bad", false, "500"), ("bad", true, "500")]);
+    let state = plan.backfill().unwrap();
+    assert_eq!((state.windows_done, state.windows_left), (6, 3));
+    assert_eq!(state.given_up, None);
+    let mut left = plan.backfill_left();
+    left.sort_by_key(|(_, window)| window.from);
+    let (first, last) = (&left[0].1, &left[left.len() - 1].1);
+    assert_eq!((first.from, last.to), (span.from, span.to));
+    assert!(left.windows(2).all(|pair| pair[0].1.to == pair[1].1.from));
+    assert!(left.iter().all(|(name, _)| name == "bad"));
+
+    // It answers, and the rest is asked for at once.
+    run_until(&mut plan, (week, week + 2 * HOUR_US), |_, _, _| true);
+    let state = plan.backfill().unwrap();
+    assert_eq!((state.windows_done, state.windows_left), (9, 0));
+    assert!(state.is_over() && plan.troubles().next().is_none());
+}
+
+#[test]
+fn many_targets_that_fail_let_one_that_answers_wait_for_a_minute_at_most() {
+    let hourly = |name: &str| Target {
+        interval: Some(HOUR_US),
+        ..latest(name)
+    };
+    let mut targets = vec![hourly("good")];
+    targets.extend((0..20).map(|n| hourly(&n.to_string())));
+    let mut plan = fresh(targets);
+    let end = MIDNIGHT + DAY_US;
+    let asked = run_until(&mut plan, (MIDNIGHT, end), |name, _, _| name == "good");
+    let (good, bad): (Vec<_>, Vec<_>) = asked.iter().partition(|(_, name, _)| name == "good");
+    let waits = good.windows(2).map(|pair| pair[1].0 - pair[0].0);
+    let longest = waits.max().unwrap();
+    assert!(longest <= HOUR_US + MINUTE_US, "{}", longest / SECOND_US);
+    assert!(good.len() >= 23, "{}", good.len());
+    // Less and less, and by turns: an hour has about ten questions for twenty of them.
+    assert!((200..600).contains(&bad.len()), "{}", bad.len());
+}
+
+#[test]
+fn one_window_that_stays_broken_holds_up_no_other_of_its_target() {
+    let rule = WindowRule {
+        chunk_max: DAY_US,
+        ..hourly()
+    };
+    let mut plan = Plan::new(vec![windowed("a", rule)], |_| Cursor::default(), false);
+    let day = |day: i64| MIDNIGHT - day * DAY_US;
+    let span = Window {
+        from: day(10),
+        to: day(5),
+    };
+    assert_eq!(plan.begin_backfill(span, MIDNIGHT), 5);
+    let is_broken = |window: Option<Window>| window.is_some_and(|window| window.from == day(9));
+    let end = MIDNIGHT + 20 * SECOND_US;
+    run_until(&mut plan, (MIDNIGHT, end), |_, window, _| {
+        !is_broken(window)
+    });
+    let state = plan.backfill().unwrap();
+    assert_eq!((state.windows_done, state.windows_left), (4, 1));
+    let broken = Window {
+        from: day(9),
+        to: day(8),
+    };
+    assert_eq!(plan.backfill_left(), [("a".to_owned(), broken)]);
+    assert_eq!(plan.backfill_trouble().as_deref(), Some("a: 500"));
+    run_until(&mut plan, (end, end + HOUR_US), |_, _, _| true);
+    assert!(plan.backfill().unwrap().is_over());
+}
+
+#[test]
+fn a_period_that_breaks_its_answers_keeps_no_newer_ones_away() {
+    let mut plan = fresh(vec![windowed("a", hourly())]);
+    let broken = MIDNIGHT - DAY_US;
+    let hours = |at: i64| (at - MIDNIGHT) / HOUR_US;
+    let mut now = MIDNIGHT + 20 * MINUTE_US;
+    let end = now + 5 * HOUR_US;
+    let (mut answered, mut failures) = (Vec::new(), 0);
+    while now < end {
+        match plan.next(now) {
+            Next::Wait(until) => now = until,
+            Next::Ask(ask) => {
+                let window = ask.window.unwrap();
+                if (window.from..window.to).contains(&broken) {
+                    failures += 1;
+                    plan.failed(&ask, &Failure::new(FailureKind::Fault, "NaN"), now, 1.0);
+                } else {
+                    answered.push((hours(window.from), hours(window.to)));
+                    plan.taken(&ask, now);
+                }
+            }
+        }
+    }
+    assert_eq!(answered, [(-6, 0), (-5, 1), (-4, 2), (-3, 3), (-2, 4)]);
+    assert!((10..20).contains(&failures), "{failures}");
+    // It is told, and the cursor stays before it.
+    assert_eq!(plan.troubles().count(), 1);
+    assert!(plan.cursors().all(|(_, cursor)| cursor.through.is_none()));
+    // Once it is mended, nothing is left out.
+    let mut shown = Vec::new();
+    while shown.len() < 2 {
+        match plan.next(now) {
+            Next::Wait(until) => now = until,
+            Next::Ask(ask) => {
+                let window = ask.window.unwrap();
+                plan.taken(&ask, now);
+                if plan.troubles().count() == 0 {
+                    shown.push((hours(window.from), hours(window.to)));
+                }
+            }
+        }
+    }
+    assert_eq!(shown[0], (-72, 0));
+    assert_eq!(shown[1].0, 0_i64.min(shown[1].1 - 6));
+}
+
+#[test]
+fn who_answers_again_after_an_outage_brings_the_others_along() {
+    let mut plan = fresh((0..10).map(|n| latest(&n.to_string())).collect());
+    let outage = MIDNIGHT + 12 * HOUR_US;
+    let end = outage + 2 * HOUR_US;
+    let asked = run_until(&mut plan, (MIDNIGHT, end), |_, _, now| now >= outage);
+    let after = asked.iter().filter(|(at, ..)| *at >= outage);
+    let after: Vec<i64> = after.map(|(at, ..)| *at).collect();
+    assert!(after[0] <= outage + HOUR_US, "{}", after[0] - outage);
+    assert_eq!(after[9], after[0]);
+    // As long as nobody answers it is one question in an hour, not one of each.
+    assert!(asked.len() - after.len() < 36, "{}", asked.len());
+}
+
+#[test]
+fn whoever_fails_while_others_answer_fails_alone() {
+    let mut plan = fresh(vec![latest("bad"), latest("good")]);
+    let fault = Failure::new(FailureKind::Fault, "500");
+    let Next::Ask(bad) = plan.next(MIDNIGHT) else {
+        panic!()
+    };
+    plan.failed(&bad, &fault, MIDNIGHT, 1.0);
+    // Nobody knows yet.
+    assert!(!plan.fails_alone(&bad));
+    let later = MIDNIGHT + 5 * SECOND_US;
+    let Next::Ask(good) = plan.next(later) else {
+        panic!()
+    };
+    plan.taken(&good, later);
+    plan.failed(&bad, &fault, later, 1.0);
+    assert!(plan.fails_alone(&bad));
+    plan.failed(&good, &fault, later, 1.0);
+    assert!(!plan.fails_alone(&good));
+    plan.taken(&bad, later);
+    assert!(!plan.fails_alone(&bad));
 }
 
 #[test]

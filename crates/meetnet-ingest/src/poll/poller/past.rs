@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::Poller;
 use crate::poll::backfill::{BackfillCommand, BackfillEnd, BackfillProgress, BackfillRequest};
 use crate::poll::pace::Hosts;
-use crate::poll::plan::{Ask, BackfillState, Plan, Window};
+use crate::poll::plan::{Ask, BackfillState, Next, Plan, Window};
 use crate::poll::state::{BackfillCursor, Left};
 
 /// A backfill that is not at its end.
@@ -31,9 +31,20 @@ impl Open {
             refused: Vec::new(),
             refused_total: 0,
         };
+        Self::going_on(cursor, request.progress)
+    }
+
+    /// Takes up what stands at `cursor`, and tells `progress`.
+    fn going_on(cursor: BackfillCursor, progress: watch::Sender<BackfillProgress>) -> Self {
+        progress.send_modify(|progress| {
+            progress.windows_done = cursor.windows_done;
+            progress.items = cursor.items;
+            progress.refused.clone_from(&cursor.refused);
+            progress.refused_total = cursor.refused_total;
+        });
         Self {
             cursor,
-            progress: request.progress,
+            progress,
             answers: 0,
             answers_us: 0,
         }
@@ -41,19 +52,7 @@ impl Open {
 
     /// Takes up what an earlier process had begun, or had been asked.
     pub(super) fn remembered(cursor: BackfillCursor) -> Self {
-        let progress = BackfillProgress {
-            windows_done: cursor.windows_done,
-            items: cursor.items,
-            refused: cursor.refused.clone(),
-            refused_total: cursor.refused_total,
-            ..BackfillProgress::default()
-        };
-        Self {
-            cursor,
-            progress: watch::Sender::new(progress),
-            answers: 0,
-            answers_us: 0,
-        }
+        Self::going_on(cursor, watch::Sender::new(BackfillProgress::default()))
     }
 
     /// Returns what whoever asks for it again is shown.
@@ -129,10 +128,30 @@ impl Open {
 impl Poller {
     /// Returns where each backfill stands, to be saved.
     pub(super) fn backfill_cursors(&self) -> Vec<BackfillCursor> {
-        self.backfills
-            .iter()
-            .map(|open| open.cursor.clone())
-            .collect()
+        let open = self.backfills.iter().map(|open| &open.cursor);
+        open.chain(&self.left_over).cloned().collect()
+    }
+
+    /// Returns what is asked next, or until when to wait. A backfill that waits for targets that fail lets the next one
+    /// go before it.
+    pub(super) fn next_question(&mut self, now: i64) -> Next {
+        let mut wait = i64::MAX;
+        for _ in 0..self.backfills.len() {
+            match self.plan.next(now) {
+                Next::Ask(ask) => return Next::Ask(ask),
+                Next::Wait(until) => wait = wait.min(until),
+            }
+            if self.backfills.len() < 2 || !self.plan.is_held_up(now) {
+                return Next::Wait(wait);
+            }
+            self.plan.end_backfill();
+            self.backfills.rotate_left(1);
+            self.begin_next();
+        }
+        match self.plan.next(now) {
+            Next::Ask(ask) => Next::Ask(ask),
+            Next::Wait(until) => Next::Wait(wait.min(until)),
+        }
     }
 
     /// Goes on with what an earlier process had begun.
@@ -148,13 +167,21 @@ impl Poller {
     pub(crate) async fn take(&mut self, command: BackfillCommand) {
         match command {
             BackfillCommand::Begin(request) => {
-                self.backfills.push_back(Open::asked_for(request));
+                let mut left_over = self.left_over.iter();
+                let known = left_over.position(|cursor| cursor.span == request.span);
+                self.backfills.push_back(match known {
+                    Some(at) => Open::going_on(self.left_over.remove(at), request.progress),
+                    None => Open::asked_for(request),
+                });
                 self.begin_next();
                 self.save().await;
                 self.tell_ends();
             }
             BackfillCommand::CancelAll(answer) => {
                 self.plan.end_backfill();
+                self.plan.forget_past_troubles();
+                self.show_failing();
+                self.left_over.clear();
                 let cancelled = self.backfills.drain(..);
                 let cancelled = cancelled.map(|open| (open, BackfillEnd::Cancelled));
                 self.ended.extend(cancelled);
@@ -175,7 +202,9 @@ impl Poller {
             let goes_on = open.cursor.left.is_some();
             let windows = open.begin(&mut self.plan, (self.clock)());
             let span = open.cursor.span;
-            info!(source = %self.id, %span, windows, goes_on, "backfill begins");
+            if !open.progress.borrow().begun {
+                info!(source = %self.id, %span, windows, goes_on, "backfill begins");
+            }
             open.note(&self.plan);
             open.progress.send_modify(|progress| {
                 progress.begun = true;
@@ -208,6 +237,8 @@ impl Poller {
             }
             Err(message) => Some(message),
         };
+        // What waits for another target is held up all the same.
+        let trouble = trouble.or_else(|| self.plan.backfill_trouble());
         open.note(&self.plan);
         let window = ask.window.map(|window| format!(" {window}"));
         let last = format!(
@@ -222,7 +253,7 @@ impl Poller {
             progress.windows_done = state.windows_done;
             progress.windows_left = state.windows_left;
             progress.items = items;
-            // How long it fails nobody knows.
+            // How long something fails nobody knows.
             progress.expected_end = expected_end.filter(|_| trouble.is_none());
             progress.last = Some(last);
             progress.trouble = trouble;
@@ -253,7 +284,8 @@ impl Poller {
         });
     }
 
-    /// Takes the backfill that is under way out; it is told once it is forgotten on disk, too.
+    /// Takes the backfill that is under way out; it is told once it is forgotten on disk, too. What is left of one that
+    /// is given up stays there.
     fn end_backfill(&mut self, end: BackfillEnd) {
         self.plan.end_backfill();
         let Some(open) = self.backfills.pop_front() else {
@@ -263,8 +295,13 @@ impl Poller {
             let span = open.cursor.span;
             self.status
                 .note_error(format!("the backfill of {span} was given up: {error}"));
+            self.left_over.push(open.cursor.clone());
         }
         self.ended.push((open, end));
+        if self.backfills.is_empty() {
+            self.plan.forget_past_troubles();
+            self.show_failing();
+        }
     }
 
     /// Tells whoever waits that backfills have ended. A command without a daemon ends with it, so what is saved must not

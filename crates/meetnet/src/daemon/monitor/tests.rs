@@ -54,6 +54,32 @@ fn silence_is_reported_until_it_ends() {
 }
 
 #[test]
+fn targets_that_fail_are_counted_until_they_answer() {
+    let readiness = Readiness::new([]);
+    let statuses = Statuses::default();
+    for source in ["streets", "stations"] {
+        statuses.expect(&SourceId::new(source), SourceKind::Poll, None);
+    }
+    let mut read = statuses.read();
+    let mut check = |streets: u64, before: BTreeMap<SourceId, u64>, expect: &[u64]| {
+        for status in &mut read {
+            let is_streets = status.source == SourceId::new("streets");
+            status.targets_failing = if is_streets { streets } else { 0 };
+        }
+        let failing = report_failing(&read, before, &readiness);
+        let reported = readiness.report().failing_targets;
+        assert_eq!(reported, failing);
+        assert!(reported.values().eq(expect), "{reported:?}");
+        failing
+    };
+    let failing = check(0, BTreeMap::new(), &[]);
+    let failing = check(2, failing, &[2]);
+    let failing = check(1, failing, &[1]);
+    let failing = check(0, failing, &[]);
+    assert!(failing.is_empty());
+}
+
+#[test]
 fn a_lag_is_told_until_its_source_is_gone() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let rendered = recorder.handle();

@@ -9,7 +9,8 @@ use crate::poll::backfill::{BackfillCommand, BackfillEnd, BackfillProgress, Back
 use crate::poll::mock::Reply;
 use crate::poll::poller::{Open, Poller, Turn};
 use crate::poll::state::{BackfillCursor, StateFile};
-use crate::poll::{BackfillError, OpenBackfill, Window};
+use crate::poll::{BackfillError, OpenBackfill, Polling, Window};
+use crate::status::FailingTarget;
 
 const NOW: &str = "2026-11-28T12:20:00Z";
 
@@ -317,4 +318,141 @@ async fn a_source_that_stops_says_that_its_backfill_goes_on() {
         left[0].window,
         span("2026-01-01T00:00:00Z", "2026-11-28T12:00:00Z")
     );
+}
+
+/// The targets that the status says to fail: name, whether of the past, message.
+fn failing(scene: &Scene) -> Vec<(String, bool, String)> {
+    let show = |failing: FailingTarget| (failing.target, failing.of_past, failing.message);
+    scene.status().failing.into_iter().map(show).collect()
+}
+
+#[tokio::test]
+async fn a_segment_that_stays_broken_holds_up_nobody_and_keeps_its_windows() {
+    for (reply, expect) in [
+        (Reply::new(500, "{}"), "the API failed: 500"),
+        (
+            Reply::new(200, r#"{"report": [{"car": 1"#),
+            "the answer is broken: no Telraam report",
+        ),
+        (
+            Reply::new(200, "<html><h1>Bad gateway</h1></html>"),
+            "the answer is broken: no Telraam report",
+        ),
+        (
+            Reply::new(403, r#"{"message":"Forbidden"}"#),
+            "access is forbidden",
+        ),
+        (Reply::new(503, ""), "the API is not available: 503"),
+    ] {
+        let scene = Scene::new(NOW, &[1, 2, 3], true).await;
+        for segment in 1..=3 {
+            scene.telraam.quiet(segment, "2026-01-01T00:00:00Z", 48);
+        }
+        scene.telraam.breaks(1, reply);
+        let mut poller = scene.poller();
+        let first = span("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+        let second = span("2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z");
+        let of_first = begin(&mut poller, first).await;
+        let of_second = begin(&mut poller, second).await;
+        scene.run_until(&mut poller, "2026-11-28T13:20:00Z").await;
+
+        // The others have all of both backfills, though the first is not at its end.
+        let mut taken = scene.journalled();
+        taken.sort();
+        let days = |segment: i64| {
+            [
+                format!("{segment} 2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"),
+                format!("{segment} 2026-01-02T00:00:00Z/2026-01-03T00:00:00Z"),
+            ]
+        };
+        assert_eq!(taken, [days(2), days(3)].concat(), "{expect}");
+        for progress in [&of_first, &of_second] {
+            let stands = progress.borrow().clone();
+            assert_eq!((stands.windows_done, stands.windows_left), (2, 1));
+            assert_eq!(stands.ended, None, "{expect}");
+            let trouble = stands.trouble.unwrap();
+            assert!(trouble.contains(expect), "{expect}: {trouble}");
+            assert_eq!(stands.expected_end, None);
+        }
+        // It is shown, and the API is not said to be down.
+        let status = scene.status();
+        assert_eq!((status.connected, status.targets_failing), (true, 1));
+        let shown = failing(&scene);
+        assert_eq!(shown.len(), 2);
+        for ((target, of_past, message), expect_past) in shown.iter().zip([false, true]) {
+            assert_eq!((target.as_str(), *of_past), ("1", expect_past));
+            assert!(message.starts_with(expect), "{expect}: {message}");
+        }
+        let tried = scene.server.seen().len();
+
+        // Its windows outlive a restart.
+        drop(poller);
+        let mut poller = scene.poller();
+        assert_eq!(scene.status().targets_failing, 0);
+        poller.resume_backfills().await;
+        let mut kept: Vec<Window> = Vec::new();
+        for cursor in saved(&scene) {
+            for left in cursor.left.unwrap() {
+                assert_eq!(left.target, "1");
+                kept.push(left.window);
+            }
+        }
+        kept.sort_by_key(|window| window.from);
+        assert_eq!(kept, [first, second]);
+        scene.run_until(&mut poller, "2026-11-28T18:20:00Z").await;
+        // Five hours: less than a question in ten minutes, with those of the others.
+        let tried = scene.server.seen().len() - tried;
+        assert!(tried < 80, "{expect}: {tried}");
+        scene.telraam.mends();
+        scene.run_until(&mut poller, "2026-11-28T20:20:00Z").await;
+        assert!(saved(&scene).is_empty(), "{expect}");
+        assert!(failing(&scene).is_empty(), "{expect}");
+        let taken = scene.journalled();
+        for window in days(1) {
+            assert_eq!(taken.iter().filter(|taken| **taken == window).count(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_command_without_a_daemon_gives_up_and_keeps_what_is_left() {
+    let scene = Scene::new(NOW, &[1, 2], true).await;
+    for segment in 1..=2 {
+        scene.telraam.quiet(segment, "2026-01-01T00:00:00Z", 24);
+    }
+    scene.telraam.breaks(1, Reply::new(500, "{}"));
+    let clock = scene.clock.function();
+    let mut poller = Poller::new(scene.source(), Polling::BackfillsOnly, clock).unwrap();
+    let asked_for = span("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+    let progress = begin(&mut poller, asked_for).await;
+    while progress.borrow().ended.is_none() {
+        if let Turn::Wait(until) = poller.turn().await {
+            scene.clock.set(until);
+        }
+    }
+    let ended = progress.borrow().clone();
+    assert_eq!(
+        ended.ended,
+        Some(BackfillEnd::GivenUp("the API failed: 500".to_owned()))
+    );
+    assert_eq!((ended.windows_done, ended.items), (1, 24));
+    let kept = saved(&scene);
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].left.as_ref().unwrap()[0].target, "1");
+    assert!(failing(&scene).is_empty(), "nobody asks any more");
+
+    // The same again goes on, and asks for nothing that is there.
+    scene.telraam.mends();
+    let asked = scene.server.seen().len();
+    let again = begin(&mut poller, asked_for).await;
+    while again.borrow().ended.is_none() {
+        if let Turn::Wait(until) = poller.turn().await {
+            scene.clock.set(until);
+        }
+    }
+    let done = again.borrow().clone();
+    assert_eq!(done.ended, Some(BackfillEnd::Done));
+    assert_eq!((done.windows_done, done.items), (2, 48));
+    assert_eq!(scene.server.seen().len(), asked + 1);
+    assert!(saved(&scene).is_empty());
 }

@@ -83,6 +83,14 @@ async fn failures_are_shown_and_tried_again() {
             Reply::new(200, r#"{"report":[{"car":1,"mac":"#),
             "1: the answer is broken",
         ),
+        (
+            Reply::new(200, "\u{1f}not to be read").with("content-encoding", "gzip"),
+            "1: the answer is compressed (gzip), and nobody asked for that",
+        ),
+        (
+            Reply::new(304, ""),
+            "1: answered with 304, not modified, and was asked for everything",
+        ),
     ] {
         let shown = format!("{reply:?}");
         let (error, pause_s) = failing(reply).await;
@@ -218,7 +226,20 @@ async fn an_answer_beyond_the_limit_is_asked_for_in_parts() {
     assert_eq!(scene.journalled().len(), 4);
     assert_eq!(
         scene.last_error(),
-        "1: the answer is larger than 50 bytes and cannot be asked for in parts; raise body_bytes_max"
+        "1: the answer is larger than 50 bytes and cannot be asked for in parts; raise answer_bytes_max"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_for_the_api_names_no_limit_of_ours() {
+    let scene = Scene::new(NOW, &[1], true).await;
+    scene.telraam.breaks(1, Reply::new(413, ""));
+    scene.settle(&mut scene.poller()).await;
+    // From three days to an hour: 72, 36, 18, 9, 4, 2 and 1.
+    assert_eq!(scene.server.seen().len(), 7);
+    assert_eq!(
+        scene.last_error(),
+        "1: the answer would be larger than the API allows, and cannot be asked for in parts"
     );
 }
 

@@ -28,6 +28,7 @@ pub(super) struct Telraam {
     rows: Arc<Mutex<BTreeMap<(String, String), Value>>>,
     faults: Arc<Mutex<Vec<Reply>>>,
     behind_links: Arc<Mutex<BTreeMap<String, String>>>,
+    broken: Arc<Mutex<BTreeMap<String, Reply>>>,
 }
 
 impl Telraam {
@@ -52,6 +53,17 @@ impl Telraam {
     /// The next request gets this instead of its rows.
     pub(super) fn fail_next(&self, reply: Reply) {
         self.faults.lock().unwrap().insert(0, reply);
+    }
+
+    /// Whatever is asked of a segment, this is the answer.
+    pub(super) fn breaks(&self, segment: i64, reply: Reply) {
+        let mut broken = self.broken.lock().unwrap();
+        broken.insert(segment.to_string(), reply);
+    }
+
+    /// All segments answer with their rows.
+    pub(super) fn mends(&self) {
+        self.broken.lock().unwrap().clear();
     }
 
     /// What lies at a path, for whoever has the address.
@@ -85,6 +97,9 @@ impl Telraam {
             "more than three months: {asked}"
         );
         let id = asked["id"].as_str().unwrap();
+        if let Some(broken) = self.broken.lock().unwrap().get(id) {
+            return broken.clone();
+        }
         let rows = self.rows.lock().unwrap();
         // Without the `Z` a second sorts before its fractions.
         let key = |at: i64| (id.to_owned(), format_rfc3339(at).replace('Z', ""));
