@@ -546,6 +546,20 @@ fn a_bucket_that_is_away_makes_no_file_missing() {
     for error in missing {
         assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
     }
+
+    // Who opens the lake learns whose error it is, and whether waiting may help.
+    let storage: Arc<dyn LakeStorage> = Arc::new(storage);
+    for (status, code, is_refused) in [
+        (404, "NoSuchBucket", false),
+        (503, "SlowDown", false),
+        (403, "AccessDenied", true),
+    ] {
+        proxy.set_plan(move |_| HttpFault::Answer(status, code));
+        let error = LakeReader::open(Arc::clone(&storage)).err();
+        let error = error.expect("the bucket is away");
+        assert!(error.is_of_object_store(), "{error:?}");
+        assert_eq!(error.is_refused_access(), is_refused, "{error:?}");
+    }
 }
 
 /// One run of the schedule that `seed` makes: requests fail in every way, the daemon restarts where it must, and in the
