@@ -17,7 +17,7 @@ pub(crate) fn of_query(error: QueryError) -> Status {
         QueryErrorKind::Forbidden => Code::PermissionDenied,
         QueryErrorKind::TooLarge | QueryErrorKind::OverShare => Code::ResourceExhausted,
         QueryErrorKind::Timeout => Code::DeadlineExceeded,
-        QueryErrorKind::Busy => Code::Unavailable,
+        QueryErrorKind::Busy | QueryErrorKind::StoreUnavailable => Code::Unavailable,
         QueryErrorKind::SnapshotExpired => Code::Aborted,
         QueryErrorKind::Internal => Code::Internal,
     };

@@ -187,6 +187,27 @@ impl LakeError {
         )
     }
 
+    /// Returns true where an object store did not do what it was asked, whatever its reason: it may the next time.
+    pub fn is_of_object_store(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            // An error of the system hides what it was made of from who walks the causes.
+            let inner = error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref);
+            if inner.is_some_and(|inner| inner.is::<object_store::Error>()) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+
+    /// Returns true where who asks is not allowed to.
+    pub fn is_refused_access(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::PermissionDenied)
+    }
+
     /// Returns true where there was no space for a write.
     pub fn is_disk_full(&self) -> bool {
         let kind = self.io_kind();

@@ -29,11 +29,13 @@ use crate::actor::{ReplaceJob, live_files};
 use crate::check::{Depth, FindingKind, Verdict, examine, kind_of, table_folders, with_sources};
 use crate::damage::{self, Damage};
 use crate::error::LakeError;
-use crate::journal::{FolderLock, JournalError, JournalPlace};
+use crate::journal::checkpoint::Sealed;
+use crate::journal::opening::stored_identity;
+use crate::journal::{FolderLock, JournalError, JournalPlace, Openings};
 use crate::known::KnownTables;
 use crate::lake::has_imports;
 use crate::snapshot::LiveFile;
-use crate::storage::{LakeStorage, TableFolder};
+use crate::storage::{self, LakeStorage, TableFolder};
 use crate::table::log::TableLog;
 use crate::table::quarantine::{self, REPAIR};
 
@@ -54,7 +56,7 @@ pub enum RepairError {
     /// A daemon holds the journal folder, or it cannot be read.
     #[error("failed to take hold of the journal")]
     Journal(#[from] JournalError),
-    /// The tables cannot be listed.
+    /// The tables cannot be listed, or are another journal's.
     #[error("failed to look at the tables")]
     Lake(#[from] LakeError),
 }
@@ -118,10 +120,18 @@ impl Repaired {
 /// Takes broken files out of all tables, while nobody else does anything to them.
 ///
 /// # Errors
-/// [`JournalError::Locked`] where a daemon runs: it says which process.
+/// [`JournalError::Locked`] where a daemon runs: it says which process. [`LakeError::OtherWriter`] and
+/// [`LakeError::OtherCopy`] where the tables in a bucket are another journal's.
 pub fn repair(options: &RepairOptions, now_ms: i64) -> Result<Repaired, RepairError> {
     let place = &options.journal;
     let _lock = FolderLock::acquire(place.files.as_ref(), &place.dir)?;
+    let id = match stored_identity(place.files.as_ref(), &place.dir)? {
+        Sealed::Valid(identity) => Some(identity.id),
+        Sealed::Missing | Sealed::Damaged => None,
+    };
+    let openings = Openings::new(Arc::clone(&place.files), place.dir.clone());
+    // A bucket has no lock: its daemon may run on another machine.
+    storage::check_writer(&*options.storage, id, &openings)?;
     let known = KnownTables::read(place)?;
     damage::recall(&*options.storage)?;
     let mut repaired = Repaired::default();

@@ -31,7 +31,7 @@ mod s3;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use claim::{claim, disclaim};
+pub(crate) use claim::{check_writer, claim, disclaim};
 pub use folder::FolderStorage;
 pub(crate) use folder::OpenFile;
 pub use objects::ObjectStorage;

@@ -46,6 +46,7 @@ pub(crate) mod state {
     pub(crate) const CANCELLED: &str = "57014";
     pub(crate) const SHUTDOWN: &str = "57P01";
     pub(crate) const IDLE: &str = "57P05";
+    pub(crate) const STORE: &str = "58030";
     pub(crate) const INTERNAL: &str = "XX000";
 }
 
@@ -133,6 +134,7 @@ fn code_of_kind(kind: QueryErrorKind) -> &'static str {
         QueryErrorKind::Busy => state::BUSY,
         QueryErrorKind::OverShare => state::OVER_SHARE,
         QueryErrorKind::SnapshotExpired => state::RETRY,
+        QueryErrorKind::StoreUnavailable => state::STORE,
         QueryErrorKind::Internal => state::INTERNAL,
     }
 }

@@ -26,7 +26,7 @@ use meetnet_lake::LakeError;
 use meetnet_lake::snapshot::{
     ColumnStatistics, DataFile, LiveFile, StatisticsValue, TableSnapshot,
 };
-use meetnet_lake::storage::StoredFile;
+use meetnet_lake::storage::{LakeLocation, StoredFile};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::hex::Hex;
 use meetnet_model::ids::{DatasetId, LicenceId};
@@ -184,6 +184,7 @@ pub(crate) async fn download(
     let table = table(&state, &id)?;
     let declaration = Arc::clone(&table.declaration);
     let address = format!("{id}/{path}");
+    let is_object_store = matches!(table.folder.location(), LakeLocation::Objects { .. });
     let found = {
         let path = path.clone();
         let address = address.clone();
@@ -219,8 +220,14 @@ pub(crate) async fn download(
             format!("there is no such file; /api/v1/datasets/{id}/files lists those there are"),
         )),
         Err(error) => {
-            error!(%error, file = address, "failed to open a file for download");
             let detail = broken(&error, &address);
+            if detail.is_none() && is_object_store {
+                warn!(%error, file = address, "the store did not give a file for download");
+                let detail =
+                    "the store that the file lies in cannot be read at the moment; ask again later";
+                return Err(Problem::new(ProblemKind::StoreUnavailable, detail));
+            }
+            error!(%error, file = address, "failed to open a file for download");
             let detail = detail.unwrap_or_else(|| "the file could not be read".to_owned());
             Err(Problem::new(ProblemKind::Internal, detail))
         }

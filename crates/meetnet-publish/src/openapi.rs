@@ -313,11 +313,13 @@ impl Operation {
                 ProblemKind::ServiceTemporaryFiles,
                 ProblemKind::NewestRows,
                 ProblemKind::SnapshotExpired,
+                ProblemKind::StoreUnavailable,
             ],
             Answers::File => vec![
                 ProblemKind::Gone,
                 ProblemKind::PreconditionFailed,
                 ProblemKind::RangeNotSatisfiable,
+                ProblemKind::StoreUnavailable,
             ],
             Answers::Json(_)
             | Answers::Description

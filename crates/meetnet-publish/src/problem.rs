@@ -70,13 +70,15 @@ pub enum ProblemKind {
     NewestRows,
     /// The data changed under the query twice; the same request can succeed at once.
     SnapshotExpired,
+    /// The object store that the tables lie in does not give their files; later it may.
+    StoreUnavailable,
     /// A defect or a broken file; the log says more.
     Internal,
 }
 
 impl ProblemKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -100,6 +102,7 @@ impl ProblemKind {
         Self::ServiceTemporaryFiles,
         Self::NewestRows,
         Self::SnapshotExpired,
+        Self::StoreUnavailable,
         Self::Internal,
     ];
 
@@ -217,6 +220,11 @@ impl ProblemKind {
                 "snapshot-expired",
                 "The data was reorganised during the query",
             ),
+            Self::StoreUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store-unavailable",
+                "The store of the data does not answer",
+            ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -306,6 +314,9 @@ impl ProblemKind {
                  in Retry-After."
             }
             Self::SnapshotExpired => "Send the same request again.",
+            Self::StoreUnavailable => {
+                "Send the same request again after the seconds in Retry-After; if it stays, tell the data team."
+            }
             Self::Internal => {
                 "Try again later; if it stays, tell the data team the time and the request."
             }
@@ -323,6 +334,7 @@ impl ProblemKind {
             | Self::ServiceTemporaryFiles
             | Self::NewestRows => Some(2),
             Self::SnapshotExpired => Some(1),
+            Self::StoreUnavailable => Some(10),
             _ => None,
         }
     }
@@ -441,6 +453,7 @@ impl From<QueryError> for Problem {
                 Some(SharedLimit::NewestRows) | None => ProblemKind::OverShare,
             },
             QueryErrorKind::SnapshotExpired => ProblemKind::SnapshotExpired,
+            QueryErrorKind::StoreUnavailable => ProblemKind::StoreUnavailable,
             QueryErrorKind::Internal => ProblemKind::Internal,
         };
         Self {

@@ -46,6 +46,8 @@ pub enum QueryErrorKind {
     OverShare,
     /// Files of the snapshot were removed while they were read; ask again.
     SnapshotExpired,
+    /// The object store that the tables lie in does not give what it was asked for; later it may.
+    StoreUnavailable,
     /// A defect or a failing disk; the log has the cause.
     Internal,
 }
@@ -63,6 +65,7 @@ impl QueryErrorKind {
             Self::Busy => "busy",
             Self::OverShare => "over_share",
             Self::SnapshotExpired => "snapshot_expired",
+            Self::StoreUnavailable => "store_unavailable",
             Self::Internal => "internal",
         }
     }
@@ -219,6 +222,14 @@ impl QueryError {
              `meetnet check`"
         );
         Self::new(QueryErrorKind::Internal, message)
+    }
+
+    /// Makes the error of files that nobody can read now, since the store that they lie in does not give them.
+    pub(crate) fn store_unavailable() -> Self {
+        Self::new(
+            QueryErrorKind::StoreUnavailable,
+            "the store that the tables lie in cannot be read at the moment; ask again later",
+        )
     }
 
     /// Returns true where reading files failed, and not the statement: which file, the error does not say.

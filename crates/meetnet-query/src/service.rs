@@ -31,7 +31,7 @@ use crate::room::Rooms;
 use crate::session::Sessions;
 use crate::stop::StopFlag;
 use crate::table::prepared::PreparedTables;
-use crate::table::reader::NoticedFiles;
+use crate::table::reader::{NoticedFiles, StoreFailure};
 use crate::turns::{self, Turns};
 
 mod task;
@@ -170,6 +170,25 @@ impl Shared {
         match self.live_file(path) {
             Some(_) => QueryError::broken_file(path, damage),
             None => expired(),
+        }
+    }
+
+    /// Says why files could not be read: a store that gives nothing, one of the files, or what the error says itself.
+    async fn of_reading(
+        &self,
+        error: QueryError,
+        failure: Option<StoreFailure>,
+        noticed: &NoticedFiles,
+    ) -> QueryError {
+        // A store that does not even say whether a file is there gives no bytes to compare either.
+        if failure == Some(StoreFailure::OfAll) {
+            return QueryError::store_unavailable().with_source(error);
+        }
+        match self.with_broken_file(error, noticed).await {
+            error if error.is_of_reading() && failure.is_some() => {
+                QueryError::store_unavailable().with_source(error)
+            }
+            error => error,
         }
     }
 

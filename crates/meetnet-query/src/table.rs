@@ -19,6 +19,7 @@ pub(crate) mod schema;
 pub(crate) mod statistics;
 mod time_range;
 pub(crate) mod view;
+mod whole_ranges;
 
 use std::future::ready;
 use std::sync::Arc;

@@ -208,6 +208,9 @@ fn repair_here(
         RepairError::Journal(error) => {
             commands::explain_lock(Failure::usage(error), &config.socket)
         }
+        RepairError::Lake(
+            error @ (LakeError::OtherWriter { .. } | LakeError::OtherCopy { .. }),
+        ) => Failure::usage(error),
         error => Failure::work(error),
     })
 }

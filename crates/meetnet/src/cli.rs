@@ -247,7 +247,7 @@ pub(crate) fn main() -> ExitCode {
     match dispatch(arguments.command, Environment::of_process()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("meetnet: {:#}", failure.error());
+            eprintln!("meetnet: {}", failure.text());
             failure.exit_code()
         }
     }

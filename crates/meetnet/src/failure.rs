@@ -49,6 +49,21 @@ impl Failure {
         }
     }
 
+    /// Returns the error with its causes, for people, without what a cause says a second time: those of an object store end
+    /// with what stands behind them.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for cause in self.error().chain().map(ToString::to_string) {
+            if text.is_empty() {
+                text = cause;
+            } else if !text.ends_with(&cause) {
+                text.push_str(": ");
+                text.push_str(&cause);
+            }
+        }
+        text
+    }
+
     /// Returns the error alone.
     pub(crate) fn into_error(self) -> anyhow::Error {
         match self {

@@ -256,8 +256,11 @@ const TIME_LIMIT_NONE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Says why there is no answer.
 pub(crate) fn query_failure(error: meetnet_query::QueryError) -> Failure {
-    // For a wrong statement the message says it all; for a defect the cause is wanted.
-    if error.kind == QueryErrorKind::Internal {
+    // For a wrong statement the message says it all; for a defect, or a store that fails, the cause is wanted.
+    if matches!(
+        error.kind,
+        QueryErrorKind::Internal | QueryErrorKind::StoreUnavailable
+    ) {
         Failure::work(error)
     } else {
         Failure::Work(anyhow!(error.message))

@@ -150,6 +150,45 @@ async fn while_the_bucket_is_away_messages_are_taken_and_answered() {
     );
 }
 
+/// No server is behind the proxy: it answers everything itself.
+#[test]
+fn a_start_during_an_outage_is_one_that_a_service_manager_tries_again() {
+    let proxy = HttpProxy::start(0, |_| HttpFault::Drop).unwrap();
+    let bucket = Bucket {
+        endpoint: proxy.endpoint(),
+        name: "city".to_owned(),
+    };
+    let hasty = "retries_max = 0\nrequest_time_max = \"2s\"";
+    let installation = Installation::in_bucket(&bucket, "", hasty, SOURCES).unwrap();
+    for (fault, expect) in [
+        (HttpFault::Drop, "error sending request"),
+        (HttpFault::Answer(503, "SlowDown"), "SlowDown"),
+        (HttpFault::Answer(404, "NoSuchBucket"), "NoSuchBucket"),
+        (
+            HttpFault::Answer(403, "RequestTimeTooSkewed"),
+            "the bucket refuses who asks",
+        ),
+    ] {
+        proxy.set_plan(move |_| fault);
+        for command in [&["run"][..], &["ingest"], &["serve"], &["compact"]] {
+            let ended = installation.run(command).unwrap();
+            let said = String::from_utf8_lossy(&ended.stderr);
+            assert_eq!(
+                ended.status.code(),
+                Some(1),
+                "{command:?}, {fault:?}: {said}"
+            );
+            assert!(said.contains("s3://city/lake"), "{said}");
+            // A separate `serve` only reads, and says what the store says.
+            if fault != HttpFault::Answer(403, "RequestTimeTooSkewed") || command != ["serve"] {
+                assert!(said.contains(expect), "{command:?}: {said}");
+            }
+            assert!(!said.contains("chown"), "{said}");
+            assert!(!said.contains(TOKEN), "{said}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_daemon_on_one_bucket_is_refused() {
     let Some((_, bucket)) = bucket() else { return };

@@ -13,7 +13,7 @@ use meetnet_model::ids::DatasetId;
 use meetnet_model::rows::DatasetRows;
 use meetnet_quality::series::SeriesFlags;
 use meetnet_quality::{QualityRules, RowFacts};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// First pause before rows are tried again; doubled with each failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -111,7 +111,12 @@ impl WaitingRows {
         }
         match rows.apply(lake) {
             Err(error) if error.is_of_reading() => {
-                error!(dataset = %id, error = &error as &dyn std::error::Error, "rows of a dataset wait: what is stored of them cannot be read");
+                let cause = &error as &dyn std::error::Error;
+                if error.needs_a_person() {
+                    error!(dataset = %id, error = cause, "rows of a dataset wait: what is stored of them cannot be read");
+                } else {
+                    warn!(dataset = %id, error = cause, "rows of a dataset wait: what is stored of them cannot be read now");
+                }
                 metrics::gauge!("meetnet_dataset_waiting", "dataset" => id.to_string()).set(1.0);
                 lake.hold(&rows.rows, &rows.lineage);
                 self.bytes += rows.bytes();

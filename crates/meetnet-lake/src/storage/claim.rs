@@ -103,6 +103,31 @@ pub(crate) fn claim(
     Ok(Some(number))
 }
 
+/// Refuses a lake that belongs to another journal, or that another copy of this one has opened, and does not open it.
+/// `journal_id`: None where there is no journal.
+///
+/// # Errors
+/// [`LakeError::OtherWriter`] and [`LakeError::OtherCopy`]; others where the lake or the journal's memory cannot be read.
+pub(crate) fn check_writer(
+    storage: &dyn LakeStorage,
+    journal_id: Option<Uuid>,
+    openings: &Openings,
+) -> Result<(), LakeError> {
+    let location = storage.location();
+    if matches!(location, LakeLocation::Folder(_)) {
+        return Ok(());
+    }
+    let Some(there) = read(storage)? else {
+        return Ok(());
+    };
+    let own = Writer {
+        journal: journal_id.map(|id| id.to_string()).unwrap_or_default(),
+        opening: None,
+        opened_at: None,
+    };
+    check(&there, &own, openings, &location.name())
+}
+
 /// Forgets who wrote a lake that holds no tables any more, where that was `journal_id`: its backup comes back.
 pub(crate) fn disclaim(storage: &dyn LakeStorage, journal_id: &str) -> Result<(), LakeError> {
     let location = storage.location();

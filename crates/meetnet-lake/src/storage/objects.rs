@@ -110,8 +110,18 @@ impl LakeStorage for ObjectStorage {
 
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn StoredFile>> {
         let full = self.path(path)?;
-        let head = self.on.runtime.block_on(self.on.store.head(&full));
-        self.open_known(path, head.map_err(io_error)?.size, access)
+        let store = &self.on.store;
+        let head = async {
+            match store.head(&full).await {
+                // The answer has no body, so it does not say whether the object or its bucket is missing: this one does.
+                Err(missing @ Error::NotFound { .. }) => {
+                    Err(store.get_range(&full, 0..1).await.err().unwrap_or(missing))
+                }
+                head => head,
+            }
+        };
+        let head = self.on.runtime.block_on(head).map_err(io_error)?;
+        self.open_known(path, head.size, access)
     }
 
     fn open_known(

@@ -151,7 +151,9 @@ impl FromStr for S3Url {
             ));
         }
         let prefix = prefix.trim_end_matches('/');
-        if prefix.contains(['?', '#', '%', '\\']) || Path::parse(prefix).is_err() {
+        // A slash in front would be left out without a word.
+        let is_plain = !prefix.starts_with('/') && !prefix.contains(['?', '#', '%', '\\']);
+        if !is_plain || Path::parse(prefix).is_err() {
             return Err(wrong("the prefix is no plain path"));
         }
         Ok(Self {

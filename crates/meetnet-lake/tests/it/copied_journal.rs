@@ -2,14 +2,16 @@
 //! next commit, and is refused from then on. A crash at any moment of an opening shuts nobody out.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use meetnet_lake::LakeError;
 use meetnet_lake::backup::{self, BackupOptions, RestoreOptions};
-use meetnet_lake::journal::{Journal, JournalOptions};
+use meetnet_lake::check::Depth;
+use meetnet_lake::journal::{Journal, JournalOptions, JournalPlace};
 use meetnet_lake::lake::{DeclaredTables, Lake, LakeOptions};
-use meetnet_lake::storage::{LakeStorage, ObjectStorage};
+use meetnet_lake::repair::{RepairError, RepairOptions, repair};
+use meetnet_lake::storage::{LakeStorage, ListedObject, ObjectStorage};
 use meetnet_model::ids::Sequence;
 use meetnet_testkit::files::{Crash, Fault, FaultyFiles};
 use meetnet_testkit::garden::declarations;
@@ -281,4 +283,56 @@ fn a_restored_backup_is_the_journal_of_the_lake_that_it_came_with() {
         }
     }
     restore(&storage, &only_backup());
+}
+
+/// A bucket has no lock, so the daemon of the lake may run on another machine.
+#[test]
+fn a_repair_is_for_the_journal_of_the_lake_alone() {
+    let runtime = Runtime::new().unwrap();
+    let storage = in_memory(&runtime, &FaultyStore::new());
+    let disk = FaultyFiles::new();
+    let own = journal(&disk);
+    let mut lake = open_as(&own, &storage).unwrap();
+    take(&mut lake, 1..=3, 1.0);
+    lake.commit_all().unwrap();
+    drop(lake);
+    own.shutdown().unwrap();
+    let earlier = disk.copy_after(Crash::Kill);
+    let own = journal(&disk);
+    drop(open_as(&own, &storage).unwrap());
+    own.shutdown().unwrap();
+    let stranger = FaultyFiles::new();
+    journal(&stranger).shutdown().unwrap();
+    let nobody = FaultyFiles::new();
+    nobody.make_dir(FilePath::new("/journal"));
+
+    let objects = storage.list("heat").unwrap();
+    let is_data = |object: &&ListedObject| object.path.ends_with(".parquet");
+    let lost = objects.iter().find(is_data).unwrap();
+    storage.remove(&lost.path).unwrap();
+    let before = storage.list("").unwrap();
+    let repaired_by = |disk: &FaultyFiles| {
+        let options = RepairOptions {
+            storage: Arc::clone(&storage),
+            journal: JournalPlace {
+                dir: PathBuf::from("/journal"),
+                archive_dir: PathBuf::from("/journal/archive"),
+                files: Arc::new(disk.clone()),
+            },
+            depth: Depth::Quick,
+        };
+        repair(&options, 0)
+    };
+    for (who, disk) in [("another", &stranger), ("none", &nobody)] {
+        let refused = repaired_by(disk).unwrap_err();
+        let is_refused = matches!(refused, RepairError::Lake(LakeError::OtherWriter { .. }));
+        assert!(is_refused, "{who}: {refused:?}");
+    }
+    let refused = repaired_by(&earlier).unwrap_err();
+    let is_refused = matches!(refused, RepairError::Lake(LakeError::OtherCopy { .. }));
+    assert!(is_refused, "{refused:?}");
+    assert_eq!(storage.list("").unwrap(), before, "nothing was changed");
+
+    let repaired = repaired_by(&disk).unwrap();
+    assert_eq!((repaired.files.len(), repaired.left.len()), (1, 0));
 }

@@ -463,6 +463,7 @@ fn a_broken_file_is_told_from_an_outage() {
         for fault in [
             HttpFault::Answer(503, "SlowDown"),
             HttpFault::Answer(500, "InternalError"),
+            HttpFault::Answer(404, "NoSuchBucket"),
             HttpFault::Drop,
             HttpFault::DropAnswer,
         ] {
@@ -510,6 +511,54 @@ fn an_object_that_is_too_short_ends_early_wherever_it_is_read() {
     for offset in [0, 600_000] {
         let error = file.read_at(offset, 2_000).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+    }
+}
+
+#[test]
+fn a_bucket_that_is_away_makes_no_file_missing() {
+    let proxy = HttpProxy::start(0, |_| HttpFault::Answer(404, "NoSuchBucket")).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let url: S3Url = "s3://city/lake".parse().unwrap();
+    let mut options = S3Options::new(url, S3Credentials::Anonymous);
+    options.endpoint = Some(proxy.endpoint());
+    options.allow_http = true;
+    options.limits = hasty(0);
+    let storage = options.storage(runtime.handle().clone()).unwrap();
+    let check = |error: io::Error| {
+        assert_eq!(error.kind(), io::ErrorKind::Other, "{error}");
+        assert!(error.to_string().contains("NoSuchBucket"), "{error}");
+    };
+    check(storage.read("heat/file").unwrap_err());
+    check(storage.open("heat/file", Access::Whole).unwrap_err());
+    let known = storage.open_known("heat/file", 10, Access::Pages).unwrap();
+    check(known.read_at(0, 5).unwrap_err());
+
+    proxy.set_plan(|_| HttpFault::Answer(404, "NoSuchKey"));
+    let missing = [
+        storage.read("heat/file").unwrap_err(),
+        storage.open("heat/file", Access::Whole).unwrap_err(),
+        known.read_at(0, 5).unwrap_err(),
+    ];
+    for error in missing {
+        assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
+    }
+
+    // Who opens the lake learns whose error it is, and whether waiting may help.
+    let storage: Arc<dyn LakeStorage> = Arc::new(storage);
+    for (status, code, is_refused) in [
+        (404, "NoSuchBucket", false),
+        (503, "SlowDown", false),
+        (403, "AccessDenied", true),
+    ] {
+        proxy.set_plan(move |_| HttpFault::Answer(status, code));
+        let error = LakeReader::open(Arc::clone(&storage)).err();
+        let error = error.expect("the bucket is away");
+        assert!(error.is_of_object_store(), "{error:?}");
+        assert_eq!(error.is_refused_access(), is_refused, "{error:?}");
     }
 }
 

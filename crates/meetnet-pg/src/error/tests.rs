@@ -36,5 +36,6 @@ fn a_code_follows_what_is_wrong_and_not_its_words() {
     check(QueryErrorKind::Busy, None, "53000");
     check(QueryErrorKind::OverShare, None, "53400");
     check(QueryErrorKind::SnapshotExpired, None, "40001");
+    check(QueryErrorKind::StoreUnavailable, None, "58030");
     check(QueryErrorKind::Internal, None, "XX000");
 }

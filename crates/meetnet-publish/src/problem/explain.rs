@@ -136,6 +136,10 @@ impl ProblemKind {
             Self::SnapshotExpired => {
                 "Files that the query was reading were merged into others meanwhile, and those that it then turned to as well."
             }
+            Self::StoreUnavailable => {
+                "The files of the tables lie in an object store, and it did not give those that the request needs. What needs no \
+                 file is answered."
+            }
             Self::Internal => {
                 "The request has met a defect, or a broken file. The log of the service says more."
             }

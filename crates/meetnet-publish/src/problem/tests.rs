@@ -41,6 +41,7 @@ fn query_errors_keep_their_message_and_get_a_status() {
     check(QueryErrorKind::Busy, 503, Some("2"));
     check(QueryErrorKind::OverShare, 429, Some("2"));
     check(QueryErrorKind::SnapshotExpired, 503, Some("1"));
+    check(QueryErrorKind::StoreUnavailable, 503, Some("10"));
     check(QueryErrorKind::Internal, 500, None);
 }
 

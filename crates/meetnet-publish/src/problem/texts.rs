@@ -163,6 +163,12 @@ fn dutch(kind: ProblemKind) -> [&'static str; 3] {
             "Bestanden die de vraag las, werden intussen tot andere samengevoegd, en die waar ze toen naar overging ook.",
             "Stel dezelfde vraag opnieuw.",
         ],
+        ProblemKind::StoreUnavailable => [
+            "De opslag van de gegevens antwoordt niet",
+            "De bestanden van de tabellen staan in een objectopslag, en die gaf niet wat de vraag nodig heeft. Wat geen bestand nodig \
+             heeft, wordt beantwoord.",
+            "Stel dezelfde vraag opnieuw na de seconden in Retry-After; blijft het zo, meld het dan het datateam.",
+        ],
         ProblemKind::Internal => [
             "Er ging bij ons iets mis",
             "De vraag stootte op een fout in de dienst, of op een beschadigd bestand. Het logboek van de dienst zegt meer.",
@@ -307,6 +313,12 @@ fn french(kind: ProblemKind) -> [&'static str; 3] {
             "Les données ont été réorganisées pendant la demande",
             "Des fichiers que la demande lisait ont été fusionnés entre-temps, et ceux vers lesquels elle s’est alors tournée aussi.",
             "Renvoyez la même demande.",
+        ],
+        ProblemKind::StoreUnavailable => [
+            "Le stockage des données ne répond pas",
+            "Les fichiers des tables se trouvent dans un stockage d’objets, qui n’a pas donné ceux dont la demande a besoin. Ce qui ne \
+             demande aucun fichier reçoit une réponse.",
+            "Renvoyez la même demande après les secondes dans Retry-After ; si cela persiste, prévenez l’équipe des données.",
         ],
         ProblemKind::Internal => [
             "Quelque chose a mal tourné chez nous",

@@ -124,7 +124,8 @@ impl Task {
         let result = match (result, unusable) {
             (Err(_), Some((path, damage))) => Err(self.shared.unusable(path.as_ref(), damage)),
             (Err(error), None) if error.is_of_reading() => {
-                Err(self.shared.with_broken_file(error, &noticed).await)
+                let failure = noticed.take_store_failure();
+                Err(self.shared.of_reading(error, failure, &noticed).await)
             }
             (result, _) => result,
         };
@@ -166,6 +167,14 @@ impl Task {
             }
             Err(error) if error.kind == QueryErrorKind::SnapshotExpired => {
                 warn!(kind, elapsed_ms, "files were removed under a query");
+            }
+            // Nobody has to mend anything, and each query says so again while it lasts.
+            Err(error) if error.kind == QueryErrorKind::StoreUnavailable => {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                warn!(
+                    kind,
+                    elapsed_ms, cause, "the store did not give a query its files"
+                );
             }
             _ => debug!(kind, elapsed_ms, "query ended"),
         }

@@ -4,6 +4,7 @@ mod guards;
 mod reach;
 mod refusals;
 mod row_limit;
+mod store_faults;
 mod unread;
 mod vanishing;
 mod visibility;

@@ -23,6 +23,7 @@ use object_store::prefix::PrefixStore;
 
 use super::schema::{public_schema, with_units};
 use super::statistics::file_statistics;
+use super::whole_ranges::WholeRanges;
 
 /// One live file, ready for a scan.
 #[derive(Debug)]
@@ -221,7 +222,8 @@ impl PreparedTables {
                             .map_err(|error| DataFusionError::ObjectStore(Box::new(error)))?,
                     ),
                     LakeLocation::Objects { store, prefix, .. } => {
-                        Arc::new(PrefixStore::new(Arc::clone(store), prefix.clone()))
+                        let below = PrefixStore::new(Arc::clone(store), prefix.clone());
+                        Arc::new(WholeRanges(below))
                     }
                 };
                 let url = ObjectStoreUrl::parse(format!("lake://{}", stores.len()))?;

@@ -21,7 +21,7 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
 use meetnet_lake::damage::Damage;
-use meetnet_lake::storage::TableFolder;
+use meetnet_lake::storage::{LakeLocation, TableFolder};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -42,6 +42,15 @@ const OPENED_MAX: usize = 16;
 /// Rows of a batch that is decoded, at the most.
 const BATCH_ROWS: usize = 8_192;
 
+/// How an object store failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreFailure {
+    /// It did not give the bytes of a file, and says that the file is there.
+    OfFile,
+    /// Nor does it say whether the file is there.
+    OfAll,
+}
+
 /// What was noticed of the files that one query reads, and what they are charged to. Paths start at the lake.
 #[derive(Debug, Default)]
 pub(crate) struct NoticedFiles {
@@ -49,6 +58,8 @@ pub(crate) struct NoticedFiles {
     unusable: Mutex<Option<(Path, Damage)>>,
     /// Those opened last, the newest last.
     opened: Mutex<VecDeque<Path>>,
+    /// How the object store failed last; None in a folder, and while it gives what it is asked for.
+    store_failure: Mutex<Option<StoreFailure>>,
     /// Counts what is held of them; None before the query runs.
     room: Mutex<Option<Arc<ScanRoom>>>,
     /// What the query may have; None where it is only planned.
@@ -68,6 +79,23 @@ impl NoticedFiles {
     pub(crate) fn take_unusable(&self) -> Option<(Path, Damage)> {
         let mut unusable = self.unusable.lock().unwrap_or_else(PoisonError::into_inner);
         unusable.take()
+    }
+
+    /// Returns how the object store failed last, once.
+    pub(crate) fn take_store_failure(&self) -> Option<StoreFailure> {
+        let mut failure = self
+            .store_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        failure.take()
+    }
+
+    fn note_store_failure(&self, noticed: StoreFailure) {
+        let mut failure = self
+            .store_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *failure = Some(noticed);
     }
 
     /// Returns the files opened last, the newest first.
@@ -111,6 +139,8 @@ pub(crate) struct WatchedReaderFactory {
     cached: CachedParquetFileReaderFactory,
     /// Of the table.
     folder: TableFolder,
+    /// Not a folder, whose failures are those of a disk.
+    is_object_store: bool,
     noticed: Arc<NoticedFiles>,
 }
 
@@ -127,6 +157,7 @@ impl WatchedReaderFactory {
         Ok(Self {
             store,
             cached,
+            is_object_store: matches!(folder.location(), LakeLocation::Objects { .. }),
             folder,
             noticed,
         })
@@ -172,6 +203,7 @@ impl WatchedReaderFactory {
             inner,
             location,
             store: Arc::clone(&self.store),
+            is_object_store: self.is_object_store,
             noticed: Arc::clone(&self.noticed),
             has_pages,
             batch_bytes,
@@ -213,6 +245,7 @@ struct WatchedReader {
     inner: Box<dyn AsyncFileReader + Send>,
     location: Path,
     store: Arc<dyn ObjectStore>,
+    is_object_store: bool,
     noticed: Arc<NoticedFiles>,
     has_pages: bool,
     /// What a batch that is decoded takes, about.
@@ -221,41 +254,75 @@ struct WatchedReader {
     batch: Option<Charged>,
 }
 
-/// Asks the store after a failure: the errors on the way do not keep their kind.
-async fn note_gone(store: Arc<dyn ObjectStore>, location: Path, noticed: Arc<NoticedFiles>) {
-    if matches!(
-        store.head(&location).await,
-        Err(object_store::Error::NotFound { .. })
-    ) {
-        noticed.note_unusable(location, Damage::Missing);
+/// What stands before an error that came while a footer was read.
+const OF_FOOTER: &str = "Failed to fetch metadata";
+
+/// Where a reader asks after a failure, and tells of it.
+struct Watch {
+    store: Arc<dyn ObjectStore>,
+    is_object_store: bool,
+    location: Path,
+    noticed: Arc<NoticedFiles>,
+}
+
+impl Watch {
+    /// Asks the store after a failure: the errors on the way do not keep their kind. `is_of_store`: this one did.
+    async fn note_failure(self, is_of_store: bool) {
+        let mut asked = self.store.head(&self.location).await.map(drop);
+        if let Err(object_store::Error::NotFound { .. }) = asked {
+            // That answer has no body, so it does not say whether the object or its bucket is missing: this one does.
+            asked = self.store.get_range(&self.location, 0..1).await.map(drop);
+        }
+        let failure = match asked {
+            Err(object_store::Error::NotFound { .. }) => {
+                self.noticed.note_unusable(self.location, Damage::Missing);
+                return;
+            }
+            Err(_) => StoreFailure::OfAll,
+            Ok(()) if is_of_store => StoreFailure::OfFile,
+            Ok(()) => return,
+        };
+        if self.is_object_store {
+            self.noticed.note_store_failure(failure);
+        }
+    }
+}
+
+/// Returns true for an error of the store. Those of a footer have lost their kind on the way, and next to nothing else fails there.
+fn is_of_store(error: &ParquetError) -> bool {
+    match error {
+        ParquetError::External(source) => source.is::<object_store::Error>(),
+        ParquetError::General(text) => text.starts_with(OF_FOOTER),
+        _ => false,
     }
 }
 
 impl WatchedReader {
-    fn watch<'a, T: Send + 'a>(
-        read: BoxFuture<'a, parquet::errors::Result<T>>,
-        store: &Arc<dyn ObjectStore>,
-        location: &Path,
-        noticed: &Arc<NoticedFiles>,
-    ) -> BoxFuture<'a, parquet::errors::Result<T>> {
-        let (store, location) = (Arc::clone(store), location.clone());
-        let noticed = Arc::clone(noticed);
-        read.or_else(move |error: ParquetError| async move {
-            note_gone(store, location, noticed).await;
-            Err(error)
-        })
-        .boxed()
+    fn watched(&self) -> Watch {
+        Watch {
+            store: Arc::clone(&self.store),
+            is_object_store: self.is_object_store,
+            location: self.location.clone(),
+            noticed: Arc::clone(&self.noticed),
+        }
     }
+}
+
+fn watch<'a, T: Send + 'a>(
+    read: BoxFuture<'a, parquet::errors::Result<T>>,
+    watch: Watch,
+) -> BoxFuture<'a, parquet::errors::Result<T>> {
+    read.or_else(move |error: ParquetError| async move {
+        watch.note_failure(is_of_store(&error)).await;
+        Err(error)
+    })
+    .boxed()
 }
 
 impl AsyncFileReader for WatchedReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
-        Self::watch(
-            self.inner.get_bytes(range),
-            &self.store,
-            &self.location,
-            &self.noticed,
-        )
+        let watched = self.watched();
+        watch(self.inner.get_bytes(range), watched)
     }
 
     fn get_byte_ranges(
@@ -263,6 +330,7 @@ impl AsyncFileReader for WatchedReader {
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
         let joined = joined(&ranges);
+        let watched = self.watched();
         let (inner, batch, batch_bytes) = (&mut self.inner, &mut self.batch, self.batch_bytes);
         let noticed = Arc::clone(&self.noticed);
         let read = async move {
@@ -283,13 +351,14 @@ impl AsyncFileReader for WatchedReader {
             let parts: Option<Vec<Bytes>> = parts.collect();
             parts.ok_or_else(|| ParquetError::EOF("a part of the file was not read".to_owned()))
         };
-        Self::watch(read.boxed(), &self.store, &self.location, &self.noticed)
+        watch(read.boxed(), watched)
     }
 
     fn get_metadata<'a>(
         &'a mut self,
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        let watched = self.watched();
         let inner = &mut self.inner;
         let read = if self.has_pages {
             let options = options.cloned().unwrap_or_default();
@@ -298,7 +367,7 @@ impl AsyncFileReader for WatchedReader {
         } else {
             inner.get_metadata(options)
         };
-        Self::watch(read, &self.store, &self.location, &self.noticed)
+        watch(read, watched)
     }
 }
 

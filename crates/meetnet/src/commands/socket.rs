@@ -174,7 +174,7 @@ async fn answer(stream: UnixStream, user: u32, context: AwaitedContext) -> io::R
         }
         Ok(_) => info!(command, elapsed_ms, "command done"),
         Err(failure) => {
-            let error = format!("{:#}", failure.error());
+            let error = failure.text();
             warn!(command, elapsed_ms, error, "command failed");
         }
     }
@@ -183,7 +183,7 @@ async fn answer(stream: UnixStream, user: u32, context: AwaitedContext) -> io::R
         Ok(outcome) => Reply::Done(outcome),
         Err(failure) => Reply::Failed(Refusal {
             is_usage: matches!(failure, Failure::Usage(_)),
-            message: format!("{:#}", failure.error()),
+            message: failure.text(),
         }),
     };
     reply(&mut write, &last).await

@@ -99,6 +99,16 @@ pub(super) fn read(document: &mut Document<'_>, url: &Spanned<String>) -> Option
             "name the region of the bucket, or the endpoint of another store than AWS",
         );
     }
+    if raw
+        .region
+        .as_deref()
+        .is_some_and(|region| region.trim().is_empty())
+    {
+        document.problem(
+            span.clone(),
+            "the region is empty: write the bucket's, or with an endpoint leave it out",
+        );
+    }
     let defaults = S3Limits::default();
     let limits = S3Limits {
         request_time_max: at_least(
@@ -130,14 +140,31 @@ pub(super) fn read(document: &mut Document<'_>, url: &Spanned<String>) -> Option
 fn check_endpoint(document: &mut Document<'_>, endpoint: &Spanned<String>, allow_http: bool) {
     let text = endpoint.get_ref();
     let is_http = text.starts_with("http://");
-    let is_plain = (is_http || text.starts_with("https://")) && !text.contains(['@', '?', '#']);
+    let address = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    let is_plain = address.is_some_and(is_host) && !text.contains(['@', '?', '#']);
     if !is_plain {
-        let message = "the endpoint is https://HOST, without user, query or fragment";
+        let message =
+            "the endpoint is https://HOST or https://HOST:PORT, without user, query or fragment";
         document.problem(endpoint.span(), message);
     } else if is_http && !allow_http {
         let message = "whoever listens on the way to an http:// endpoint reads the data; use https://, or set allow_http = true";
         document.problem(endpoint.span(), message);
     }
+}
+
+/// Returns true where an address behind its scheme begins with a host, and a port that there can be.
+fn is_host(address: &str) -> bool {
+    let authority = address.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        // An address of IPv6 without a port ends with a bracket.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    !host.is_empty() && host.bytes().all(is_part) && port.is_none_or(is_port)
 }
 
 fn credentials(

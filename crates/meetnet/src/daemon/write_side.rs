@@ -400,9 +400,21 @@ fn journal_failure(error: JournalError) -> Failure {
     }
 }
 
-/// A lake that refuses is for the operator to correct, as a place that cannot be used; damage is not.
+/// What stands before an error of a bucket that says who asks may not.
+const BUCKET_REFUSES: &str = "the bucket refuses who asks: the credentials in [s3], their rights, or the clock of this machine";
+
+/// A lake that refuses is for the operator to correct, as a place that cannot be used; damage is not, nor a bucket that does
+/// not answer: the next try of a service manager may be after an outage.
 pub(super) fn lake_failure(error: LakeError) -> Failure {
     match error {
+        LakeError::Io { .. } if error.is_of_object_store() => {
+            let is_refused = error.is_refused_access();
+            let error = anyhow::Error::from(error);
+            Failure::Work(match is_refused {
+                true => error.context(BUCKET_REFUSES),
+                false => error,
+            })
+        }
         LakeError::ForbiddenChange { .. }
         | LakeError::OtherWriter { .. }
         | LakeError::OtherCopy { .. }

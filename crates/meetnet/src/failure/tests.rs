@@ -21,6 +21,31 @@ fn a_place_that_cannot_be_used_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_cause_that_was_told_is_not_told_again() {
+    let check = |causes: &[&'static str], expect: &str| {
+        let (root, rest) = causes.split_last().expect("a cause");
+        let root = anyhow::anyhow!(*root);
+        let error = rest
+            .iter()
+            .rev()
+            .fold(root, |error, context| error.context(*context));
+        assert_eq!(Failure::work(error).text(), expect);
+    };
+    check(&["alone"], "alone");
+    check(&["first", "then"], "first: then");
+    check(
+        &[
+            "failed to list s3://city/lake",
+            "store error: GET http://s3: error sending request",
+            "GET http://s3: error sending request",
+            "error sending request",
+            "dns error",
+        ],
+        "failed to list s3://city/lake: store error: GET http://s3: error sending request: dns error",
+    );
+}
+
+#[test]
 fn a_full_disk_has_not_the_exit_code_of_a_wrong_configuration() {
     let check = |kind: io::ErrorKind, expect: u8| {
         let error = Err::<(), _>(io::Error::from(kind)).context("failed to write /data/journal");

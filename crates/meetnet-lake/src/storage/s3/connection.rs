@@ -8,6 +8,10 @@ use object_store::client::{
 };
 use tokio::runtime::Handle;
 
+/// Code of an answer that there is no such bucket.
+const NO_BUCKET: &str = "NoSuchBucket";
+/// Status that stands for it: to the client 404 says that an object is missing, and this one nothing of objects.
+const GONE: u16 = 410;
 /// Bytes of an error answer that is no S3 error.
 const FOREIGN_ERROR_BYTES_MAX: usize = 200;
 
@@ -56,8 +60,14 @@ impl HttpService for Connection {
         if !(status.is_client_error() || status.is_server_error()) {
             return Ok(answer);
         }
-        let (parts, body) = answer.into_parts();
+        let (mut parts, body) = answer.into_parts();
         let said = summary(&body.bytes().await?);
+        // Else every file would be taken for lost while a bucket is away.
+        if said.starts_with(NO_BUCKET)
+            && let Ok(gone) = GONE.try_into()
+        {
+            parts.status = gone;
+        }
         Ok(HttpResponse::from_parts(
             parts,
             HttpResponseBody::from(said),

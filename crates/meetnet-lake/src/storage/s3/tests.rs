@@ -10,6 +10,8 @@ fn a_place_is_a_bucket_and_a_prefix() {
     check("s3://city", "city", "", "s3://city");
     check("s3://city/", "city", "", "s3://city");
     check("s3://city/lake", "city", "lake", "s3://city/lake");
+    let spoken = "s3://city/läke mét/a b";
+    check(spoken, "city", "läke mét/a b", spoken);
     check(
         "s3://my.city-1/a/b/",
         "my.city-1",
@@ -29,6 +31,7 @@ fn what_is_no_place_is_refused_without_repeating_secrets() {
     check("s3://", "a bucket's name");
     check("s3://key:hidden@city/lake", "a bucket's name");
     check("s3://city/a//b", "no plain path");
+    check("s3://city//lake", "no plain path");
     check("s3://city/lake?region=x", "no plain path");
     check("s3://city/../other", "no plain path");
 }

@@ -232,7 +232,26 @@ fn a_lake_lies_in_a_folder_or_in_a_bucket_that_can_be_reached() {
     );
     check(
         &s3(&format!("endpoint = \"https://id:hidden@store\"\n{keys}")),
-        "city/meetnet.toml:4: the endpoint is https://HOST, without user, query or fragment",
+        "city/meetnet.toml:4: the endpoint is https://HOST or https://HOST:PORT, without user, query or fragment",
+    );
+    for endpoint in [
+        "store:9000",
+        "https://",
+        "https://:9000",
+        "https://my store",
+        "https://store:99999",
+        "https://store:port",
+    ] {
+        check(
+            &s3(&format!("endpoint = \"{endpoint}\"\n{keys}")),
+            "city/meetnet.toml:4: the endpoint is https://HOST or https://HOST:PORT, without user, query or fragment",
+        );
+    }
+    check(
+        &s3(&format!(
+            "region = \"\"\nendpoint = \"https://[::1]:9000/s3\"\n{keys}"
+        )),
+        "city/meetnet.toml:3: the region is empty: write the bucket's, or with an endpoint leave it out",
     );
     check(
         &s3(&format!(
