@@ -139,6 +139,14 @@ impl Column {
         })
     }
 
+    /// Writes it in another format from now on.
+    pub(crate) fn set_format(&mut self, format: Format) {
+        self.format = format;
+        if let Values::List(_, elements) = &mut self.values {
+            elements.set_format(format);
+        }
+    }
+
     /// Appends one value with its length; −1 is NULL.
     pub(crate) fn write(&self, row: usize, out: &mut BytesMut) {
         if self.is_null(row) {

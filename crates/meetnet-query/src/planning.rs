@@ -353,9 +353,12 @@ pub(crate) async fn described(
     };
     let hints = hints::of_plan(bound.as_ref().unwrap_or(&planned.plan), tables);
     let found = planned.plan.get_parameter_types()?;
-    let lists = match found.values().any(Option::is_none) {
-        true => parameters::list_types(&planned.plan)?,
-        false => HashMap::new(),
+    let (lists, said) = match found.values().any(Option::is_none) {
+        true => (
+            parameters::list_types(&planned.plan)?,
+            parameters::said_types(&planned.plan)?,
+        ),
+        false => (HashMap::new(), HashMap::new()),
     };
     let mut parameters: Vec<Option<DataType>> = known.to_vec();
     for (name, data_type) in found {
@@ -371,7 +374,8 @@ pub(crate) async fn described(
         }
         let parameter = &mut parameters[position - 1];
         if parameter.is_none() {
-            *parameter = data_type.or_else(|| lists.get(number).cloned());
+            let told = || lists.get(number).or_else(|| said.get(number)).cloned();
+            *parameter = data_type.or_else(told);
         }
     }
     // What an answer looks like may depend on what is put in: `SELECT $1` is of the type of its parameter.

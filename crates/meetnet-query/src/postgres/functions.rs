@@ -157,9 +157,16 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
             text(&format!("SRID={SRID};")),
             call("st_astext", vec![first?.clone()]),
         ])?,
-        "st_srid" => of_geometry(first?, i64::from(SRID)),
-        "st_zmflag" => of_geometry(first?, 0),
-        "st_coorddim" | "st_ndims" => of_geometry(first?, 2),
+        "st_srid" => where_given(first?, number(i64::from(SRID))),
+        "st_zmflag" => where_given(first?, number(0)),
+        "st_coorddim" | "st_ndims" => where_given(first?, number(2)),
+        // What the catalogue says of a column of geometries is said of all of them. GDAL groups by it, and a bare number would
+        // be a position there.
+        "postgis_typmod_dims" => where_given(first?, number(2)),
+        "postgis_typmod_srid" => where_given(first?, number(i64::from(SRID))),
+        "postgis_typmod_type" => where_given(first?, text("Geometry")),
+        // Of a box, whose degrees are the only ones there are.
+        "st_setsrid" if envelope(first?).is_some() => first?.clone(),
         "st_extent" => extent(first?)?,
         "st_intersects" => meeting("wkb_meets", first?, arguments.get(1)?)?,
         // What QGIS writes to see a list or a boolean as text.
@@ -181,15 +188,15 @@ fn of_function(oid: &Expr, said: fn(CatalogFunction) -> String) -> Expr {
     case_else(oid, texts, null())
 }
 
-/// Returns a number that every geometry has, as far as there is one.
-fn of_geometry(geometry: &Expr, value: i64) -> Expr {
+/// Returns what is said of every geometry, as far as there is one.
+fn where_given(geometry: &Expr, value: Expr) -> Expr {
     Expr::Case {
         case_token: AttachedToken::empty(),
         end_token: AttachedToken::empty(),
         operand: None,
         conditions: vec![CaseWhen {
             condition: Expr::IsNotNull(Box::new(geometry.clone())),
-            result: number(value),
+            result: value,
         }],
         else_result: None,
     }
@@ -244,6 +251,30 @@ fn envelope(expr: &Expr) -> Option<Vec<Expr>> {
         }
         _ => None,
     }
+}
+
+/// Returns the box that GDAL writes as a text, `BOX3D(west south, east north)`, with or without heights; None where it is none.
+pub(super) fn written_box(written: &str) -> Option<Expr> {
+    let corners = written.trim().strip_suffix(')')?;
+    let (kind, corners) = corners.split_once('(')?;
+    if !["box", "box3d"].contains(&kind.trim().to_lowercase().as_str()) {
+        return None;
+    }
+    let mut edges = Vec::new();
+    for corner in corners.split(',') {
+        let degrees: Option<Vec<f64>> = corner
+            .split_whitespace()
+            .map(|degrees| degrees.parse().ok())
+            .collect();
+        let degrees = degrees?;
+        let [longitude, latitude, ..] = degrees.as_slice() else {
+            return None;
+        };
+        edges.extend([*longitude, *latitude]);
+    }
+    let degrees = |value: &f64| cast(text(&value.to_string()), DataType::DoublePrecision);
+    let edges: Vec<Expr> = edges.iter().map(degrees).collect();
+    (edges.len() == 4).then(|| call("st_makeenvelope", edges))
 }
 
 fn now(data_type: DataType) -> Expr {

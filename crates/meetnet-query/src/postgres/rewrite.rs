@@ -12,6 +12,7 @@
 //! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
+//! | `geom && st_setsrid('BOX3D(…)'::box3d, 4326)`, `geom::geometry` | `geom && st_makeenvelope(…)`, `geom` |
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
@@ -38,6 +39,7 @@ use super::emptiness::{is_empty, last_part};
 use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
     null_texts, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two, text,
+    written_box,
 };
 use super::powers::signed_power;
 use super::search_path::is_search_path;
@@ -403,6 +405,15 @@ impl Rewriter<'_> {
                 *data_type = DataType::Boolean;
                 None
             }
+            // What has this type has it already, but for texts; the one without a place is what GDAL asks PostGIS about.
+            "geometry" => match literal(expr) {
+                Some(written) if written.trim_end().to_lowercase().ends_with(" empty") => {
+                    Some(nothing())
+                }
+                Some(_) => None,
+                None => Some(expr.clone()),
+            },
+            "box2d" | "box3d" => written_box(literal(expr)?),
             // A function is its name here, without its schema.
             "regproc" if literal(expr).is_some() => {
                 let name = literal(expr)?;
