@@ -276,6 +276,9 @@ fn binary_value(bytes: &[u8], scalar: PgScalar) -> Result<ArrayRef, PgError> {
             value.map(|value| Arc::new(Int16Array::from(vec![value])) as ArrayRef)
         }
         PgScalar::Int4 => int4().map(|value| Arc::new(Int32Array::from(vec![value])) as ArrayRef),
+        // Without a sign.
+        PgScalar::Oid => int4()
+            .map(|value| Arc::new(Int64Array::from(vec![i64::from(value as u32)])) as ArrayRef),
         PgScalar::Int8 => int8().map(|value| Arc::new(Int64Array::from(vec![value])) as ArrayRef),
         PgScalar::Float4 => int4().map(|bits| {
             Arc::new(Float32Array::from(vec![f32::from_bits(bits as u32)])) as ArrayRef

@@ -22,6 +22,7 @@ use crate::hints;
 use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::{self, Parameters};
 use crate::parse;
+use crate::placeholders;
 use crate::postgres::rewrite::rewritten;
 use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, name_casts};
 use crate::reach::Reach;
@@ -60,6 +61,8 @@ pub(crate) struct Planned {
     pub(crate) names: ShownNames,
     /// Placeholders that have their values in the plan already.
     filled: BTreeSet<String>,
+    /// The greatest number of a placeholder that is written, where parts of what is written are not planned.
+    written: usize,
 }
 
 /// What clients call the columns of a plan.
@@ -177,6 +180,10 @@ pub(crate) async fn planned(
     guard::check_lists(&statement)?;
     check_heard(&statement)?;
     check_groups(&statement, session.aggregate_functions())?;
+    let written = match request.dialect {
+        Dialect::Generic => 0,
+        Dialect::Postgres => placeholders::greatest(&mut statement),
+    };
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
             respell(&mut statement)?;
@@ -194,6 +201,7 @@ pub(crate) async fn planned(
         plan: computed_beneath(plan)?,
         names,
         filled,
+        written,
     })
 }
 
@@ -377,6 +385,11 @@ pub(crate) async fn described(
             let told = || lists.get(number).or_else(|| said.get(number)).cloned();
             *parameter = data_type.or_else(told);
         }
+    }
+    // Parts that read an empty table of the catalogue are gone, and who has written them sends their values all the same.
+    let written = planned.written.min(PARAMETERS_MAX);
+    if parameters.len() < written {
+        parameters.resize(written, None);
     }
     // What an answer looks like may depend on what is put in: `SELECT $1` is of the type of its parameter.
     // In the form that values have when it runs.

@@ -129,8 +129,8 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "quote_ident" => first?.clone(),
         "set_config" => arguments.get(1).copied()?.clone(),
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
-        // No type is added to those that have a number; drivers ask for hstore and PostGIS to register what they read.
-        "to_regtype" => number_or_null(None),
+        "to_regtype" => oid_of_type(first?),
+        "quote_literal" => quoted(first?),
         "array_lower" => number(1),
         // The planner has to know where a series ends that is made of it.
         "array_upper" => match first? {
@@ -180,6 +180,56 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         _ => return None,
     };
     Some(found)
+}
+
+/// Returns the number of the type that a text names, shortly or as SQL does; nothing where there is none, such as hstore.
+fn oid_of_type(name: &Expr) -> Expr {
+    let names = PgType::all().flat_map(|pg_type| {
+        let oid = i64::from(pg_type.oid());
+        let (short, long) = (pg_type.name(), pg_type.sql_name());
+        let long = (long != short).then_some((long, oid));
+        [Some((short, oid)), long].into_iter().flatten()
+    });
+    if let Some(name) = literal(name) {
+        let mut names = names;
+        let found = names.find(|(known, _)| known.eq_ignore_ascii_case(name.trim()));
+        return number_or_null(found.map(|(_, oid)| oid));
+    }
+    let conditions = names.map(|(name, oid)| CaseWhen {
+        condition: text(&name),
+        result: number(oid),
+    });
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: Some(Box::new(cast(name.clone(), DataType::Text))),
+        conditions: conditions.collect(),
+        else_result: None,
+    }
+}
+
+/// Returns the literal of a text, as PostgreSQL writes it.
+fn quoted(value: &Expr) -> Expr {
+    let value = cast(value.clone(), DataType::Text);
+    let replaced = |value, from: &str, to: &str| call("replace", vec![value, text(from), text(to)]);
+    let backslash = call("strpos", vec![value.clone(), text("\\")]);
+    let plain = call(
+        "concat",
+        vec![text("'"), replaced(value.clone(), "'", "''"), text("'")],
+    );
+    let doubled = replaced(replaced(value.clone(), "'", "''"), "\\", "\\\\");
+    let escaped = call("concat", vec![text("E'"), doubled, text("'")]);
+    let when = |condition, result| CaseWhen { condition, result };
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![
+            when(binary(backslash, BinaryOperator::Gt, number(0)), escaped),
+            when(Expr::IsNotNull(Box::new(value)), plain),
+        ],
+        else_result: None,
+    }
 }
 
 /// Returns what the catalogue says of the function that has a number.

@@ -17,6 +17,7 @@
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
+//! | `WITH RECURSIVE typeinfo_tree …`, as asyncpg asks for types: `type_tree.rs` | a query that does not recur |
 //! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
 //! | `IN` what Grafana makes of the search path: `search_path.rs` | `IN ('public')` |
 //! | a correlated subquery over the catalogue | its greatest value: DataFusion wants to know that there is one |
@@ -44,6 +45,7 @@ use super::functions::{
 use super::powers::signed_power;
 use super::search_path::is_search_path;
 use super::time_format::{format_of, reading_format_of};
+use super::type_tree;
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
 use crate::parse::parsed_mut;
@@ -72,6 +74,7 @@ pub(crate) fn rewritten(
             refused: None,
         };
         if let ast::Statement::Query(query) = &mut *parsed {
+            type_tree::flatten(query);
             names = match aliases::names(query) {
                 Some(names) if is_empty(query) => {
                     *query = no_rows(query, &names);
@@ -355,7 +358,15 @@ impl Rewriter<'_> {
     /// Returns what a cast stands for; one that stays has a type that DataFusion knows.
     fn rewrite_cast(&mut self, expr: &Expr, data_type: &mut DataType) -> Option<Expr> {
         let name = match data_type {
-            DataType::Array(element) => return self.rewrite_array(expr, element),
+            DataType::Array(element) => {
+                // Numbers without a sign: drivers send a list of them as one of a type of its own.
+                if let ArrayElemTypeDef::SquareBracket(of, None) = element
+                    && matches!(of.as_ref(), DataType::Custom(name, _) if last_part(name) == "oid")
+                {
+                    **of = DataType::IntUnsigned(None);
+                }
+                return self.rewrite_array(expr, element);
+            }
             DataType::Bytea => return self.bytes(literal(expr)?),
             DataType::Regclass => "regclass".to_owned(),
             DataType::Custom(name, _) => last_part(name),
