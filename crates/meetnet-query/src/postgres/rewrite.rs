@@ -612,7 +612,7 @@ fn pick_one(query: &mut Query) {
     *expr = call("max", vec![expr.clone()]);
 }
 
-/// Returns true for a column, a constant, and what compares such.
+/// Returns true for a column, a constant, what compares such, and CASE of them.
 fn is_plain(expr: &Expr) -> bool {
     match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => true,
@@ -621,6 +621,17 @@ fn is_plain(expr: &Expr) -> bool {
             op: BinaryOperator::Eq | BinaryOperator::NotEq,
             right,
         } => is_plain(left) && is_plain(right),
+        Expr::Case {
+            operand,
+            conditions,
+            else_result,
+            ..
+        } => {
+            let mut cases = conditions.iter();
+            operand.as_deref().is_none_or(is_plain)
+                && cases.all(|when| is_plain(&when.condition) && is_plain(&when.result))
+                && else_result.as_deref().is_none_or(is_plain)
+        }
         _ => false,
     }
 }

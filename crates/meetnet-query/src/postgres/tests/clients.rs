@@ -303,6 +303,25 @@ async fn jdbc_lists_tables_and_keys() {
     .await;
 }
 
+/// `DatabaseMetaData.getUDTs`.
+#[tokio::test]
+async fn jdbc_lists_types_of_users() {
+    check(
+        &Database::new(),
+        "select null as type_cat, n.nspname as type_schem, t.typname as type_name, null as class_name,
+           CASE WHEN t.typtype='c' then 2002 else 2001 end as data_type,
+           pg_catalog.obj_description(t.oid, 'pg_type') as remarks,
+           CASE WHEN t.typtype = 'd' then
+             (select CASE when typname = 'int2' then 5 when typname = 'text' then 12 else 1111 end
+              from pg_type where oid=t.typbasetype)
+           else null end as base_type
+         from pg_catalog.pg_type t, pg_catalog.pg_namespace n
+         where t.typnamespace = n.oid and n.nspname != 'pg_catalog' and n.nspname != 'information_schema'",
+        &["type_cat|type_schem|type_name|class_name|data_type|remarks|base_type"],
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn jdbc_asks_for_the_words_that_are_not_of_the_standard() {
     let database = Database::new();
