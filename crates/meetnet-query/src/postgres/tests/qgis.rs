@@ -313,6 +313,15 @@ async fn gdal_lists_and_reads_layers() {
             "SELECT ST_Srid('POINT EMPTY'::GEOMETRY)",
             &["st_srid", "-"][..],
         ),
+        // Without it, layers have no reference system there.
+        (
+            "SELECT 1 FROM information_schema.tables WHERE table_name = 'spatial_ref_sys' LIMIT 1",
+            &["?column?", "1"],
+        ),
+        (
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public' AND table_name = 'geometry_columns'",
+            &["count", "0"],
+        ),
         (
             "SELECT ST_SRID(\"geom\"::geometry) FROM (SELECT id, geom FROM spots_layer) AS ogrpggetsrid \
              WHERE (\"geom\" IS NOT NULL) LIMIT 1",
