@@ -177,7 +177,7 @@ fn of_the_zone(text: &str, scalar: PgScalar) -> Option<String> {
     };
     let offset = zone.get(1..)?;
     let is_zone = ["dd", "dd:dd", "dd:dd:dd"]
-        .iter()
+        .into_iter()
         .any(|pattern| fits(offset, pattern));
     let is_day = fits(value, "dddd-dd-dd");
     match scalar {

@@ -35,7 +35,7 @@ pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
                 if let Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) =
                     expr
                 {
-                    note(expr, field.data_type());
+                    note(expr.as_ref(), field.data_type());
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
