@@ -382,8 +382,9 @@ pub(crate) async fn described(
         }
         let parameter = &mut parameters[position - 1];
         if parameter.is_none() {
-            let told = || lists.get(number).or_else(|| said.get(number)).cloned();
-            *parameter = data_type.or_else(told);
+            let listed = || lists.get(number).cloned();
+            let cast_to = || said.get(number).cloned();
+            *parameter = data_type.or_else(listed).or_else(cast_to);
         }
     }
     // Parts that read an empty table of the catalogue are gone, and who has written them sends their values all the same.
