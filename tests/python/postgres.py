@@ -75,6 +75,9 @@ with psycopg.connect(host="127.0.0.1", port=port, user=user, dbname="meetnet") a
     with connection.cursor(name="bound") as cursor:
         cursor.execute(question, (after, 2))
         found["cursor with values"] = [[row[0], row[1].isoformat(), row[2]] for row in cursor]
+    with connection.cursor(name="in binary", binary=True) as cursor:
+        cursor.execute(question, (after, 2))
+        found["cursor in binary"] = [[row[0], row[1].isoformat(), row[2]] for row in cursor]
     # COPY: psycopg reads what it is told of the types, and takes one message for one row.
     copied = f"COPY (SELECT segment_id, time, car FROM traffic WHERE time >= '{after.isoformat()}' AND segment_id = 2 ORDER BY time) TO STDOUT"
     with connection.cursor() as cursor:

@@ -23,6 +23,9 @@ use crate::wire::{End, Stream, Wire};
 
 /// The one database. Clients that name none ask for one with the name of the user.
 const DATABASE: &str = "meetnet";
+/// Another name of [`ANONYMOUS`], where nobody has it: psqlODBC looks for tables in the schema of the user's name for ever where they
+/// are not there and that is the schema that everybody has.
+const ANONYMOUS_TOO: &str = "anonymous";
 /// Version 3.0 as its number in messages.
 const PROTOCOL: i32 = 3 << 16;
 /// First messages that may come before the startup: TLS, and GSS, which is refused.
@@ -183,7 +186,10 @@ impl Door {
 
     /// Finds out whose queries they are.
     async fn authenticate(&self, wire: &mut Wire, from: Origin, user: &str) -> Result<Client, End> {
-        if self.options.access.anonymous && user == ANONYMOUS {
+        let is_taken =
+            || self.options.keys.named(user).is_some() || self.verifiers.contains_key(user);
+        let is_anonymous = user == ANONYMOUS || user == ANONYMOUS_TOO && !is_taken();
+        if self.options.access.anonymous && is_anonymous {
             return Ok(Client::of_address(Protocol::Postgres, Some(from.peer)));
         }
         if self.options.keys.named(user).is_some() {

@@ -140,7 +140,10 @@ fn text_value(text: &str, scalar: PgScalar) -> Result<ArrayRef, PgError> {
                 return Ok(infinite);
             }
             let whole = match scalar {
-                PgScalar::Timestamp | PgScalar::TimestampTz => with_seconds(text),
+                PgScalar::Timestamp | PgScalar::TimestampTz => {
+                    with_seconds(text).or_else(|| of_the_zone(text, scalar))
+                }
+                PgScalar::Date | PgScalar::Time => of_the_zone(text, scalar),
                 _ => None,
             };
             let texts = StringArray::from(vec![whole.as_deref().unwrap_or(text)]);
@@ -157,6 +160,33 @@ fn text_value(text: &str, scalar: PgScalar) -> Result<ArrayRef, PgError> {
                 false => Ok(value),
             }
         }
+    }
+}
+
+/// Returns a day, or a time of the day, without the zone behind it, which says nothing of either: JDBC sends `2026-01-31 +01` and
+/// `12:00:00+01`. Where an instant is wanted, it is the midnight with which the day begins there. None for what is neither.
+fn of_the_zone(text: &str, scalar: PgScalar) -> Option<String> {
+    let (value, zone) = text.split_at_checked(text.rfind(['+', '-'])?)?;
+    let value = value.trim_end();
+    let fits = |text: &str, pattern: &str| {
+        let fits = |(letter, pattern): (u8, u8)| match pattern {
+            b'd' => letter.is_ascii_digit(),
+            pattern => letter == pattern,
+        };
+        text.len() == pattern.len() && text.bytes().zip(pattern.bytes()).all(fits)
+    };
+    let offset = zone.get(1..)?;
+    let is_zone = ["dd", "dd:dd", "dd:dd:dd"]
+        .into_iter()
+        .any(|pattern| fits(offset, pattern));
+    let is_day = fits(value, "dddd-dd-dd");
+    match scalar {
+        _ if !is_zone => None,
+        PgScalar::Date if is_day => Some(value.to_owned()),
+        PgScalar::Time if value.contains(':') => Some(value.to_owned()),
+        PgScalar::Timestamp if is_day => Some(format!("{value}T00:00:00")),
+        PgScalar::TimestampTz if is_day => Some(format!("{value}T00:00:00{zone}")),
+        _ => None,
     }
 }
 
@@ -246,6 +276,9 @@ fn binary_value(bytes: &[u8], scalar: PgScalar) -> Result<ArrayRef, PgError> {
             value.map(|value| Arc::new(Int16Array::from(vec![value])) as ArrayRef)
         }
         PgScalar::Int4 => int4().map(|value| Arc::new(Int32Array::from(vec![value])) as ArrayRef),
+        // Without a sign.
+        PgScalar::Oid => int4()
+            .map(|value| Arc::new(Int64Array::from(vec![i64::from(value as u32)])) as ArrayRef),
         PgScalar::Int8 => int8().map(|value| Arc::new(Int64Array::from(vec![value])) as ArrayRef),
         PgScalar::Float4 => int4().map(|bits| {
             Arc::new(Float32Array::from(vec![f32::from_bits(bits as u32)])) as ArrayRef

@@ -68,6 +68,8 @@ impl Progress {
 pub(crate) struct Portal {
     pub(crate) fields: Vec<FieldType>,
     rows: Rows,
+    /// The formats that it was made with.
+    declared: Vec<i16>,
     stage: Stage,
 }
 
@@ -113,6 +115,7 @@ impl Portal {
     pub(crate) fn new(request: QueryRequest, fields: Vec<FieldType>, formats: Vec<i16>) -> Self {
         Self {
             fields,
+            declared: formats.clone(),
             rows: Rows::Messages(formats),
             stage: Stage::Ready(Box::new(request)),
         }
@@ -136,8 +139,33 @@ impl Portal {
         Self {
             fields,
             rows,
+            declared: Vec::new(),
             stage: Stage::Running(Box::new(running)),
         }
+    }
+
+    /// Sends rows in other formats from now on; None: in those that it was made with.
+    ///
+    /// # Errors
+    /// `08P01` where there are not as many as columns.
+    pub(crate) fn send_as(&mut self, formats: Option<&[i16]>) -> Result<(), PgError> {
+        // Rows that are copied have the format of their COPY.
+        if !matches!(self.rows, Rows::Messages(_)) {
+            return Ok(());
+        }
+        let formats = formats.map_or_else(|| self.declared.clone(), <[i16]>::to_vec);
+        let of_columns = (0..self.fields.len()).map(|position| Format::of(&formats, position));
+        let of_columns = of_columns.collect::<Result<Vec<_>, PgError>>()?;
+        // A batch may have been taken in part.
+        if let Stage::Running(running) = &mut self.stage
+            && let Some((columns, ..)) = &mut running.batch
+        {
+            for (column, format) in columns.iter_mut().zip(of_columns) {
+                column.set_format(format);
+            }
+        }
+        self.rows = Rows::Messages(formats);
+        Ok(())
     }
 
     /// Returns what a client is told of the columns.

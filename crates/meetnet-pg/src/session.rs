@@ -501,7 +501,7 @@ async fn describe(
     let parameters = described.parameters.iter().enumerate();
     let parameters = parameters.map(|(position, found)| {
         let named = known.get(position).copied().flatten();
-        named.unwrap_or_else(|| found.as_ref().map_or(PgType::TEXT, PgType::of_arrow))
+        named.unwrap_or_else(|| found.as_ref().map_or(PgType::TEXT, PgType::of_parameter))
     });
     Ok((parameters.collect(), fields_of(&described.schema)))
 }

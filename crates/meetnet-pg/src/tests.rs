@@ -467,13 +467,42 @@ async fn who_may_not_come_in_is_told_why() {
     // Somebody unknown is asked for a password as somebody known is.
     check(options.clone(), startup("root"), "sasl [\"SCRAM-SHA-256\"]").await;
     check(options, startup("analyst"), "sasl [\"SCRAM-SHA-256\"]").await;
-    check(strict, startup("public"), "sasl [\"SCRAM-SHA-256\"]").await;
+    for name in ["public", "anonymous"] {
+        check(strict.clone(), startup(name), "sasl [\"SCRAM-SHA-256\"]").await;
+    }
     check(closed, startup("public"), "FATAL 28000").await;
     let mut elsewhere = startup("public");
     elsewhere
         .parameters
         .insert("database".to_owned(), "postgres".to_owned());
     check(PgOptions::default(), elsewhere, "FATAL 3D000").await;
+}
+
+/// psqlODBC never ends where the user has the name of the schema.
+#[tokio::test]
+async fn anybody_has_two_names_where_nobody_has_the_second() {
+    let named = |name: &str| PgOptions {
+        access: Access {
+            users: vec![User {
+                name: name.to_owned(),
+                password: "correct horse".to_owned(),
+            }],
+            ..Access::default()
+        },
+        ..PgOptions::default()
+    };
+    for (options, expected) in [
+        (PgOptions::default(), true),
+        (named("analyst"), true),
+        (named("anonymous"), false),
+    ] {
+        let address = server(options, QueryOptions::default()).await;
+        let mut client = Client::connect(address).await;
+        client.send(&startup("anonymous")).await;
+        let first = client.receive().await.expect("an answer");
+        let is_in = matches!(first, Backend::Authentication(Authentication::Ok));
+        assert_eq!(is_in, expected, "{}", show(&first));
+    }
 }
 
 #[tokio::test]

@@ -105,7 +105,9 @@ impl Column {
                 PgScalar::Int2 => Values::Int2(array.as_primitive::<Int16Type>().values().clone()),
                 PgScalar::Int4 => Values::Int4(array.as_primitive::<Int32Type>().values().clone()),
                 PgScalar::Date => Values::Int4(array.as_primitive::<Date32Type>().values().clone()),
-                PgScalar::Int8 => Values::Int8(array.as_primitive::<Int64Type>().values().clone()),
+                PgScalar::Int8 | PgScalar::Oid => {
+                    Values::Int8(array.as_primitive::<Int64Type>().values().clone())
+                }
                 PgScalar::Time => {
                     let times = array.as_primitive::<Time64MicrosecondType>();
                     Values::Int8(times.values().clone())
@@ -137,6 +139,14 @@ impl Column {
             nulls: array.logical_nulls(),
             values,
         })
+    }
+
+    /// Writes it in another format from now on.
+    pub(crate) fn set_format(&mut self, format: Format) {
+        self.format = format;
+        if let Values::List(_, elements) = &mut self.values {
+            elements.set_format(format);
+        }
     }
 
     /// Appends one value with its length; −1 is NULL.

@@ -20,10 +20,12 @@ use crate::error::{QueryError, QueryErrorKind};
 use crate::planning::in_units;
 
 mod lists;
+mod said;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use lists::list_types;
+pub(crate) use said::said_types;
 
 /// Elements of lists, each counted once for every place that its placeholder has: behind `= ANY` each becomes an expression, and
 /// neither commas nor operators count them.

@@ -35,6 +35,28 @@ pub(crate) fn numbered(statement: &mut Statement) -> Result<()> {
     Ok(())
 }
 
+/// Returns the greatest number of a placeholder, `$3`; 0 where there is none.
+pub(crate) fn greatest(statement: &mut Statement) -> usize {
+    let mut greatest = Greatest(0);
+    visit(statement, &mut greatest);
+    greatest.0
+}
+
+struct Greatest(usize);
+
+impl VisitorMut for Greatest {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        if let Value::Placeholder(name) = &value.value
+            && let Some(number) = name.strip_prefix('$').and_then(|name| name.parse().ok())
+        {
+            self.0 = self.0.max(number);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 fn visit(statement: &mut Statement, visitor: &mut impl VisitorMut<Break = ()>) {
     if let Some(parsed) = parsed_mut(statement) {
         // Neither visitor breaks off.

@@ -22,6 +22,7 @@ use crate::hints;
 use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::{self, Parameters};
 use crate::parse;
+use crate::placeholders;
 use crate::postgres::rewrite::rewritten;
 use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, name_casts};
 use crate::reach::Reach;
@@ -60,6 +61,8 @@ pub(crate) struct Planned {
     pub(crate) names: ShownNames,
     /// Placeholders that have their values in the plan already.
     filled: BTreeSet<String>,
+    /// The greatest number of a placeholder that is written, where parts of what is written are not planned.
+    written: usize,
 }
 
 /// What clients call the columns of a plan.
@@ -177,6 +180,10 @@ pub(crate) async fn planned(
     guard::check_lists(&statement)?;
     check_heard(&statement)?;
     check_groups(&statement, session.aggregate_functions())?;
+    let written = match request.dialect {
+        Dialect::Generic => 0,
+        Dialect::Postgres => placeholders::greatest(&mut statement),
+    };
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
             respell(&mut statement)?;
@@ -194,6 +201,7 @@ pub(crate) async fn planned(
         plan: computed_beneath(plan)?,
         names,
         filled,
+        written,
     })
 }
 
@@ -353,9 +361,12 @@ pub(crate) async fn described(
     };
     let hints = hints::of_plan(bound.as_ref().unwrap_or(&planned.plan), tables);
     let found = planned.plan.get_parameter_types()?;
-    let lists = match found.values().any(Option::is_none) {
-        true => parameters::list_types(&planned.plan)?,
-        false => HashMap::new(),
+    let (lists, said) = match found.values().any(Option::is_none) {
+        true => (
+            parameters::list_types(&planned.plan)?,
+            parameters::said_types(&planned.plan)?,
+        ),
+        false => (HashMap::new(), HashMap::new()),
     };
     let mut parameters: Vec<Option<DataType>> = known.to_vec();
     for (name, data_type) in found {
@@ -371,8 +382,15 @@ pub(crate) async fn described(
         }
         let parameter = &mut parameters[position - 1];
         if parameter.is_none() {
-            *parameter = data_type.or_else(|| lists.get(number).cloned());
+            let listed = || lists.get(number).cloned();
+            let cast_to = || said.get(number).cloned();
+            *parameter = data_type.or_else(listed).or_else(cast_to);
         }
+    }
+    // Parts that read an empty table of the catalogue are gone, and who has written them sends their values all the same.
+    let written = planned.written.min(PARAMETERS_MAX);
+    if parameters.len() < written {
+        parameters.resize(written, None);
     }
     // What an answer looks like may depend on what is put in: `SELECT $1` is of the type of its parameter.
     // In the form that values have when it runs.

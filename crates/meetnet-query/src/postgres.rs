@@ -30,6 +30,7 @@ mod statements;
 pub(crate) mod syntax;
 mod time_format;
 mod type_name;
+mod type_tree;
 mod types;
 
 pub(crate) use aliases::{apart, beside_stars};

@@ -273,6 +273,7 @@ async fn psycopg_and_sqlalchemy_read_what_was_pushed() {
                 "any of a list": 72,
                 "cursor": 72,
                 "cursor with values": rows,
+                "cursor in binary": rows,
                 "copied text": rows,
                 "copied binary": rows,
                 "copied csv": "segment_id;time;car\n\

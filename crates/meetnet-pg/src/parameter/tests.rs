@@ -47,7 +47,17 @@ fn texts_are_read_by_their_type() {
     ] {
         check(time, scalar(PgScalar::TimestampTz), "2026-01-01T12:00:00Z");
     }
-    check("2026-01-01", scalar(PgScalar::Date), "2026-01-01");
+    // JDBC writes the zone behind days and times of the day.
+    for (day, instant) in [
+        ("2026-01-01 +00", "2026-01-01T00:00:00Z"),
+        ("2026-01-01 +01", "2025-12-31T23:00:00Z"),
+        ("2026-01-01 -05:30", "2026-01-01T05:30:00Z"),
+    ] {
+        check(day, scalar(PgScalar::Date), "2026-01-01");
+        check(day, scalar(PgScalar::Timestamp), "2026-01-01T00:00:00");
+        check(day, scalar(PgScalar::TimestampTz), instant);
+    }
+    check("12:30:00+01", scalar(PgScalar::Time), "12:30:00");
     check("\\x00ff", scalar(PgScalar::Bytea), "00ff");
     check("a\\\\\\000", scalar(PgScalar::Bytea), "615c00");
     for uuid in [
@@ -82,6 +92,10 @@ fn binary_is_read_by_its_type() {
     check(&[1], scalar(PgScalar::Bool), "true");
     check(&258_i16.to_be_bytes(), scalar(PgScalar::Int2), "258");
     check(&(-1_i64).to_be_bytes(), scalar(PgScalar::Int8), "-1");
+    check(&(-1_i32).to_be_bytes(), scalar(PgScalar::Oid), "4294967295");
+    // As asyncpg sends the one type that it asks about.
+    let oids = [1, 0, 26, 1, 1, 4, 1022_i32].map(i32::to_be_bytes).concat();
+    check(&oids, array(PgScalar::Oid), "[1022]");
     check(&1.5_f64.to_be_bytes(), scalar(PgScalar::Float8), "1.5");
     check(
         &0_i64.to_be_bytes(),

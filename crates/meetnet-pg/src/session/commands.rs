@@ -444,14 +444,10 @@ impl Session {
         let Some(portal) = self.portals.get_mut(name).and_then(Bound::portal) else {
             return Err(no_cursor(name).into());
         };
+        // What a message asks for counts more than what DECLARE has said; a simple query asks for nothing.
+        portal.send_as((!describes).then_some(formats))?;
         if describes {
             wire.put(&portal.description()?)?;
-        } else if formats.contains(&1) {
-            return Err(PgError::new(
-                state::UNSUPPORTED,
-                "FETCH answers in the format of its cursor; declare it BINARY",
-            )
-            .into());
         }
         let done = match rows_max {
             Some(0) => Progress::Suspended(0),

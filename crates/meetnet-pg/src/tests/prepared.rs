@@ -158,6 +158,29 @@ async fn a_cursor_takes_the_values_that_are_bound_to_its_declaration() {
     assert_eq!(client.exchange().await, ["ERROR 08P01", "ready E"]);
 }
 
+/// What a message asks for counts more than what DECLARE has said, also in the middle of a batch.
+#[tokio::test]
+async fn fetch_answers_in_the_format_that_is_asked_for() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let declare = "BEGIN; DECLARE part BINARY CURSOR FOR SELECT value FROM generate_series(1, 4)";
+    let declared = client.query(declare).await;
+    assert_eq!(declared, ["BEGIN", "DECLARE CURSOR", "ready T"]);
+    let fetch = "FETCH 1 FROM part";
+    for (formats, row) in [(vec![1], r"row \0\0\0\0\0\0\0\u{1}"), (vec![], "row 2")] {
+        client.send(&Parse::new(None, fetch.into(), vec![])).await;
+        client
+            .send(&Bind::new(None, None, vec![], vec![], formats))
+            .await;
+        client.send(&Execute::new(None, 0)).await;
+        client.send(&Sync::new()).await;
+        let fetched = client.exchange().await;
+        assert_eq!(fetched, ["parsed", "bound", row, "FETCH 1", "ready T"]);
+    }
+    // A simple query asks for nothing.
+    let fetched = client.query(fetch).await;
+    assert_eq!(fetched[1], r"row \0\0\0\0\0\0\0\u{3}", "{fetched:?}");
+}
+
 #[tokio::test]
 async fn types_have_the_names_of_postgresql() {
     let (mut client, _) = Client::login(default_server().await).await;

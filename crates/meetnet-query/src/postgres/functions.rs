@@ -129,8 +129,8 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "quote_ident" => first?.clone(),
         "set_config" => arguments.get(1).copied()?.clone(),
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
-        // No type is added to those that have a number; drivers ask for hstore and PostGIS to register what they read.
-        "to_regtype" => number_or_null(None),
+        "to_regtype" => oid_of_type(first?),
+        "quote_literal" => quoted(first?),
         "array_lower" => number(1),
         // The planner has to know where a series ends that is made of it.
         "array_upper" => match first? {
@@ -157,9 +157,16 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
             text(&format!("SRID={SRID};")),
             call("st_astext", vec![first?.clone()]),
         ])?,
-        "st_srid" => of_geometry(first?, i64::from(SRID)),
-        "st_zmflag" => of_geometry(first?, 0),
-        "st_coorddim" | "st_ndims" => of_geometry(first?, 2),
+        "st_srid" => where_given(first?, number(i64::from(SRID))),
+        "st_zmflag" => where_given(first?, number(0)),
+        "st_coorddim" | "st_ndims" => where_given(first?, number(2)),
+        // What the catalogue says of a column of geometries is said of all of them. GDAL groups by it, and a bare number would
+        // be a position there.
+        "postgis_typmod_dims" => where_given(first?, number(2)),
+        "postgis_typmod_srid" => where_given(first?, number(i64::from(SRID))),
+        "postgis_typmod_type" => where_given(first?, text("Geometry")),
+        // Of a box, whose degrees are the only ones there are.
+        "st_setsrid" if envelope(first?).is_some() => first?.clone(),
         "st_extent" => extent(first?)?,
         "st_intersects" => meeting("wkb_meets", first?, arguments.get(1)?)?,
         // What QGIS writes to see a list or a boolean as text.
@@ -175,21 +182,71 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
     Some(found)
 }
 
+/// Returns the number of the type that a text names, shortly or as SQL does; nothing where there is none, such as hstore.
+fn oid_of_type(name: &Expr) -> Expr {
+    let names = PgType::all().flat_map(|pg_type| {
+        let oid = i64::from(pg_type.oid());
+        let (short, long) = (pg_type.name(), pg_type.sql_name());
+        let long = (long != short).then_some((long, oid));
+        [Some((short, oid)), long].into_iter().flatten()
+    });
+    if let Some(name) = literal(name) {
+        let mut names = names;
+        let found = names.find(|(known, _)| known.eq_ignore_ascii_case(name.trim()));
+        return number_or_null(found.map(|(_, oid)| oid));
+    }
+    let conditions = names.map(|(name, oid)| CaseWhen {
+        condition: text(&name),
+        result: number(oid),
+    });
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: Some(Box::new(cast(name.clone(), DataType::Text))),
+        conditions: conditions.collect(),
+        else_result: None,
+    }
+}
+
+/// Returns the literal of a text, as PostgreSQL writes it.
+fn quoted(value: &Expr) -> Expr {
+    let value = cast(value.clone(), DataType::Text);
+    let replaced = |value, from: &str, to: &str| call("replace", vec![value, text(from), text(to)]);
+    let backslash = call("strpos", vec![value.clone(), text("\\")]);
+    let plain = call(
+        "concat",
+        vec![text("'"), replaced(value.clone(), "'", "''"), text("'")],
+    );
+    let doubled = replaced(replaced(value.clone(), "'", "''"), "\\", "\\\\");
+    let escaped = call("concat", vec![text("E'"), doubled, text("'")]);
+    let when = |condition, result| CaseWhen { condition, result };
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![
+            when(binary(backslash, BinaryOperator::Gt, number(0)), escaped),
+            when(Expr::IsNotNull(Box::new(value)), plain),
+        ],
+        else_result: None,
+    }
+}
+
 /// Returns what the catalogue says of the function that has a number.
 fn of_function(oid: &Expr, said: fn(CatalogFunction) -> String) -> Expr {
     let texts = functions().map(|function| (number(function.oid), said(function)));
     case_else(oid, texts, null())
 }
 
-/// Returns a number that every geometry has, as far as there is one.
-fn of_geometry(geometry: &Expr, value: i64) -> Expr {
+/// Returns what is said of every geometry, as far as there is one.
+fn where_given(geometry: &Expr, value: Expr) -> Expr {
     Expr::Case {
         case_token: AttachedToken::empty(),
         end_token: AttachedToken::empty(),
         operand: None,
         conditions: vec![CaseWhen {
             condition: Expr::IsNotNull(Box::new(geometry.clone())),
-            result: number(value),
+            result: value,
         }],
         else_result: None,
     }
@@ -244,6 +301,30 @@ fn envelope(expr: &Expr) -> Option<Vec<Expr>> {
         }
         _ => None,
     }
+}
+
+/// Returns the box that GDAL writes as a text, `BOX3D(west south, east north)`, with or without heights; None where it is none.
+pub(super) fn written_box(written: &str) -> Option<Expr> {
+    let corners = written.trim().strip_suffix(')')?;
+    let (kind, corners) = corners.split_once('(')?;
+    if !["box", "box3d"].contains(&kind.trim().to_lowercase().as_str()) {
+        return None;
+    }
+    let mut edges = Vec::new();
+    for corner in corners.split(',') {
+        let degrees: Option<Vec<f64>> = corner
+            .split_whitespace()
+            .map(|degrees| degrees.parse().ok())
+            .collect();
+        let degrees = degrees?;
+        let [longitude, latitude, ..] = degrees.as_slice() else {
+            return None;
+        };
+        edges.extend([*longitude, *latitude]);
+    }
+    let degrees = |value: &f64| cast(text(&value.to_string()), DataType::DoublePrecision);
+    let edges: Vec<Expr> = edges.iter().map(degrees).collect();
+    (edges.len() == 4).then(|| call("st_makeenvelope", edges))
 }
 
 fn now(data_type: DataType) -> Expr {

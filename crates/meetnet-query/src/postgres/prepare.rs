@@ -144,6 +144,7 @@ fn named_type(name: &str, is_array: bool) -> Result<Option<PgType>, QueryError> 
         "float" => Some(PgScalar::Float8),
         "decimal" => Some(PgScalar::Numeric),
         "uuid" => Some(PgScalar::Uuid),
+        "oid" => Some(PgScalar::Oid),
         "varchar" | "character varying" | "char" | "character" | "bpchar" | "name" => {
             Some(PgScalar::Text)
         }

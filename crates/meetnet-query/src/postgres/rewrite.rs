@@ -12,10 +12,12 @@
 //! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
+//! | `geom && st_setsrid('BOX3D(…)'::box3d, 4326)`, `geom::geometry` | `geom && st_makeenvelope(…)`, `geom` |
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
+//! | `WITH RECURSIVE typeinfo_tree …`, as asyncpg asks for types: `type_tree.rs` | a query that does not recur |
 //! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
 //! | `IN` what Grafana makes of the search path: `search_path.rs` | `IN ('public')` |
 //! | a correlated subquery over the catalogue | its greatest value: DataFusion wants to know that there is one |
@@ -38,10 +40,12 @@ use super::emptiness::{is_empty, last_part};
 use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
     null_texts, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two, text,
+    written_box,
 };
 use super::powers::signed_power;
 use super::search_path::is_search_path;
 use super::time_format::{format_of, reading_format_of};
+use super::type_tree;
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
 use crate::parse::parsed_mut;
@@ -70,6 +74,7 @@ pub(crate) fn rewritten(
             refused: None,
         };
         if let ast::Statement::Query(query) = &mut *parsed {
+            type_tree::flatten(query);
             names = match aliases::names(query) {
                 Some(names) if is_empty(query) => {
                     *query = no_rows(query, &names);
@@ -353,7 +358,15 @@ impl Rewriter<'_> {
     /// Returns what a cast stands for; one that stays has a type that DataFusion knows.
     fn rewrite_cast(&mut self, expr: &Expr, data_type: &mut DataType) -> Option<Expr> {
         let name = match data_type {
-            DataType::Array(element) => return self.rewrite_array(expr, element),
+            DataType::Array(element) => {
+                // Numbers without a sign: drivers send a list of them as one of a type of its own.
+                if let ArrayElemTypeDef::SquareBracket(of, None) = element
+                    && matches!(of.as_ref(), DataType::Custom(name, _) if last_part(name) == "oid")
+                {
+                    **of = DataType::IntUnsigned(None);
+                }
+                return self.rewrite_array(expr, element);
+            }
             DataType::Bytea => return self.bytes(literal(expr)?),
             DataType::Regclass => "regclass".to_owned(),
             DataType::Custom(name, _) => last_part(name),
@@ -403,6 +416,15 @@ impl Rewriter<'_> {
                 *data_type = DataType::Boolean;
                 None
             }
+            // What has this type has it already, but for texts; the one without a place is what GDAL asks PostGIS about.
+            "geometry" => match literal(expr) {
+                Some(written) if written.trim_end().to_lowercase().ends_with(" empty") => {
+                    Some(nothing())
+                }
+                Some(_) => None,
+                None => Some(expr.clone()),
+            },
+            "box2d" | "box3d" => written_box(literal(expr)?),
             // A function is its name here, without its schema.
             "regproc" if literal(expr).is_some() => {
                 let name = literal(expr)?;
@@ -590,7 +612,7 @@ fn pick_one(query: &mut Query) {
     *expr = call("max", vec![expr.clone()]);
 }
 
-/// Returns true for a column, a constant, and what compares such.
+/// Returns true for a column, a constant, what compares such, and CASE of them.
 fn is_plain(expr: &Expr) -> bool {
     match expr {
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => true,
@@ -599,6 +621,17 @@ fn is_plain(expr: &Expr) -> bool {
             op: BinaryOperator::Eq | BinaryOperator::NotEq,
             right,
         } => is_plain(left) && is_plain(right),
+        Expr::Case {
+            operand,
+            conditions,
+            else_result,
+            ..
+        } => {
+            let mut cases = conditions.iter();
+            operand.as_deref().is_none_or(is_plain)
+                && cases.all(|when| is_plain(&when.condition) && is_plain(&when.result))
+                && else_result.as_deref().is_none_or(is_plain)
+        }
         _ => false,
     }
 }

@@ -2,7 +2,7 @@
 
 /// Settings and their values, in the order of their names. Clients branch on the version: with this one they send the
 /// queries that the catalogue answers.
-pub const SETTINGS: [(&str, &str); 23] = [
+pub const SETTINGS: [(&str, &str); 25] = [
     ("application_name", ""),
     ("bytea_output", "hex"),
     ("client_encoding", "UTF8"),
@@ -17,7 +17,10 @@ pub const SETTINGS: [(&str, &str); 23] = [
     ("lc_collate", "C.UTF-8"),
     ("lc_ctype", "C.UTF-8"),
     ("lc_messages", "C.UTF-8"),
+    ("max_function_args", "100"),
     ("max_identifier_length", "63"),
+    // JDBC asks for it before it lists keys.
+    ("max_index_keys", "32"),
     ("search_path", "public"),
     ("server_encoding", "UTF8"),
     ("server_version", "14.0"),

@@ -483,6 +483,42 @@ async fn a_parameter_that_stands_for_a_list_is_one() {
     }
 }
 
+/// asyncpg, pgx and psqlODBC make a value of the type that they are told.
+#[tokio::test]
+async fn a_parameter_is_of_the_type_that_it_is_cast_to() {
+    use arrow::datatypes::{IntervalUnit, TimeUnit};
+
+    let database = Database::new();
+    for (sql, expected) in [
+        ("SELECT $1::int", Some(DataType::Int32)),
+        ("SELECT $1::bigint + 1", Some(DataType::Int64)),
+        ("SELECT $1::bytea", Some(DataType::Binary)),
+        ("SELECT CAST($1 AS boolean)", Some(DataType::Boolean)),
+        (
+            "SELECT now() - $1::interval",
+            Some(DataType::Interval(IntervalUnit::MonthDayNano)),
+        ),
+        (
+            "SELECT '08:00'::time > $1::time",
+            Some(DataType::Time64(TimeUnit::Nanosecond)),
+        ),
+        ("SELECT car FROM counts LIMIT $1", Some(DataType::Int64)),
+        (
+            "SELECT car FROM counts LIMIT 5 OFFSET $1",
+            Some(DataType::Int64),
+        ),
+        // As digits: a float would lose some.
+        ("SELECT $1::numeric", None),
+        // One type or the other.
+        ("SELECT $1::int, $1::boolean", None),
+        ("SELECT $1", None),
+    ] {
+        let described = database.service.describe(request(sql), vec![None]).await;
+        let described = described.unwrap_or_else(|error| panic!("{sql}\n{error}"));
+        assert_eq!(described.parameters, [expected], "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn what_writes_or_does_not_exist_is_refused_in_this_dialect_too() {
     let database = Database::new();

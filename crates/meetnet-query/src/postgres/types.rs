@@ -47,6 +47,8 @@ pub enum PgScalar {
     Json,
     /// `uuid`: a type of parameters, which are texts here. No column has it.
     Uuid,
+    /// `oid`: a type of parameters, which are numbers here. No column has it.
+    Oid,
     /// `geometry` of PostGIS, which has no number of its own: every database gives it another.
     Geometry,
 }
@@ -104,6 +106,7 @@ impl PgScalar {
             Self::Interval => (1186, 1187, 16, "interval", "interval", "T"),
             Self::Numeric => (1700, 1231, -1, "numeric", "numeric", "N"),
             Self::Json => (114, 199, -1, "json", "json", "U"),
+            Self::Oid => (26, 1028, 4, "oid", "oid", "N"),
             Self::Uuid => (2950, 2951, 16, "uuid", "uuid", "U"),
             // Above those of PostgreSQL itself, and below those of relations.
             Self::Geometry => (16_001, 16_002, -1, "geometry", "geometry", "U"),
@@ -118,7 +121,7 @@ impl PgScalar {
             Self::Bytea | Self::Geometry => DataType::Binary,
             Self::Int2 => DataType::Int16,
             Self::Int4 => DataType::Int32,
-            Self::Int8 => DataType::Int64,
+            Self::Int8 | Self::Oid => DataType::Int64,
             Self::Text | Self::Numeric | Self::Json | Self::Uuid => DataType::Utf8,
             Self::Float4 => DataType::Float32,
             Self::Float8 => DataType::Float64,
@@ -210,7 +213,19 @@ impl PgType {
         }
     }
 
-    /// Returns the type with this OID; names, `varchar` and other kinds of text are text, OIDs are `bigint`.
+    /// Returns the type of a parameter that is used as an Arrow type. Statements have no numbers without a sign but those of a cast
+    /// to `oid[]`.
+    pub fn of_parameter(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::List(field) if *field.data_type() == DataType::UInt32 => Self {
+                scalar: PgScalar::Oid,
+                is_array: true,
+            },
+            other => Self::of_arrow(other),
+        }
+    }
+
+    /// Returns the type with this OID; names, `varchar` and other kinds of text are text.
     pub fn of_oid(oid: u32) -> Option<Self> {
         const TEXTS: [u32; 5] = [18, 19, 705, 1042, 1043];
         const TEXT_ARRAYS: [u32; 3] = [1003, 1014, 1015];
@@ -223,17 +238,12 @@ impl PgType {
                 is_array: true,
             });
         }
-        match oid {
-            26 => Some(Self::of(PgScalar::Int8)),
-            oid => {
-                let uuids = [false, true].map(|is_array| Self {
-                    scalar: PgScalar::Uuid,
-                    is_array,
-                });
-                let mut known = Self::all().chain(uuids);
-                known.find(|pg_type| pg_type.oid() == oid)
-            }
-        }
+        let of_parameters = [PgScalar::Uuid, PgScalar::Oid];
+        let of_parameters = of_parameters
+            .into_iter()
+            .flat_map(|scalar| [false, true].map(|is_array| Self { scalar, is_array }));
+        let mut known = Self::all().chain(of_parameters);
+        known.find(|pg_type| pg_type.oid() == oid)
     }
 
     /// Returns the number by which clients know the type.

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::ObjectName;
 use super::{INFORMATION_SCHEMA, PG_CATALOG};
 use crate::catalog::NamedColumns;
 
-/// Tables that never have rows, and their columns: `i` a number, `b` a boolean, `t` a text.
+/// Tables that never have rows, and their columns: `i` a number, `b` a boolean, `l` a list of numbers, `t` a text.
 pub(super) const EMPTY: [(&str, &str); 44] = [
     ("pg_aggregate", "aggfnoid:i"),
     ("pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
@@ -27,8 +27,8 @@ pub(super) const EMPTY: [(&str, &str); 44] = [
     (
         "pg_constraint",
         "oid:i conname:t connamespace:i contype:t condeferrable:b condeferred:b convalidated:b conrelid:i contypid:i \
-         conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b conkey:t \
-         confkey:t conbin:t",
+         conindid:i conparentid:i confrelid:i confupdtype:t confdeltype:t confmatchtype:t conislocal:b conkey:l \
+         confkey:l conbin:t",
     ),
     (
         "pg_conversion",
@@ -65,7 +65,7 @@ pub(super) const EMPTY: [(&str, &str); 44] = [
     (
         "pg_index",
         "indexrelid:i indrelid:i indnatts:i indnkeyatts:i indisunique:b indisprimary:b indisexclusion:b \
-         indimmediate:b indisclustered:b indisvalid:b indisready:b indislive:b indisreplident:b indkey:t \
+         indimmediate:b indisclustered:b indisvalid:b indisready:b indislive:b indisreplident:b indkey:l \
          indcollation:t indclass:t indoption:t indexprs:t indpred:t",
     ),
     (
@@ -245,6 +245,7 @@ pub(super) fn table(tables: &[(&'static str, &'static str)], name: &str) -> Opti
         let data_type = match kind {
             "i" => DataType::Int64,
             "b" => DataType::Boolean,
+            "l" => DataType::new_list(DataType::Int64, true),
             _ => DataType::Utf8,
         };
         (name, new_empty_array(&data_type))

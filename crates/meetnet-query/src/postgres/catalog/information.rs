@@ -15,6 +15,12 @@ use super::{
 use crate::catalog::{CATALOG, NamedColumns, SCHEMA, SnapshotTables, in_memory, texts};
 use crate::postgres::types::PgScalar;
 
+/// What the catalogue has for clients of PostGIS, where there are layers: names and types.
+const PLACES: [(&str, &str); 2] = [
+    ("geometry_columns", "VIEW"),
+    ("spatial_ref_sys", "BASE TABLE"),
+];
+
 /// Returns the names of the tables of `information_schema`.
 pub(crate) fn names() -> Vec<String> {
     let empty = EMPTY_INFORMATION.iter().map(|(name, _)| *name);
@@ -50,25 +56,31 @@ fn schemata() -> NamedColumns {
 }
 
 fn information_tables(tables: &SnapshotTables) -> NamedColumns {
-    let relations = relations(tables);
-    let kinds = relations
-        .iter()
-        .map(|relation| match kind(tables, relation) {
-            "r" => "BASE TABLE".to_owned(),
-            _ => "VIEW".to_owned(),
-        });
+    // Schema, name and type.
+    let mut found: Vec<[String; 3]> = Vec::new();
+    for relation in relations(tables) {
+        let of_type = match kind(tables, &relation) {
+            "r" => "BASE TABLE",
+            _ => "VIEW",
+        };
+        found.push([SCHEMA.to_owned(), relation.name, of_type.to_owned()]);
+    }
+    // GDAL looks here whether it can ask for the reference systems of layers. Others leave this schema out.
+    if tables.names().any(|name| tables.layered(&name).is_some()) {
+        for (name, of_type) in PLACES {
+            found.push([PG_CATALOG, name, of_type].map(str::to_owned));
+        }
+    }
+    let column = |position: usize| strings(found.iter().map(|row| row[position].clone()));
     let mut columns = vec![
-        (
-            "table_name",
-            strings(relations.iter().map(|relation| relation.name.clone())),
-        ),
-        ("table_type", strings(kinds)),
+        ("table_schema", column(0)),
+        ("table_name", column(1)),
+        ("table_type", column(2)),
     ];
     columns.extend(same(
-        relations.len(),
+        found.len(),
         &[
             ("table_catalog", Text(CATALOG)),
-            ("table_schema", Text(SCHEMA)),
             ("is_insertable_into", Text("NO")),
             ("is_typed", Text("NO")),
         ],

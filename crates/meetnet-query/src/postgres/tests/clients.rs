@@ -303,6 +303,25 @@ async fn jdbc_lists_tables_and_keys() {
     .await;
 }
 
+/// `DatabaseMetaData.getUDTs`.
+#[tokio::test]
+async fn jdbc_lists_types_of_users() {
+    check(
+        &Database::new(),
+        "select null as type_cat, n.nspname as type_schem, t.typname as type_name, null as class_name,
+           CASE WHEN t.typtype='c' then 2002 else 2001 end as data_type,
+           pg_catalog.obj_description(t.oid, 'pg_type') as remarks,
+           CASE WHEN t.typtype = 'd' then
+             (select CASE when typname = 'int2' then 5 when typname = 'text' then 12 else 1111 end
+              from pg_type where oid=t.typbasetype)
+           else null end as base_type
+         from pg_catalog.pg_type t, pg_catalog.pg_namespace n
+         where t.typnamespace = n.oid and n.nspname != 'pg_catalog' and n.nspname != 'information_schema'",
+        &["type_cat|type_schem|type_name|class_name|data_type|remarks|base_type"],
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn jdbc_asks_for_the_words_that_are_not_of_the_standard() {
     let database = Database::new();
@@ -570,4 +589,137 @@ async fn qgis_looks_for_layers() {
         &["pg_is_in_recovery", "false"],
     )
     .await;
+}
+
+/// What an asyncpg connection asks before it sends or reads a list; what it says of other kinds of types is left out.
+#[tokio::test]
+async fn asyncpg_asks_for_types() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, ListArray};
+    use arrow::datatypes::Int64Type;
+
+    let database = Database::new();
+    let sql = "WITH RECURSIVE typeinfo_tree(
+            oid, ns, name, kind, basetype, elemtype, elemdelim,
+            range_subtype, attrtypoids, attrnames, depth)
+        AS (
+            SELECT ti.oid, ti.ns, ti.name, ti.kind, ti.basetype, ti.elemtype, ti.elemdelim, ti.range_subtype,
+                ti.attrtypoids, ti.attrnames, 0
+            FROM (SELECT t.oid AS oid, ns.nspname AS ns, t.typname AS name, t.typtype AS kind,
+                    (CASE WHEN t.typtype = 'd' THEN
+                        (WITH RECURSIVE typebases(oid, depth) AS (
+                            SELECT t2.typbasetype AS oid, 0 AS depth FROM pg_type t2 WHERE t2.oid = t.oid
+                            UNION ALL
+                            SELECT t2.typbasetype AS oid, tb.depth + 1 AS depth FROM pg_type t2, typebases tb
+                            WHERE tb.oid = t2.oid AND t2.typbasetype != 0
+                        ) SELECT oid FROM typebases ORDER BY depth DESC LIMIT 1)
+                    ELSE NULL END) AS basetype,
+                    t.typelem AS elemtype, elem_t.typdelim AS elemdelim, range_t.rngsubtype AS range_subtype,
+                    NULL AS attrtypoids, NULL AS attrnames
+                FROM pg_catalog.pg_type AS t
+                    INNER JOIN pg_catalog.pg_namespace ns ON (ns.oid = t.typnamespace)
+                    LEFT JOIN pg_type elem_t ON (t.typlen = -1 AND t.typelem != 0 AND t.typelem = elem_t.oid)
+                    LEFT JOIN pg_range range_t ON (t.oid = range_t.rngtypid)
+            ) AS ti
+            WHERE ti.oid = any($1::oid[])
+            UNION ALL
+            SELECT ti.oid, ti.ns, ti.name, ti.kind, ti.basetype, ti.elemtype, ti.elemdelim, ti.range_subtype,
+                ti.attrtypoids, ti.attrnames, tt.depth + 1
+            FROM pg_type ti, typeinfo_tree tt
+            WHERE (tt.elemtype IS NOT NULL AND ti.oid = tt.elemtype)
+        )
+        SELECT DISTINCT *, basetype::regtype::text AS basetype_name, elemtype::regtype::text AS elemtype_name,
+            range_subtype::regtype::text AS range_subtype_name
+        FROM typeinfo_tree ORDER BY depth DESC";
+    let described = database.service.describe(request(sql), Vec::new()).await;
+    let described = described.expect("a statement");
+    let oids = PgType {
+        scalar: PgScalar::Oid,
+        is_array: true,
+    };
+    let parameters = described.parameters.iter().flatten();
+    let parameters: Vec<PgType> = parameters.map(PgType::of_parameter).collect();
+    assert_eq!(parameters, [oids]);
+
+    let asked = ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1022)])]);
+    let found = table(
+        &database,
+        QueryRequest {
+            parameters: positional([Arc::new(asked) as ArrayRef]),
+            ..request(sql)
+        },
+    )
+    .await;
+    let shown: Vec<[&str; 6]> = found[1..]
+        .iter()
+        .map(|row| [0, 2, 3, 5, 10, 12].map(|column| row[column].as_str()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ["701", "float8", "b", "0", "1", "???"],
+            ["1022", "_float8", "b", "701", "0", "double precision"],
+        ]
+    );
+    // Any other query that recurs is refused as it was.
+    let other = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t";
+    let error = database.answer(request(other)).await.expect_err(other);
+    assert_eq!(error.kind, QueryErrorKind::BadRequest, "{error}");
+}
+
+/// SQLAlchemy lists keys so by pg8000, which does not say how many parameters there are, nor of which types.
+#[tokio::test]
+async fn what_is_not_planned_takes_its_parameters_all_the_same() {
+    let database = Database::new();
+    for (sql, expected) in [
+        (
+            "SELECT conname FROM pg_catalog.pg_constraint WHERE conrelid IN ($1, $2) AND contype = $3",
+            3,
+        ),
+        (
+            "SELECT relname FROM pg_class WHERE EXISTS (SELECT 1 FROM pg_index WHERE indrelid = $1)",
+            1,
+        ),
+        ("SELECT relname FROM pg_class", 0),
+    ] {
+        let described = database.service.describe(request(sql), Vec::new()).await;
+        let described = described.unwrap_or_else(|error| panic!("{sql}\n{error}"));
+        assert_eq!(described.parameters.len(), expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn drivers_ask_for_limits_types_and_quotes() {
+    let database = Database::new();
+    for (sql, expected) in [
+        // JDBC, before it lists keys.
+        (
+            "SELECT setting FROM pg_catalog.pg_settings WHERE name='max_index_keys'",
+            &["setting", "32"][..],
+        ),
+        // psycopg's TypeInfo.fetch.
+        (
+            "SELECT typname AS name, oid, typarray AS array_oid, oid::regtype::text AS regtype, typdelim AS delimiter \
+             FROM pg_type t WHERE t.oid = to_regtype('geometry') ORDER BY t.oid",
+            &[
+                "name|oid|array_oid|regtype|delimiter",
+                "geometry|16001|16002|geometry|,",
+            ],
+        ),
+        (
+            "SELECT to_regtype('double precision'), to_regtype('hstore') IS NULL, to_regtype(t.name) FROM (VALUES ('int8')) AS t(name)",
+            &["to_regtype|?column?|to_regtype", "701|true|20"],
+        ),
+        // asyncpg puts values into a COPY so.
+        (
+            "SELECT quote_literal(1.5), quote_literal('it''s'), quote_literal(E'a\\\\b'), quote_literal(NULL)",
+            &[
+                "quote_literal|quote_literal|quote_literal|quote_literal",
+                "'1.5'|'it''s'|E'a\\\\b'|-",
+            ],
+        ),
+    ] {
+        check(&database, sql, expected).await;
+    }
 }

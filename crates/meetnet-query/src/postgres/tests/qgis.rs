@@ -264,6 +264,86 @@ async fn qgis_opens_a_layer_of_many_kinds() {
     .await;
 }
 
+/// `ogrinfo` and `ogr2ogr` with the driver of PostgreSQL.
+#[tokio::test]
+async fn gdal_lists_and_reads_layers() {
+    let database = placed();
+    let found = table(
+        &database,
+        request(
+            "SELECT c.relname, n.nspname, c.relkind, a.attname, t.typname, postgis_typmod_dims(a.atttypmod) dim, \
+               postgis_typmod_srid(a.atttypmod) srid, postgis_typmod_type(a.atttypmod)::text geomtyp, \
+               array_agg(pg_get_constraintdef(s.oid))::text att_constraints, a.attnotnull, d.description \
+             FROM pg_class c JOIN pg_attribute a ON a.attrelid=c.oid \
+             JOIN pg_namespace n ON c.relnamespace = n.oid AND c.relkind in ('r','v','m','f') \
+               AND NOT ( n.nspname = 'public' AND c.relname = 'raster_columns' ) \
+             JOIN pg_type t ON a.atttypid = t.oid AND (t.typname = 'geometry'::name OR t.typname = 'geography'::name) \
+             LEFT JOIN pg_constraint s ON s.connamespace = n.oid AND s.conrelid = c.oid AND a.attnum = ANY (s.conkey) \
+               AND (pg_get_constraintdef(s.oid) LIKE '%geometrytype(% = %' OR pg_get_constraintdef(s.oid) LIKE '%ndims(% = %' \
+               OR pg_get_constraintdef(s.oid) LIKE '%srid(% = %') \
+             LEFT JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass::oid AND d.objsubid = 0 \
+             GROUP BY c.relname, n.nspname, c.relkind, a.attname, t.typname, dim, srid, geomtyp, a.attnotnull, c.oid, a.attnum, \
+               d.description ORDER BY c.oid, a.attnum",
+        ),
+    )
+    .await;
+    let mut layers: Vec<String> = found[1..].iter().map(|row| row[..8].join("|")).collect();
+    layers.sort_unstable();
+    assert_eq!(
+        layers,
+        [
+            "paths_layer|public|v|geom|geometry|2|4326|Geometry",
+            "spots_layer|public|v|geom|geometry|2|4326|Geometry",
+        ]
+    );
+    let layer = oid(&database, "spots_layer").await;
+    let columns = format!(
+        "SELECT a.attname, t.typname, a.attlen,       format_type(a.atttypid,a.atttypmod), a.attnotnull, def.def, i.indisunique, \
+           a.attgenerated FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
+         LEFT JOIN (SELECT adrelid, adnum, pg_get_expr(adbin, adrelid) AS def FROM pg_attrdef) def \
+           ON def.adrelid = a.attrelid AND def.adnum = a.attnum \
+         LEFT JOIN (SELECT DISTINCT indrelid, indkey, indisunique FROM pg_index WHERE indisunique) i \
+           ON i.indrelid = a.attrelid AND i.indkey[0] = a.attnum AND i.indkey[1] IS NULL \
+         WHERE a.attnum > 0 AND a.attrelid = {layer} ORDER BY a.attnum"
+    );
+    let found = table(&database, request(&columns)).await;
+    assert_eq!(found[1][..4], ["fid", "int8", "8", "bigint"]);
+    for (sql, expected) in [
+        (
+            "SELECT ST_Srid('POINT EMPTY'::GEOMETRY)",
+            &["st_srid", "-"][..],
+        ),
+        // Without it, layers have no reference system there.
+        (
+            "SELECT 1 FROM information_schema.tables WHERE table_name = 'spatial_ref_sys' LIMIT 1",
+            &["?column?", "1"],
+        ),
+        (
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public' AND table_name = 'geometry_columns'",
+            &["count", "0"],
+        ),
+        (
+            "SELECT ST_SRID(\"geom\"::geometry) FROM (SELECT id, geom FROM spots_layer) AS ogrpggetsrid \
+             WHERE (\"geom\" IS NOT NULL) LIMIT 1",
+            &["st_srid", "4326"],
+        ),
+        (
+            "SELECT count(*) FROM \"spots_layer\" WHERE \"geom\" && ST_SetSRID('BOX3D(4.59999999999999964 50.7999999999999972, \
+             4.79999999999999982 50.8999999999999986)'::box3d,4326) ",
+            &["count", "1"],
+        ),
+    ] {
+        check(&database, sql, expected).await;
+    }
+    let error = database
+        .answer(request(
+            "SELECT count(*) FROM spots_layer WHERE geom && 'BOX3D(1 2)'::box3d",
+        ))
+        .await
+        .expect_err("half a box");
+    assert_eq!(error.kind, QueryErrorKind::BadRequest, "{error}");
+}
+
 #[tokio::test]
 async fn layers_are_for_postgresql_alone_and_functions_take_geometries_alone() {
     let database = placed();

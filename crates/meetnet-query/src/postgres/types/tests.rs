@@ -72,5 +72,12 @@ fn every_type_is_found_by_its_number() {
         assert_eq!(PgType::of_oid(oid), Some(uuid));
         assert_eq!(uuid.oid(), oid);
     }
+    for (oid, is_array) in [(26, false), (1028, true)] {
+        let found = PgType {
+            scalar: PgScalar::Oid,
+            is_array,
+        };
+        assert_eq!(PgType::of_oid(oid), Some(found));
+    }
     assert_eq!(PgType::of_oid(600), None, "point");
 }

@@ -1,0 +1,50 @@
+//! Placeholders of which the statement says what they are where they stand: `$1::date`, `LIMIT $1`.
+//!
+//! DataFusion says nothing about their types. Drivers that send values in binary, such as asyncpg and pgx, make them of the type that
+//! they are told, and refuse an integer where that is a text.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Cast, TryCast};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
+use super::name_of;
+
+/// Returns the types that placeholders are cast to, by their names without `$`, and those of LIMIT and OFFSET. One that is cast to
+/// several types has none, nor has a number of decimal digits: its value is a text until it is cast, for a float would lose digits.
+pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
+    let mut said: HashMap<String, HashSet<DataType>> = HashMap::new();
+    let mut note = |expr: &Expr, data_type: &DataType| {
+        if let Expr::Placeholder(placeholder) = expr
+            && placeholder.field.is_none()
+        {
+            let types = said.entry(name_of(placeholder)).or_default();
+            types.insert(data_type.clone());
+        }
+    };
+    plan.apply_with_subqueries(|node| {
+        let is_limit = matches!(node, LogicalPlan::Limit(_));
+        node.apply_expressions(|expr| {
+            if is_limit {
+                note(expr, &DataType::Int64);
+            }
+            expr.apply(|expr| {
+                if let Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) =
+                    expr
+                {
+                    note(expr.as_ref(), field.data_type());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    let only = said.into_iter().filter_map(|(name, types)| {
+        let mut types = types.into_iter();
+        let only = types.next().filter(|_| types.next().is_none())?;
+        (!only.is_nested() && !only.is_decimal()).then_some((name, only))
+    });
+    Ok(only.collect())
+}
