@@ -142,7 +142,7 @@ impl RowsBuilder {
         self.draft_is_timeless = true;
     }
 
-    /// Sets a float in the draft; a NaN or an infinity is a missing value.
+    /// Sets a float in the draft; a NaN or an infinity is a missing value, and a zero has no sign.
     #[inline(always)]
     pub fn set_float(&mut self, column: usize, value: f64) {
         if !value.is_finite() {
@@ -151,7 +151,7 @@ impl RowsBuilder {
         }
         self.set(column, |values| match values {
             Values::Float(values) => {
-                values.push(value);
+                values.push(unsigned_zero(value));
                 true
             }
             _ => false,
@@ -169,11 +169,11 @@ impl RowsBuilder {
         });
     }
 
-    /// Sets a list of floats in the draft.
+    /// Sets a list of floats in the draft; their zeros have no sign.
     pub fn set_list(&mut self, column: usize, values: &[f64]) {
         self.set(column, |column| match column {
             Values::FloatList { elements, offsets } => {
-                elements.extend_from_slice(values);
+                elements.extend(values.iter().copied().map(unsigned_zero));
                 offsets.push(offset(elements.len()));
                 true
             }
@@ -256,6 +256,14 @@ impl RowsBuilder {
             timeless: taken(&mut self.timeless),
         }
     }
+}
+
+/// Returns a value whose zero has no sign. Devices that round -0.04 send `-0.0`, which is the number that `0.0` is: stored
+/// apart they would be ranked, sorted and counted apart, and the one be a revision of the other.
+#[inline(always)]
+fn unsigned_zero(value: f64) -> f64 {
+    // Adding zero turns -0.0 into 0.0.
+    value + 0.0
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@
 //! was the least of all numbers, while the NaN of a column is the greatest, as in PostgreSQL. It loses its sign in the same places,
 //! and where what may have made it is compared (`x - y > 5`).
 //!
-//! Operators that make neither (`x * 1.8 + 32`, `abs`) are left alone, too. What stays outside: lists, and a zero with a sign that
-//! was sent so.
+//! Operators that make neither (`x * 1.8 + 32`, `abs`) are left alone, too. A zero that was sent with a sign is stored without
+//! (`RowsBuilder`). What stays outside: lists that a statement makes, and rows that an earlier version has stored.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Rows of long datasets, which nearly all rows are: one value of one property, appended at once.
 
-use crate::rows::RowsBuilder;
 use crate::rows::values::{Values, offset};
+use crate::rows::{RowsBuilder, unsigned_zero};
 
 /// Where the columns of a long dataset stand in its declaration.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub struct LongRow<'a> {
     pub time: i64,
     /// Whether that is the receive time of its envelope: the row has none of its own.
     pub is_receive_time: bool,
-    /// The value; a NaN or an infinity is a missing one.
+    /// The value; a NaN or an infinity is a missing one, and a zero has no sign.
     pub value: f64,
     /// The length of the interval that the value is of, in seconds; not kept where the dataset has no column for it.
     pub interval_s: Option<i64>,
@@ -173,7 +173,7 @@ impl RowsBuilder {
                     values.extend(points.iter().map(|(time, _)| *time));
                 }
                 Values::Float(values) if set & bit(column) != 0 => {
-                    values.extend(points.iter().map(|(_, value)| *value));
+                    values.extend(points.iter().map(|(_, value)| unsigned_zero(*value)));
                 }
                 values => points.iter().for_each(|_| values.fill()),
             }
@@ -220,7 +220,7 @@ impl RowsBuilder {
         property_ends.push(offset(properties.len()));
         times.push(row.time);
         intervals.push(row.interval_s.unwrap_or_default());
-        values.push(row.value);
+        values.push(unsigned_zero(row.value));
         draft.set = columns.bits;
         let interval = bit(USUAL_INTERVAL);
         if row.interval_s.is_some() {

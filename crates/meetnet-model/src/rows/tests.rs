@@ -72,6 +72,73 @@ fn rows_become_the_declared_columns() {
 }
 
 #[test]
+fn a_zero_has_no_sign_whichever_way_it_comes() {
+    let bits = |mut rows: RowsBuilder, column: usize| -> Vec<u64> {
+        let batch = rows.take().batch;
+        let column = batch.column(column);
+        let values = match column.as_list_opt::<i32>() {
+            Some(lists) => Arc::clone(lists.values()),
+            None => Arc::clone(column),
+        };
+        let values = values.as_primitive::<Float64Type>();
+        values
+            .values()
+            .iter()
+            .map(|value| value.to_bits())
+            .collect()
+    };
+    // What is next to zero stays what it is.
+    let sent = [-0.0, 0.0, -5e-324, -1.5];
+    let expect = [0.0, 0.0, -5e-324, -1.5_f64].map(f64::to_bits);
+
+    let mut by_hand = builder("air");
+    for value in sent {
+        air_row(&mut by_hand, "a", Some(value));
+        by_hand.finish_row(0).unwrap();
+    }
+    assert_eq!(bits(by_hand, 4), expect);
+
+    let (usual, other) = (
+        LongColumns::new(0, 1, 2, 4, Some(3)),
+        LongColumns::new(0, 1, 2, 4, None),
+    );
+    for columns in [usual, other] {
+        let mut at_once = builder("air");
+        for value in sent {
+            let row = LongRow {
+                sensor_id: "a",
+                property: "pm10",
+                time: 1,
+                is_receive_time: false,
+                value,
+                interval_s: None,
+            };
+            at_once.push_long(&columns, &row, 0).unwrap();
+        }
+        assert_eq!(bits(at_once, 4), expect);
+    }
+
+    let series = LongSeries {
+        sensor_id: "a",
+        property: "pm10",
+        interval_s: None,
+    };
+    let mut together = builder("air");
+    together.push_series(&usual, &series, &sent.map(|value| (1, value)), 0);
+    assert_eq!(bits(together, 4), expect);
+
+    let mut lists = builder("traffic");
+    let declaration = Arc::clone(lists.declaration());
+    let column = |name: &str| declaration.column_index(name).unwrap();
+    for name in ["segment_id", "interval_s", "time"] {
+        lists.set_int(column(name), 1);
+    }
+    lists.set_list(column("speed_hist"), &sent);
+    lists.finish_row(0).unwrap();
+    assert_eq!(bits(lists, column("speed_hist")), expect);
+}
+
+#[test]
 fn a_row_is_taken_whole_or_not_at_all() {
     let mut rows = builder("air");
     rows.set_text(0, "a");
