@@ -36,12 +36,14 @@ mod table_arguments;
 mod typed;
 mod unheard;
 mod unnested;
+mod windows;
 
 use groups::check_groups;
 use positions::name_positions;
 use spelling::{name_series, respell};
 use unheard::check_heard;
 use unnested::is_unnested_there;
+use windows::write_out_windows;
 
 pub(crate) use members::among;
 pub(crate) use spans::in_units;
@@ -172,6 +174,7 @@ pub(crate) async fn planned(
     let filled = table_arguments::fill(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     check_only_reads(&statement)?;
+    write_out_windows(&mut statement)?;
     guard::check_lists(&statement)?;
     check_heard(&statement)?;
     check_groups(&statement, session.aggregate_functions())?;
