@@ -30,6 +30,7 @@ mod members;
 mod percentiles;
 mod positions;
 mod rows;
+mod shifted;
 mod spans;
 mod spelling;
 mod table_arguments;

@@ -16,6 +16,7 @@
 //! | `9999999999999999.99::decimal(20, 2)` | `'9999999999999999.99'::decimal(20, 2)`: a number by itself is a float; `typed.rs` |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
+//! | `lag(x, 1, y) OVER w` | `CASE WHEN lag(true, 1) OVER w IS NULL THEN y ELSE lag(x, 1) OVER w END`: `shifted.rs` |
 //! | `generate_series(TIMESTAMP '2026-01-01 00:00', …, '1 hour')` | `generate_series(TIMESTAMP(9) '2026-01-01 00:00:00', …, INTERVAL '1 hour')`, which takes no others |
 //! | `SELECT day FROM generate_series(…) AS day` | `… AS day(day)`, where there is no such column otherwise |
 //! | `FROM counts` | `SELECT * FROM counts` |
@@ -42,6 +43,7 @@ use meetnet_model::time::with_seconds;
 use super::members::{among, any_or_null};
 use super::percentiles::{discrete_percentile, name_percentiles};
 use super::rows::compared_by_parts;
+use super::shifted::shifted_or;
 use super::typed::respell_typed;
 use crate::error::{QueryError, StatementFault};
 use crate::parse::parsed_mut;
@@ -347,6 +349,7 @@ fn respelled(function: &mut Function) -> Option<Expr> {
         }
         "format" => return formatted_call(function),
         "make_interval" => return made_interval(function),
+        "lag" | "lead" => return shifted_or(function),
         "mod" => {
             let [left, right] = arguments(function)?;
             let rest = binary(left, BinaryOperator::Modulo, right);
