@@ -143,7 +143,7 @@ fn named<'a>(windows: &'a Windows, name: &Ident) -> ControlFlow<String, &'a Wind
 }
 
 /// Returns what a name means: without quotes, capitals are as good as small letters.
-fn meant(name: &Ident) -> String {
+pub(super) fn meant(name: &Ident) -> String {
     match name.quote_style {
         Some(_) => name.value.clone(),
         None => name.value.to_lowercase(),
