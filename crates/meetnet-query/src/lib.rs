@@ -48,6 +48,7 @@ mod intervals;
 mod keys;
 mod latest;
 mod licences;
+mod listed_members;
 mod literals;
 mod looked_up;
 mod memory;

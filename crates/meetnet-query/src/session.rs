@@ -38,6 +38,7 @@ use crate::having::HavingInValues;
 use crate::in_turn::UnionsInTurn;
 use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
+use crate::listed_members::ListedMembers;
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
 use crate::micros::{self, Microseconds};
@@ -111,6 +112,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(NullMembers))
+            .with_analyzer_rule(Arc::new(ListedMembers))
             .with_analyzer_rule(Arc::new(UnknownMembers))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_analyzer_rule(Arc::new(RoundedQuotients))
