@@ -1,5 +1,4 @@
 use super::*;
-
 use crate::options::{Dialect, QueryOptions};
 use crate::parse;
 
