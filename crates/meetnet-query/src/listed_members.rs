@@ -1,6 +1,6 @@
 //! `x IN (VALUES (1), (2))`, a subquery that does not say what it selects.
 //!
-//! `x IN (VALUES (1), (2))` -> `x IN (SELECT column1 FROM (VALUES (1), (2)))`
+//! `x IN (VALUES (1), (2))` -> `x IN (SELECT column1 AS __member FROM (VALUES (1), (2)))`
 //!
 //! DataFusion 55.2 compares with what a subquery selects, finds nothing there, and refused the statement.
 
@@ -13,6 +13,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::rewrite;
+
+/// What is called so that is compared.
+const NAME: &str = "__member";
 
 /// Selects the column of such a subquery.
 #[derive(Debug)]
@@ -40,7 +43,8 @@ fn selected(expr: Expr) -> Result<Transformed<Expr>> {
                 return Ok(Transformed::no(Expr::InSubquery(member)));
             }
             let (qualifier, field) = rows.schema().qualified_field(0);
-            let column = Expr::Column(Column::from((qualifier, field)));
+            // By a name of its own: that of a column without a table would be taken twice beside OR.
+            let column = Expr::Column(Column::from((qualifier, field))).alias(NAME);
             let plan = LogicalPlanBuilder::from(rows.as_ref().clone()).project([column])?;
             member.subquery = member.subquery.with_plan(Arc::new(plan.build()?));
             Ok(Transformed::yes(Expr::InSubquery(member)))
