@@ -33,18 +33,23 @@ mod members;
 mod percentiles;
 mod positions;
 mod rows;
+mod shared_columns;
+mod shifted;
 mod spans;
 mod spelling;
 mod table_arguments;
 mod typed;
 mod unheard;
 mod unnested;
+mod windows;
 
 use groups::check_groups;
 use positions::name_positions;
+use shared_columns::name_tables_of_shared;
 use spelling::{name_series, respell};
 use unheard::check_heard;
 use unnested::is_unnested_there;
+use windows::write_out_windows;
 
 pub(crate) use members::among;
 pub(crate) use spans::in_units;
@@ -177,6 +182,7 @@ pub(crate) async fn planned(
     let filled = table_arguments::fill(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     check_only_reads(&statement)?;
+    write_out_windows(&mut statement)?;
     guard::check_lists(&statement)?;
     check_heard(&statement)?;
     check_groups(&statement, session.aggregate_functions())?;
@@ -229,28 +235,33 @@ async fn planned_or_renamed<N: Default>(
 }
 
 /// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its
-/// position, and to what an alias of a series means; returns what the columns are called, or None where nothing has another name.
+/// position, and to what an alias of a series means, and a table to columns that several share; returns what the columns are called,
+/// or None where nothing has another name.
 fn rename_columns(
     statement: &mut Statement,
     error: &DataFusionError,
 ) -> Option<BTreeMap<String, String>> {
     let mut names = name_columns(statement, beside_stars);
     let mut has_casts = false;
+    let mut has_shared = false;
     if is_of_same_names(error) {
+        has_shared = name_tables_of_shared(statement);
         names.extend(name_columns(statement, apart));
         has_casts = name_casts(statement);
     }
     let has_positions = name_positions(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
-    (!names.is_empty() || has_casts || has_positions || has_series).then_some(names)
+    let has_other = has_casts || has_shared || has_positions || has_series;
+    (!names.is_empty() || has_other).then_some(names)
 }
 
-/// Gives names of their own to casts that would have the same one, and to what an alias of a series means, in a statement whose
-/// columns have such already; returns None where nothing has another name.
+/// Gives names of their own to casts that would have the same one, and to what an alias of a series means, and a table to columns
+/// that several share, in a statement whose columns have such names already; returns None where nothing has another name.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
+    let has_shared = is_of_same_names(error) && name_tables_of_shared(statement);
     let has_casts = is_of_same_names(error) && name_casts(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
-    (has_casts || has_series).then_some(())
+    (has_shared || has_casts || has_series).then_some(())
 }
 
 /// Returns true for what a statement is refused with because no column has the name that it says.

@@ -26,6 +26,7 @@ use crate::calls_apart::CallsApart;
 use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
 use crate::certain_constants::CertainConstants;
+use crate::compared_columns::ComparedColumns;
 use crate::cooperative::Cooperative;
 use crate::decimals::{self, RoundedQuotients};
 use crate::distinct_rows::DistinctRows;
@@ -34,9 +35,11 @@ use crate::existence::ExistenceAsValue;
 use crate::functions::{self, CallShare};
 use crate::gathered;
 use crate::grouping_sets::GroupingColumns;
+use crate::having::HavingInValues;
 use crate::in_turn::UnionsInTurn;
 use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
+use crate::listed_members::ListedMembers;
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
 use crate::micros::{self, Microseconds};
@@ -56,6 +59,7 @@ use crate::stop::StopFlag;
 use crate::times_first::TimesFirst;
 use crate::times_of_day::TimesOfDay;
 use crate::typed_keys::TypedKeys;
+use crate::union_names::UnionNames;
 use crate::unknown_members::UnknownMembers;
 use crate::wall_clock::InstantsOfClocks;
 
@@ -104,6 +108,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(GroupingColumns))
             .with_analyzer_rule(Arc::new(RepeatedKeys))
             .with_analyzer_rule(Arc::new(ExistenceAsValue))
+            .with_analyzer_rule(Arc::new(HavingInValues))
             .with_analyzer_rule(Arc::new(EmptySubqueries::new()))
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(TimesOfDay))
@@ -111,12 +116,15 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(NullMembers))
+            .with_analyzer_rule(Arc::new(ListedMembers))
             .with_analyzer_rule(Arc::new(UnknownMembers))
             .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
             .with_analyzer_rule(Arc::new(RoundedQuotients))
             .with_analyzer_rule(Arc::new(UnsignedZeros))
             .with_analyzer_rule(Arc::new(DistinctRows::new()))
             .with_analyzer_rule(Arc::new(TypedKeys))
+            .with_analyzer_rule(Arc::new(UnionNames))
+            .with_analyzer_rule(Arc::new(ComparedColumns))
             .with_optimizer_rule(Arc::new(RepeatedKeys))
             .build();
         meetnet_functions::register(&mut state)?;

@@ -11,11 +11,14 @@
 //! | `make_interval(days => 1, hours => n)` | `1 * INTERVAL '1 day' + n * INTERVAL '1 hour'` |
 //! | `format('%s of %s', a, b)` | `concat('', a, ' of ', b, '')`; only of `%s` and `%I` |
 //! | `ceiling(x)`, `variance(x)`, `approx_count_distinct(x)` | `ceil(x)`, `var_samp(x)`, `approx_distinct(x)` |
+//! | `array_remove(list, 1)`, `array_replace(list, 1, 2)` | `array_remove_all(list, 1)`, `array_replace_all(list, 1, 2)`: the others stop at the first |
+//! | `list[2:]`, `list[:3]` | `list[2:2147483647]`, `list[1:3]` |
 //! | `percentile_disc(0.9) WITHIN GROUP (ORDER BY x)` | a value among all of a group: `percentiles.rs` |
 //! | `regexp_replace(text, '(a)', '$1 \1')` | `regexp_replace(text, '(a)', '$$1 ${1}')` |
 //! | `9999999999999999.99::decimal(20, 2)` | `'9999999999999999.99'::decimal(20, 2)`: a number by itself is a float; `typed.rs` |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
+//! | `lag(x, 1, y) OVER w` | `CASE WHEN lag(true, 1) OVER w IS NULL THEN y ELSE lag(x, 1) OVER w END`: `shifted.rs` |
 //! | `generate_series(TIMESTAMP '2026-01-01 00:00', …, '1 hour')` | `generate_series(TIMESTAMP(9) '2026-01-01 00:00:00', …, INTERVAL '1 hour')`, which takes no others |
 //! | `SELECT day FROM generate_series(…) AS day` | `… AS day(day)`, where there is no such column otherwise |
 //! | `FROM counts` | `SELECT * FROM counts` |
@@ -30,10 +33,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectFlavor,
-    SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
-    WildcardAdditionalOptions,
+    self, AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query,
+    Select, SelectFlavor, SelectItem, Subscript, TableAlias, TableAliasColumnDef, TableFactor,
+    Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use meetnet_model::buckets::century_start;
 use meetnet_model::calendar::format_rfc3339;
@@ -44,6 +47,7 @@ use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
 use super::percentiles::{discrete_percentile, name_percentiles};
 use super::rows::compared_by_parts;
+use super::shifted::shifted_or;
 use super::typed::respell_typed;
 use crate::error::{QueryError, StatementFault};
 use crate::functions::SUBSTRING_OF_PATTERN;
@@ -171,6 +175,9 @@ impl VisitorMut for Respelling {
         {
             *expr = other;
         }
+        if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
+            access_chain.iter_mut().for_each(close_slice);
+        }
         respell_typed(expr);
         if let Some(other) = among(expr).or_else(|| any_or_null(expr)) {
             *expr = other;
@@ -182,6 +189,28 @@ impl VisitorMut for Respelling {
             *expr = other;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Gives a part of a list the bounds that are left out.
+fn close_slice(access: &mut AccessExpr) {
+    let bound = |number: &str| {
+        let number = Value::Number(number.to_owned(), false);
+        Some(Expr::Value(number.with_empty_span()))
+    };
+    if let AccessExpr::Subscript(Subscript::Slice {
+        lower_bound,
+        upper_bound,
+        ..
+    }) = access
+    {
+        if lower_bound.is_none() {
+            *lower_bound = bound("1");
+        }
+        // No list is longer: positions are of 32 bits.
+        if upper_bound.is_none() {
+            *upper_bound = bound("2147483647");
+        }
     }
 }
 
@@ -334,6 +363,8 @@ fn respelled(function: &mut Function) -> Option<Expr> {
         "every" => function.name = named("bool_and"),
         "ceiling" => function.name = named("ceil"),
         "variance" => function.name = named("var_samp"),
+        "array_remove" => function.name = named("array_remove_all"),
+        "array_replace" => function.name = named("array_replace_all"),
         "approx_count_distinct" => function.name = named("approx_distinct"),
         "percentile_disc" | "quantile_disc" => return discrete_percentile(function),
         "regexp_replace" => {
@@ -361,6 +392,7 @@ fn respelled(function: &mut Function) -> Option<Expr> {
         }
         "format" => return formatted_call(function),
         "make_interval" => return made_interval(function),
+        "lag" | "lead" => return shifted_or(function),
         "mod" => {
             let [left, right] = arguments(function)?;
             let rest = binary(left, BinaryOperator::Modulo, right);

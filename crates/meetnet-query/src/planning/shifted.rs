@@ -1,0 +1,63 @@
+//! `lag` and `lead` with what to answer where there is no such row, computed of the row at which they stand.
+//!
+//! `lag(x, n, y) OVER w` -> `CASE WHEN lag(true, n) OVER w IS NULL THEN y ELSE lag(x, n) OVER w END`
+//!
+//! DataFusion 55.2 takes a constant there, and refuses everything else.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Value, visit_expressions,
+};
+
+/// Returns what such a call means; None where it stays what it is.
+pub(super) fn shifted_or(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let [
+        value,
+        rows,
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(other)),
+    ] = list.args.as_slice()
+    else {
+        return None;
+    };
+    // Where NULLs are passed over, `true` stands in other rows than what is asked for.
+    let ignores_nulls = function.null_treatment.is_some() || !list.clauses.is_empty();
+    if ignores_nulls || function.over.is_none() || !has_columns(other) {
+        return None;
+    }
+    let call = |value: FunctionArg| {
+        let list = FunctionArgumentList {
+            args: vec![value, rows.clone()],
+            ..list.clone()
+        };
+        Expr::Function(Function {
+            args: FunctionArguments::List(list),
+            ..function.clone()
+        })
+    };
+    let present = Expr::Value(Value::Boolean(true).with_empty_span());
+    let present = FunctionArg::Unnamed(FunctionArgExpr::Expr(present));
+    Some(Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition: Expr::IsNull(Box::new(call(present))),
+            result: other.clone(),
+        }],
+        else_result: Some(Box::new(call(value.clone()))),
+    })
+}
+
+fn has_columns(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
