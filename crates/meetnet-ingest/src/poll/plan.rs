@@ -370,16 +370,21 @@ impl Plan {
         }
     }
 
-    /// Notes that a target answers. Where it had failed, what was wrong with it may have been wrong with others: they are
-    /// asked now, and not only when their pauses end.
+    /// Notes that a target answers. Where it had failed, what was wrong with it may have been wrong with those that began
+    /// to fail with it or later: they are asked now, and not only when their pauses end. Whoever had failed before it is
+    /// none of them: a target that falters now and then must not have broken ones asked each time.
     fn answered(&mut self, ask: &Ask, now: i64) {
         self.failing.clear();
         self.answers += 1;
         let course = &mut self.courses[ask.target];
         // What waits is another window.
-        if course.is_newest(ask) || course.trouble_mut(ask).take().is_none() {
+        if course.is_newest(ask) {
             return;
         }
+        let Some(mended) = course.trouble_mut(ask).take() else {
+            return;
+        };
+        let began_with = mended.answers_before;
         for course in &mut self.courses {
             let Course {
                 due,
@@ -387,11 +392,13 @@ impl Plan {
                 past_trouble,
                 ..
             } = course;
-            if let Some(trouble) = trouble.as_mut().filter(|trouble| !trouble.is_refused) {
+            let trouble = trouble.as_mut().filter(|of| !of.is_refused);
+            if let Some(trouble) = trouble.filter(|of| of.answers_before >= began_with) {
                 trouble.again_at = trouble.again_at.min(now);
                 *due = (*due).min(now);
             }
-            if let Some(trouble) = past_trouble {
+            let past_trouble = past_trouble.as_mut();
+            if let Some(trouble) = past_trouble.filter(|of| of.answers_before >= began_with) {
                 trouble.again_at = trouble.again_at.min(now);
             }
         }
@@ -441,8 +448,11 @@ impl Plan {
         self.paused_until = now.saturating_add(pause);
         let course = &mut self.courses[ask.target];
         if course.is_newest(ask) {
+            // Where they fail as well, nobody says that the API answers: no more often than what is next.
+            let failures = course.trouble.as_ref().map_or(0, |of| of.failures);
             let interval = course.target.interval.unwrap_or(DAY_US);
-            return course.ask_newest_at(now.saturating_add(interval.max(pause)));
+            let pause = interval.max(pause).max(backoff(failures, jitter));
+            return course.ask_newest_at(now.saturating_add(pause));
         }
         // Behind the others: one target whose answers are broken must not stand in their way.
         let pause_of_target = |failures| pause.max(backoff(failures, jitter));
@@ -592,13 +602,7 @@ impl Plan {
             return;
         };
         backfill.pass_over(ask.target, window);
-        match backfill.left.back_mut() {
-            // Windows that failed one after the other are one again.
-            Some((target, last)) if *target == ask.target && last.to == window.from => {
-                last.to = window.to;
-            }
-            _ => backfill.left.push_back((ask.target, window)),
-        }
+        backfill.put_behind(ask.target, window);
         self.backfill_failures += 1;
         // Whoever waits is told; else nobody is waited for, and what is left is kept until it is answered.
         if !self.is_live && self.backfill_failures >= BACKFILL_FAILURES_MAX {
@@ -639,6 +643,17 @@ impl Backfill {
         entry.from = window.to;
         if entry.is_empty() {
             self.left.remove(at);
+        }
+    }
+
+    /// Puts a window that failed behind the others. Windows of a target that failed one after the other are one entry
+    /// again, whatever failed between them: hundreds of targets with a year of days each must not become an entry a day.
+    fn put_behind(&mut self, target: usize, window: Window) {
+        let mut left = self.left.iter();
+        let at = left.position(|(of, left)| *of == target && left.to == window.from);
+        match at {
+            Some(at) => self.left[at].1.to = window.to,
+            None => self.left.push_back((target, window)),
         }
     }
 }
