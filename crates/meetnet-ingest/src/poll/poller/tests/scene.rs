@@ -61,7 +61,7 @@ impl Telraam {
         broken.insert(segment.to_string(), reply);
     }
 
-    /// Whatever is asked of a segment from this time on, this is the answer.
+    /// Whatever is asked of a segment in a window that begins at this time, this is the answer.
     pub(super) fn breaks_from(&self, segment: i64, from: &str, reply: Reply) {
         let mut broken = self.broken.lock().unwrap();
         broken.insert(format!("{segment} {from}"), reply);
