@@ -1,5 +1,6 @@
 use std::cell::Cell;
 
+use super::past::BACKFILL_FAILURES_MAX;
 use super::*;
 
 /// 2026-11-28T00:00:00Z.
