@@ -143,6 +143,8 @@ pub(crate) struct Plan {
     paused_until: i64,
     /// The targets that have failed since anybody answered.
     failing: BTreeSet<usize>,
+    /// Questions that have failed since anybody answered.
+    failures: u32,
     /// Questions that were answered.
     answers: u64,
     /// Failures in a row of what backfills ask, of whichever targets.
@@ -180,6 +182,7 @@ impl Plan {
             is_live,
             paused_until: i64::MIN,
             failing: BTreeSet::new(),
+            failures: 0,
             answers: 0,
             backfill_failures: 0,
             backfill: None,
@@ -231,6 +234,12 @@ impl Plan {
                 if due > now {
                     soonest = soonest.min(due);
                     continue;
+                }
+                if needs_proof
+                    && !self.courses[at].is_well()
+                    && let Some(ask) = self.past_due_before(due)
+                {
+                    return Next::Ask(ask);
                 }
                 if let Some(ask) = self.courses[at].ask(at, now) {
                     return Next::Ask(ask);
@@ -349,6 +358,7 @@ impl Plan {
     /// none of them: a target that falters now and then must not have broken ones asked each time.
     fn answered(&mut self, ask: &Ask, now: i64) {
         self.failing.clear();
+        self.failures = 0;
         self.answers += 1;
         let course = &mut self.courses[ask.target];
         // What waits is another window.
@@ -400,6 +410,7 @@ impl Plan {
         if failure.kind == FailureKind::Refused {
             // It is about this target or window alone; the others go on.
             self.failing.clear();
+            self.failures = 0;
             if ask.is_backfill {
                 self.courses[ask.target].past_trouble = None;
                 return self.backfill_goes_on(ask, Some(&failure.message));
@@ -412,9 +423,13 @@ impl Plan {
             return;
         }
         // Targets count, not failures: one that is broken must not make the others wait longer each time that it is
-        // tried, and where nobody answers there are more of them each time.
+        // tried. Where there are no others to wait, the API is down, and asked less and less by all of them together.
         self.failing.insert(ask.target);
-        let failing = u32::try_from(self.failing.len()).unwrap_or(u32::MAX);
+        self.failures = self.failures.saturating_add(1);
+        let mut failing = u32::try_from(self.failing.len()).unwrap_or(u32::MAX);
+        if self.nobody_answers() {
+            failing = failing.max(self.failures);
+        }
         let mut pause = backoff(failing, jitter).max(asked_for);
         if failure.kind == FailureKind::Fault && asked_for == 0 {
             pause = pause.min(self.until_proof(ask, now).max(PROOF_PAUSE_US));
@@ -438,6 +453,33 @@ impl Plan {
         } else {
             course.due = again_at;
         }
+    }
+
+    /// Returns a window of the backfill that failed and was due again before `due`: of what fails each has its turn.
+    fn past_due_before(&self, due: i64) -> Option<Ask> {
+        let backfill = self.backfill.as_ref();
+        let backfill = backfill.filter(|backfill| !backfill.state.is_over())?;
+        let is_before = |(at, _): &&(usize, Window)| {
+            let trouble = self.courses[*at].past_trouble.as_ref();
+            trouble.is_some_and(|trouble| trouble.again_at < due)
+        };
+        let &(target, window) = backfill.left.iter().find(is_before)?;
+        Some(Ask {
+            target,
+            window: Some(self.courses[target].chunk(window)),
+            is_backfill: true,
+        })
+    }
+
+    /// Whether all that is asked fails.
+    fn nobody_answers(&self) -> bool {
+        let mut left = self.backfill.iter().flat_map(|backfill| &backfill.left);
+        let mut live = self
+            .courses
+            .iter()
+            .filter(|course| self.is_live && course.target.interval.is_some());
+        left.all(|(at, _)| self.courses[*at].past_trouble.is_some())
+            && live.all(|course| course.trouble.is_some())
     }
 
     /// Returns how long it is until a target can be asked that answered lately, beside that of `ask`; the longest time where

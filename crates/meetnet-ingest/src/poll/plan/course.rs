@@ -126,15 +126,17 @@ impl Course {
                 }
                 let next = self.chunk(left);
                 let again_at = self.trouble.as_ref().map_or(now, |of| of.again_at);
-                if self.is_stuck() && again_at > now {
-                    let Some(newest) = self.newest(rule, next, now) else {
-                        self.due = again_at;
-                        return None;
-                    };
-                    Some(newest)
+                // Before what keeps failing: its failure may make the source wait for as long as it does itself.
+                let newest = if self.is_stuck() && self.newest_due <= now {
+                    self.newest(rule, next, now)
                 } else {
-                    Some(next)
+                    None
+                };
+                if newest.is_none() && self.is_stuck() && again_at > now {
+                    self.due = again_at;
+                    return None;
                 }
+                newest.or(Some(next))
             }
         };
         Some(Ask {

@@ -638,10 +638,33 @@ fn a_dead_api_is_asked_less_and_less_by_targets_with_windows_too() {
         );
         assert!(of_later >= 20, "{of_later}");
     };
-    check(1, HOUR_US, (70, 50));
-    check(1, 10 * SECOND_US, (70, 50));
-    check(2, HOUR_US, (140, 100));
-    check(20, HOUR_US, (140, 60));
+    check(1, HOUR_US, (40, 30));
+    check(1, 10 * SECOND_US, (40, 30));
+    check(7, HOUR_US, (40, 30));
+    check(20, HOUR_US, (50, 30));
+}
+
+#[test]
+fn a_target_whose_newest_periods_fail_is_asked_less_and_less_while_others_answer() {
+    for interval in [HOUR_US, 10 * SECOND_US] {
+        let bad = Target {
+            interval: Some(interval),
+            ..windowed("bad", hourly())
+        };
+        let cursor = Cursor {
+            through: Some(MIDNIGHT),
+            polled_at: Some(MIDNIGHT),
+            reasked_at: Some(MIDNIGHT),
+            ..Cursor::default()
+        };
+        let mut plan = Plan::new(vec![bad, latest("good")], |_| cursor.clone(), true);
+        let begin = MIDNIGHT + HOUR_US + 20 * MINUTE_US;
+        let asked = run_until(&mut plan, (begin, begin + DAY_US), |name, _, _| {
+            name == "good"
+        });
+        let bad = asked.iter().filter(|(_, name, _)| name == "bad").count();
+        assert!((24..80).contains(&bad), "{interval}: {bad}");
+    }
 }
 
 #[test]
@@ -676,7 +699,10 @@ fn windows_that_fail_in_turn_are_kept_as_few_entries() {
     };
     assert_eq!(plan.begin_backfill(span, MIDNIGHT), 3 * 365);
     let end = MIDNIGHT + 10 * DAY_US;
-    let asked = run_until(&mut plan, (MIDNIGHT, end), |_, _, _| false);
+    let is_new = |window: Window| window.to > MIDNIGHT - 10 * DAY_US;
+    let asked = run_until(&mut plan, (MIDNIGHT, end), |_, window, _| {
+        window.is_some_and(is_new)
+    });
     let past = asked.iter().filter(|(.., is_past)| *is_past).count();
     assert!(past > 3 * 50, "{past}");
     let left = plan.backfill_left();
