@@ -275,7 +275,8 @@ fn chirpstack(documents: &[Value]) -> Leaves {
             return Some(Cow::Borrowed(decoded));
         }
         let text = document.get("objectJSON")?.as_str()?;
-        serde_json::from_str(text).ok().map(Cow::Owned)
+        let decoded = serde_json::from_str::<Value>(text);
+        decoded.ok().map(Cow::Owned)
     })
 }
 

@@ -10,7 +10,7 @@
 //!
 //! Times are µs since 1970, UTC. It owns no clock and no randomness: the caller passes both.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use meetnet_model::calendar::{DAY_US, SECOND_US};
 use meetnet_model::time::format_rfc3339;
@@ -20,11 +20,14 @@ use super::state::Cursor;
 use super::verdict::{Failure, FailureKind};
 
 mod course;
+mod past;
 #[cfg(test)]
 mod tests;
 
 use course::Course;
 pub(crate) use course::Trouble;
+use past::Backfill;
+pub(crate) use past::BackfillState;
 
 pub(crate) const HOUR_US: i64 = 3_600 * SECOND_US;
 
@@ -35,8 +38,6 @@ const PROOF_PAUSE_US: i64 = 60 * SECOND_US;
 const REFUSED_PAUSE_US: i64 = HOUR_US;
 /// Longest pause that an API can ask for with `Retry-After`.
 const RETRY_AFTER_US_MAX: i64 = DAY_US;
-/// Failures in a row after which a backfill gives up that a command without a daemon waits for.
-const BACKFILL_FAILURES_MAX: u32 = 8;
 
 /// A span of time, `[from, to)`, µs since 1970 UTC; up to now where it ends with [`i64::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,33 +135,6 @@ pub(crate) enum Next {
     Wait(i64),
 }
 
-/// How a backfill stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct BackfillState {
-    pub(crate) windows_done: u64,
-    pub(crate) windows_left: u64,
-    /// What was refused, and why: the first few.
-    pub(crate) refused: Vec<String>,
-    pub(crate) refused_total: u64,
-    /// Why it was given up, where somebody waits for it; its windows are kept.
-    pub(crate) given_up: Option<String>,
-}
-
-impl BackfillState {
-    pub(crate) fn is_over(&self) -> bool {
-        self.windows_left == 0 || self.given_up.is_some()
-    }
-}
-
-/// Refusals that are told one by one.
-const REFUSED_LISTED_MAX: usize = 5;
-
-#[derive(Debug)]
-struct Backfill {
-    left: VecDeque<(usize, Window)>,
-    state: BackfillState,
-}
-
 /// The plan of one source.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -169,6 +143,8 @@ pub(crate) struct Plan {
     paused_until: i64,
     /// The targets that have failed since anybody answered.
     failing: BTreeSet<usize>,
+    /// Questions that have failed since anybody answered.
+    failures: u32,
     /// Questions that were answered.
     answers: u64,
     /// Failures in a row of what backfills ask, of whichever targets.
@@ -206,6 +182,7 @@ impl Plan {
             is_live,
             paused_until: i64::MIN,
             failing: BTreeSet::new(),
+            failures: 0,
             answers: 0,
             backfill_failures: 0,
             backfill: None,
@@ -257,6 +234,12 @@ impl Plan {
                 if due > now {
                     soonest = soonest.min(due);
                     continue;
+                }
+                if needs_proof
+                    && !self.courses[at].is_well()
+                    && let Some(ask) = self.past_due_before(due)
+                {
+                    return Next::Ask(ask);
                 }
                 if let Some(ask) = self.courses[at].ask(at, now) {
                     return Next::Ask(ask);
@@ -370,16 +353,22 @@ impl Plan {
         }
     }
 
-    /// Notes that a target answers. Where it had failed, what was wrong with it may have been wrong with others: they are
-    /// asked now, and not only when their pauses end.
+    /// Notes that a target answers. Where it had failed, what was wrong with it may have been wrong with those that began
+    /// to fail with it or later: they are asked now, and not only when their pauses end. Whoever had failed before it is
+    /// none of them: a target that falters now and then must not have broken ones asked each time.
     fn answered(&mut self, ask: &Ask, now: i64) {
         self.failing.clear();
+        self.failures = 0;
         self.answers += 1;
         let course = &mut self.courses[ask.target];
         // What waits is another window.
-        if course.is_newest(ask) || course.trouble_mut(ask).take().is_none() {
+        if course.is_newest(ask) {
             return;
         }
+        let Some(mended) = course.trouble_mut(ask).take() else {
+            return;
+        };
+        let began_with = mended.answers_before;
         for course in &mut self.courses {
             let Course {
                 due,
@@ -387,11 +376,13 @@ impl Plan {
                 past_trouble,
                 ..
             } = course;
-            if let Some(trouble) = trouble.as_mut().filter(|trouble| !trouble.is_refused) {
+            let trouble = trouble.as_mut().filter(|of| !of.is_refused);
+            if let Some(trouble) = trouble.filter(|of| of.answers_before >= began_with) {
                 trouble.again_at = trouble.again_at.min(now);
                 *due = (*due).min(now);
             }
-            if let Some(trouble) = past_trouble {
+            let past_trouble = past_trouble.as_mut();
+            if let Some(trouble) = past_trouble.filter(|of| of.answers_before >= began_with) {
                 trouble.again_at = trouble.again_at.min(now);
             }
         }
@@ -419,6 +410,7 @@ impl Plan {
         if failure.kind == FailureKind::Refused {
             // It is about this target or window alone; the others go on.
             self.failing.clear();
+            self.failures = 0;
             if ask.is_backfill {
                 self.courses[ask.target].past_trouble = None;
                 return self.backfill_goes_on(ask, Some(&failure.message));
@@ -431,9 +423,13 @@ impl Plan {
             return;
         }
         // Targets count, not failures: one that is broken must not make the others wait longer each time that it is
-        // tried, and where nobody answers there are more of them each time.
+        // tried. Where there are no others to wait, the API is down, and asked less and less by all of them together.
         self.failing.insert(ask.target);
-        let failing = u32::try_from(self.failing.len()).unwrap_or(u32::MAX);
+        self.failures = self.failures.saturating_add(1);
+        let mut failing = u32::try_from(self.failing.len()).unwrap_or(u32::MAX);
+        if self.nobody_answers() {
+            failing = failing.max(self.failures);
+        }
         let mut pause = backoff(failing, jitter).max(asked_for);
         if failure.kind == FailureKind::Fault && asked_for == 0 {
             pause = pause.min(self.until_proof(ask, now).max(PROOF_PAUSE_US));
@@ -441,8 +437,11 @@ impl Plan {
         self.paused_until = now.saturating_add(pause);
         let course = &mut self.courses[ask.target];
         if course.is_newest(ask) {
+            // Where they fail as well, nobody says that the API answers: no more often than what is next.
+            let failures = course.trouble.as_ref().map_or(0, |of| of.failures);
             let interval = course.target.interval.unwrap_or(DAY_US);
-            return course.ask_newest_at(now.saturating_add(interval.max(pause)));
+            let pause = interval.max(pause).max(backoff(failures, jitter));
+            return course.ask_newest_at(now.saturating_add(pause));
         }
         // Behind the others: one target whose answers are broken must not stand in their way.
         let pause_of_target = |failures| pause.max(backoff(failures, jitter));
@@ -454,6 +453,33 @@ impl Plan {
         } else {
             course.due = again_at;
         }
+    }
+
+    /// Returns a window of the backfill that failed and was due again before `due`: of what fails each has its turn.
+    fn past_due_before(&self, due: i64) -> Option<Ask> {
+        let backfill = self.backfill.as_ref();
+        let backfill = backfill.filter(|backfill| !backfill.state.is_over())?;
+        let is_before = |(at, _): &&(usize, Window)| {
+            let trouble = self.courses[*at].past_trouble.as_ref();
+            trouble.is_some_and(|trouble| trouble.again_at < due)
+        };
+        let &(target, window) = backfill.left.iter().find(is_before)?;
+        Some(Ask {
+            target,
+            window: Some(self.courses[target].chunk(window)),
+            is_backfill: true,
+        })
+    }
+
+    /// Whether all that is asked fails.
+    fn nobody_answers(&self) -> bool {
+        let mut left = self.backfill.iter().flat_map(|backfill| &backfill.left);
+        let mut live = self
+            .courses
+            .iter()
+            .filter(|course| self.is_live && course.target.interval.is_some());
+        left.all(|(at, _)| self.courses[*at].past_trouble.is_some())
+            && live.all(|course| course.trouble.is_some())
     }
 
     /// Returns how long it is until a target can be asked that answered lately, beside that of `ask`; the longest time where
@@ -486,159 +512,10 @@ impl Plan {
         true
     }
 
-    /// Begins to ask for `span` of every target with windows, one target after the other. Returns the number of windows.
-    ///
-    /// A backfill that is under way is replaced: the caller has one at a time.
-    pub(crate) fn begin_backfill(&mut self, span: Window, now: i64) -> u64 {
-        let mut left = VecDeque::new();
-        let mut windows = 0;
-        for (at, course) in self.courses.iter().enumerate() {
-            let Some(rule) = course.target.windows else {
-                continue;
-            };
-            let window = Window {
-                from: rule.floor(span.from),
-                to: rule.ceil(span.to).min(rule.closed_until(now)),
-            };
-            if !window.is_empty() {
-                windows += course.chunks(window);
-                left.push_back((at, window));
-            }
-        }
-        self.backfill = Some(Backfill {
-            left,
-            state: BackfillState {
-                windows_left: windows,
-                ..BackfillState::default()
-            },
-        });
-        windows
-    }
-
-    /// Goes on with a backfill that stood at `state` and had `left` to ask for, by names of targets. Those that are no
-    /// longer asked are passed over. Returns the number of windows.
-    pub(crate) fn resume_backfill(
-        &mut self,
-        left: &[(String, Window)],
-        state: BackfillState,
-    ) -> u64 {
-        let mut windows = 0;
-        let mut known = VecDeque::with_capacity(left.len());
-        for (name, window) in left {
-            let mut courses = self.courses.iter().enumerate();
-            let Some((at, course)) = courses.find(|(_, course)| course.target.name == *name) else {
-                continue;
-            };
-            let Some(rule) = course.target.windows else {
-                continue;
-            };
-            // The rule may be another one than when they were cut.
-            let window = Window {
-                from: rule.floor(window.from),
-                to: rule.ceil(window.to),
-            };
-            if !window.is_empty() {
-                windows += course.chunks(window);
-                known.push_back((at, window));
-            }
-        }
-        self.backfill = Some(Backfill {
-            left: known,
-            state: BackfillState {
-                windows_left: windows,
-                ..state
-            },
-        });
-        windows
-    }
-
-    /// Returns what the backfill has left to ask for, by names of targets.
-    pub(crate) fn backfill_left(&self) -> Vec<(String, Window)> {
-        let left = self.backfill.iter().flat_map(|backfill| &backfill.left);
-        left.map(|(at, window)| (self.courses[*at].target.name.clone(), *window))
-            .collect()
-    }
-
-    /// How the backfill stands; none where none is under way.
-    pub(crate) fn backfill(&self) -> Option<&BackfillState> {
-        self.backfill.as_ref().map(|backfill| &backfill.state)
-    }
-
-    /// Why some of what the backfill has left is asked for later; none where nothing is.
-    pub(crate) fn backfill_trouble(&self) -> Option<String> {
-        let mut left = self.backfill.iter().flat_map(|backfill| &backfill.left);
-        left.find_map(|(target, _)| {
-            let course = &self.courses[*target];
-            let trouble = course.past_trouble.as_ref()?;
-            Some(format!("{}: {}", course.target.name, trouble.message))
-        })
-    }
-
-    /// Forgets the backfill; how its targets fail stays known.
-    pub(crate) fn end_backfill(&mut self) {
-        self.backfill = None;
-    }
-
     /// Forgets how targets fail when they are asked for their past: nobody asks any more.
     pub(crate) fn forget_past_troubles(&mut self) {
         for course in &mut self.courses {
             course.past_trouble = None;
-        }
-    }
-
-    /// Puts the window that failed behind the others.
-    fn backfill_waits(&mut self, ask: &Ask, message: &str) {
-        let (Some(backfill), Some(window)) = (&mut self.backfill, ask.window) else {
-            return;
-        };
-        backfill.pass_over(ask.target, window);
-        match backfill.left.back_mut() {
-            // Windows that failed one after the other are one again.
-            Some((target, last)) if *target == ask.target && last.to == window.from => {
-                last.to = window.to;
-            }
-            _ => backfill.left.push_back((ask.target, window)),
-        }
-        self.backfill_failures += 1;
-        // Whoever waits is told; else nobody is waited for, and what is left is kept until it is answered.
-        if !self.is_live && self.backfill_failures >= BACKFILL_FAILURES_MAX {
-            self.backfill_failures = 0;
-            backfill.state.given_up = Some(message.to_owned());
-        }
-    }
-
-    fn backfill_goes_on(&mut self, ask: &Ask, refused: Option<&str>) {
-        let (Some(backfill), Some(window)) = (&mut self.backfill, ask.window) else {
-            return;
-        };
-        self.backfill_failures = 0;
-        backfill.state.windows_done += 1;
-        if let Some(why) = refused {
-            backfill.state.refused_total += 1;
-            if backfill.state.refused.len() < REFUSED_LISTED_MAX {
-                let name = &self.courses[ask.target].target.name;
-                backfill
-                    .state
-                    .refused
-                    .push(format!("{name} {window}: {why}"));
-            }
-        }
-        backfill.pass_over(ask.target, window);
-        let chunks = |(target, window): &(usize, Window)| self.courses[*target].chunks(*window);
-        backfill.state.windows_left = backfill.left.iter().map(chunks).sum();
-    }
-}
-
-impl Backfill {
-    /// Takes a window out of what is left: the begin of an entry of its target.
-    fn pass_over(&mut self, target: usize, window: Window) {
-        let mut left = self.left.iter();
-        let at = left.position(|(of, left)| *of == target && left.from == window.from);
-        let Some(at) = at else { return };
-        let (_, entry) = &mut self.left[at];
-        entry.from = window.to;
-        if entry.is_empty() {
-            self.left.remove(at);
         }
     }
 }

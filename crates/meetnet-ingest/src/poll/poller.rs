@@ -289,15 +289,15 @@ impl Poller {
     /// Asks the next question if it is time for one, and does what its answer takes.
     pub(crate) async fn turn(&mut self) -> Turn {
         let now = (self.clock)();
-        let ask = match self.next_question(now) {
+        let next = self.next_question(now);
+        if !self.ended.is_empty() {
+            // One that was begun and had nothing to ask.
+            self.save().await;
+            self.tell_ends();
+        }
+        let ask = match next {
             Next::Ask(ask) => ask,
-            Next::Wait(until) => {
-                if !self.ended.is_empty() {
-                    self.save().await;
-                    self.tell_ends();
-                }
-                return Turn::Wait(until);
-            }
+            Next::Wait(until) => return Turn::Wait(until),
         };
         let request = self.request(&ask);
         let host = host_of(&request.url);

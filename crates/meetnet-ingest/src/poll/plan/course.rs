@@ -57,16 +57,15 @@ impl Course {
             && trouble.is_some_and(|of| of.failures >= STUCK_FAILURES && !of.is_refused)
     }
 
-    /// Returns the newest periods, where the window that is next keeps failing and is not to be tried yet.
+    /// Returns the newest periods; none where there are none behind the window that is next.
     fn newest(&self, rule: WindowRule, next: Window, now: i64) -> Option<Window> {
         let to = rule.closed_until(now);
         let newest = Window {
             from: to - rule.overlap.min(self.chunk_max),
             to,
         };
-        let waits = self.trouble.as_ref().is_some_and(|of| of.again_at > now);
         let is_another = newest.from > next.from && !newest.is_empty();
-        (self.is_stuck() && waits && is_another).then_some(newest)
+        is_another.then_some(newest)
     }
 
     /// Whether a question is for the newest periods, and not for what is next.
@@ -113,7 +112,8 @@ impl Course {
         trouble.again_at
     }
 
-    /// Returns the question that is due; none where no period has been closed yet.
+    /// Returns the question that is due; none where no period has been closed yet, or where all that are closed are in a
+    /// window that keeps failing and is not to be tried yet.
     pub(super) fn ask(&mut self, target: usize, now: i64) -> Option<Ask> {
         let window = match self.target.windows {
             None => None,
@@ -124,8 +124,19 @@ impl Course {
                     self.due = now.saturating_add(rule.align);
                     return None;
                 }
-                let chunk = self.chunk(left);
-                Some(self.newest(rule, chunk, now).unwrap_or(chunk))
+                let next = self.chunk(left);
+                let again_at = self.trouble.as_ref().map_or(now, |of| of.again_at);
+                // Before what keeps failing: its failure may make the source wait for as long as it does itself.
+                let newest = if self.is_stuck() && self.newest_due <= now {
+                    self.newest(rule, next, now)
+                } else {
+                    None
+                };
+                if newest.is_none() && self.is_stuck() && again_at > now {
+                    self.due = again_at;
+                    return None;
+                }
+                newest.or(Some(next))
             }
         };
         Some(Ask {

@@ -1,3 +1,6 @@
+use std::cell::Cell;
+
+use super::past::BACKFILL_FAILURES_MAX;
 use super::*;
 
 /// 2026-11-28T00:00:00Z.
@@ -606,6 +609,109 @@ fn a_period_that_breaks_its_answers_keeps_no_newer_ones_away() {
     }
     assert_eq!(shown[0], (-72, 0));
     assert_eq!(shown[1].0, 0_i64.min(shown[1].1 - 6));
+}
+
+#[test]
+fn a_dead_api_is_asked_less_and_less_by_targets_with_windows_too() {
+    // How many questions a day begins with, and how many each later one has at most.
+    let check = |targets: i64, interval: i64, (first, later): (usize, usize)| {
+        let target = |n: i64| Target {
+            interval: Some(interval),
+            ..windowed(&n.to_string(), hourly())
+        };
+        // They have answered before, so a pass is the last few hours.
+        let cursor = Cursor {
+            through: Some(MIDNIGHT),
+            polled_at: Some(MIDNIGHT),
+            reasked_at: Some(MIDNIGHT),
+            ..Cursor::default()
+        };
+        let targets = (0..targets).map(target).collect();
+        let mut plan = Plan::new(targets, |_| cursor.clone(), true);
+        let begin = MIDNIGHT + HOUR_US + 20 * MINUTE_US;
+        let asked = run_until(&mut plan, (begin, begin + 2 * DAY_US), |_, _, _| false);
+        let of_first = asked.partition_point(|(at, ..)| *at < begin + DAY_US);
+        let of_later = asked.len() - of_first;
+        assert!(
+            of_first <= first && of_later <= later,
+            "{of_first} {of_later}"
+        );
+        assert!(of_later >= 20, "{of_later}");
+    };
+    check(1, HOUR_US, (40, 30));
+    check(1, 10 * SECOND_US, (40, 30));
+    check(7, HOUR_US, (40, 30));
+    check(20, HOUR_US, (50, 30));
+}
+
+#[test]
+fn a_target_whose_newest_periods_fail_is_asked_less_and_less_while_others_answer() {
+    for interval in [HOUR_US, 10 * SECOND_US] {
+        let bad = Target {
+            interval: Some(interval),
+            ..windowed("bad", hourly())
+        };
+        let cursor = Cursor {
+            through: Some(MIDNIGHT),
+            polled_at: Some(MIDNIGHT),
+            reasked_at: Some(MIDNIGHT),
+            ..Cursor::default()
+        };
+        let mut plan = Plan::new(vec![bad, latest("good")], |_| cursor.clone(), true);
+        let begin = MIDNIGHT + HOUR_US + 20 * MINUTE_US;
+        let asked = run_until(&mut plan, (begin, begin + DAY_US), |name, _, _| {
+            name == "good"
+        });
+        let bad = asked.iter().filter(|(_, name, _)| name == "bad").count();
+        assert!((24..80).contains(&bad), "{interval}: {bad}");
+    }
+}
+
+#[test]
+fn a_target_that_falters_brings_no_broken_one_along() {
+    let mut plan = fresh(vec![latest("bad"), latest("falters")]);
+    let (count, answers) = (Cell::new(0), Cell::new(true));
+    let end = MIDNIGHT + DAY_US;
+    let asked = run_until(&mut plan, (MIDNIGHT, end), |name, _, _| {
+        if name == "falters" {
+            count.set(count.get() + 1);
+            answers.set(!answers.get());
+        }
+        name == "falters" && answers.get()
+    });
+    let bad = asked.iter().filter(|(_, name, _)| name == "bad").count();
+    assert!((24..48).contains(&bad), "{bad}");
+    assert!(count.get() > 500, "{}", count.get());
+}
+
+#[test]
+fn windows_that_fail_in_turn_are_kept_as_few_entries() {
+    let rule = WindowRule {
+        chunk_max: DAY_US,
+        ..hourly()
+    };
+    let names = ["a", "b", "c"];
+    let targets = names.map(|name| windowed(name, rule));
+    let mut plan = fresh(targets.into());
+    let span = Window {
+        from: MIDNIGHT - 400 * DAY_US,
+        to: MIDNIGHT - 35 * DAY_US,
+    };
+    assert_eq!(plan.begin_backfill(span, MIDNIGHT), 3 * 365);
+    let end = MIDNIGHT + 10 * DAY_US;
+    let is_new = |window: Window| window.to > MIDNIGHT - 10 * DAY_US;
+    let asked = run_until(&mut plan, (MIDNIGHT, end), |_, window, _| {
+        window.is_some_and(is_new)
+    });
+    let past = asked.iter().filter(|(.., is_past)| *is_past).count();
+    assert!(past > 3 * 50, "{past}");
+    let left = plan.backfill_left();
+    assert!(left.len() <= 2 * names.len(), "{left:?}");
+    let days: i64 = left
+        .iter()
+        .map(|(_, window)| window.length() / DAY_US)
+        .sum();
+    assert_eq!(days, 3 * 365);
 }
 
 #[test]

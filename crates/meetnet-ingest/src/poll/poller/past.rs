@@ -133,15 +133,15 @@ impl Poller {
     }
 
     /// Returns what is asked next, or until when to wait. A backfill that waits for targets that fail lets the next one
-    /// go before it.
+    /// go before it; where all wait, it is another one's turn each time, as one may be broken where another is not.
     pub(super) fn next_question(&mut self, now: i64) -> Next {
         let mut wait = i64::MAX;
-        for _ in 0..self.backfills.len() {
+        for _ in 1..self.backfills.len() {
             match self.plan.next(now) {
                 Next::Ask(ask) => return Next::Ask(ask),
                 Next::Wait(until) => wait = wait.min(until),
             }
-            if self.backfills.len() < 2 || !self.plan.is_held_up(now) {
+            if !self.plan.is_held_up(now) {
                 return Next::Wait(wait);
             }
             self.plan.end_backfill();
@@ -179,8 +179,7 @@ impl Poller {
             }
             BackfillCommand::CancelAll(answer) => {
                 self.plan.end_backfill();
-                self.plan.forget_past_troubles();
-                self.show_failing();
+                self.forget_past_troubles();
                 self.left_over.clear();
                 let cancelled = self.backfills.drain(..);
                 let cancelled = cancelled.map(|open| (open, BackfillEnd::Cancelled));
@@ -299,9 +298,16 @@ impl Poller {
         }
         self.ended.push((open, end));
         if self.backfills.is_empty() {
-            self.plan.forget_past_troubles();
-            self.show_failing();
+            self.forget_past_troubles();
         }
+    }
+
+    /// Forgets which targets fail when they are asked for their past: nobody asks any more, and whoever does later is told
+    /// anew.
+    fn forget_past_troubles(&mut self) {
+        self.plan.forget_past_troubles();
+        self.told_failing.retain(|(_, is_past)| !is_past);
+        self.show_failing();
     }
 
     /// Tells whoever waits that backfills have ended. A command without a daemon ends with it, so what is saved must not

@@ -415,6 +415,28 @@ async fn a_segment_that_stays_broken_holds_up_nobody_and_keeps_its_windows() {
 }
 
 #[tokio::test]
+async fn a_window_that_stays_broken_holds_up_no_other_backfill_of_its_segment() {
+    let scene = Scene::new(NOW, &[1], true).await;
+    scene.telraam.quiet(1, "2026-01-01T00:00:00Z", 48);
+    let failure = Reply::new(500, "{}");
+    scene
+        .telraam
+        .breaks_from(1, "2026-01-01T00:00:00Z", failure);
+    let mut poller = scene.poller();
+    let first = span("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+    let second = span("2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z");
+    let of_first = begin(&mut poller, first).await;
+    let of_second = begin(&mut poller, second).await;
+    scene.run_until(&mut poller, "2026-11-28T13:20:00Z").await;
+    assert_eq!(of_second.borrow().ended, Some(BackfillEnd::Done));
+    assert_eq!(of_first.borrow().ended, None);
+    scene.telraam.mends();
+    scene.run_until(&mut poller, "2026-11-28T15:20:00Z").await;
+    assert_eq!(of_first.borrow().ended, Some(BackfillEnd::Done));
+    assert!(saved(&scene).is_empty());
+}
+
+#[tokio::test]
 async fn a_command_without_a_daemon_gives_up_and_keeps_what_is_left() {
     let scene = Scene::new(NOW, &[1, 2], true).await;
     for segment in 1..=2 {

@@ -61,6 +61,12 @@ impl Telraam {
         broken.insert(segment.to_string(), reply);
     }
 
+    /// Whatever is asked of a segment in a window that begins at this time, this is the answer.
+    pub(super) fn breaks_from(&self, segment: i64, from: &str, reply: Reply) {
+        let mut broken = self.broken.lock().unwrap();
+        broken.insert(format!("{segment} {from}"), reply);
+    }
+
     /// All segments answer with their rows.
     pub(super) fn mends(&self) {
         self.broken.lock().unwrap().clear();
@@ -97,8 +103,11 @@ impl Telraam {
             "more than three months: {asked}"
         );
         let id = asked["id"].as_str().unwrap();
-        if let Some(broken) = self.broken.lock().unwrap().get(id) {
-            return broken.clone();
+        let of_window = format!("{id} {}", format_rfc3339(start));
+        for broken in [id, &of_window] {
+            if let Some(reply) = self.broken.lock().unwrap().get(broken) {
+                return reply.clone();
+            }
         }
         let rows = self.rows.lock().unwrap();
         // Without the `Z` a second sorts before its fractions.
