@@ -28,7 +28,8 @@ impl AnalyzerRule for ComparedColumns {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let mut copies = 0;
         plan.transform_up_with_subqueries(|plan| match plan {
-            LogicalPlan::Subquery(subquery) => {
+            // Without columns of the query around it, it compares none with those.
+            LogicalPlan::Subquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
                 let rows = of_subquery(&subquery.subquery, &mut copies)?;
                 Ok(match rows.transformed {
                     true => {

@@ -12,6 +12,9 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArguments, Value, visit_expressions,
 };
 
+/// How much of a call may be written twice: such may stand in each other.
+const REPEATED_BYTES_MAX: usize = 1_000;
+
 /// Returns what such a call means; None where it stays what it is.
 pub(super) fn shifted_or(function: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &function.args else {
@@ -27,7 +30,11 @@ pub(super) fn shifted_or(function: &Function) -> Option<Expr> {
     };
     // Where NULLs are passed over, `true` stands in other rows than what is asked for.
     let ignores_nulls = function.null_treatment.is_some() || !list.clauses.is_empty();
-    if ignores_nulls || function.over.is_none() || !has_columns(other) {
+    let window = function.over.as_ref()?;
+    if ignores_nulls || !has_columns(other) {
+        return None;
+    }
+    if rows.to_string().len() + window.to_string().len() > REPEATED_BYTES_MAX {
         return None;
     }
     let call = |value: FunctionArg| {
@@ -60,4 +67,28 @@ fn has_columns(expr: &Expr) -> bool {
         _ => ControlFlow::Continue(()),
     });
     found.is_break()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::options::{Dialect, QueryOptions};
+    use crate::parse;
+    use crate::planning::spelling::respell;
+
+    /// Both calls that it becomes have the window, and what stands in it.
+    #[test]
+    fn calls_in_windows_of_each_other_are_not_written_without_end() {
+        let mut call = "lag(x, 1, y) OVER (ORDER BY x)".to_owned();
+        for _ in 0..14 {
+            call = format!("lag(x, 1, y) OVER (ORDER BY {call})");
+        }
+        let sql = format!("SELECT {call} FROM t");
+        let statement = parse::statement(&sql, Dialect::Generic, &QueryOptions::default());
+        let mut statement = statement.expect(&sql);
+        respell(&mut statement).expect(&sql);
+        let written = statement.to_string();
+        assert!(written.starts_with("SELECT lag(x, 1, y) OVER"), "{written}");
+        assert!(written.contains("CASE WHEN lag(true, 1)"), "{written}");
+        assert!(written.len() < 10_000, "{}", written.len());
+    }
 }

@@ -107,3 +107,21 @@ fn a_window_with_a_name_is_given_nothing_twice() {
         "OVER w without brackets is the window itself",
     );
 }
+
+/// Each would be written as often as it is meant, in each window in which its query stands.
+#[test]
+fn windows_are_not_written_out_without_end() {
+    let keys = vec!["g"; 10_000].join(", ");
+    let calls = vec!["sum(x) OVER w"; 100].join(", ");
+    let wide = format!("SELECT {calls} FROM t WINDOW w AS (PARTITION BY {keys})");
+    let mut deep = "SELECT 1".to_owned();
+    for _ in 0..11 {
+        deep = format!(
+            "SELECT sum(x) OVER w + sum(x) OVER (w) FROM t WINDOW w AS (PARTITION BY ({deep}))"
+        );
+    }
+    for sql in [wide, deep] {
+        let refused = written_out(&sql);
+        assert!(refused.contains("more than 1000000 bytes"), "{sql}");
+    }
+}
