@@ -256,6 +256,10 @@ enum Brackets {
 fn with_matched_parts(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let places = places(&tokens);
     let word = |order: usize| places.get(order).and_then(|place| keyword(&tokens[*place]));
+    let begins = |order: usize| {
+        let before = order.checked_sub(1).and_then(|before| places.get(before));
+        before.is_some_and(|place| matches!(tokens[*place].token, Token::LParen | Token::Period))
+    };
     let mut others: Vec<(usize, &str)> = Vec::new();
     let mut levels: Vec<Brackets> = Vec::new();
     for (order, place) in places.iter().enumerate() {
@@ -275,9 +279,9 @@ fn with_matched_parts(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                     continue;
                 };
                 match (*level, word(order)) {
-                    // SIMILAR TO compares.
+                    // SIMILAR TO compares, and what a text begins with is a column of this name.
                     (Brackets::Substring, Some(Keyword::SIMILAR))
-                        if word(order + 1) != Some(Keyword::TO) =>
+                        if word(order + 1) != Some(Keyword::TO) && !begins(order) =>
                     {
                         others.push((*place, "FROM"));
                         *level = Brackets::Similar;

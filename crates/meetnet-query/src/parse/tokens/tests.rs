@@ -128,6 +128,7 @@ fn a_part_that_is_similar_is_one_from_a_pattern() {
         "SELECT substring ( ( a SIMILAR TO 'b' ESCAPE '#' ) FROM 1 )",
         "SELECT substring ( a SIMILAR TO 'b' ESCAPE '#' )",
         "SELECT similar , escape FROM t WHERE f ( a LIKE 'b' ESCAPE '#' )",
+        "SELECT substring ( similar FROM 2 ) , substring ( t . similar , 2 )",
     ] {
         check(same, same);
     }
