@@ -29,8 +29,10 @@ use crate::reach::Reach;
 mod groups;
 mod matched;
 mod members;
+mod negated;
 mod percentiles;
 mod positions;
+mod row_members;
 mod rows;
 mod spans;
 mod spelling;
@@ -40,6 +42,7 @@ mod unheard;
 mod unnested;
 
 use groups::check_groups;
+use negated::{is_of_negative, times_minus_one};
 use positions::name_positions;
 use spelling::{name_series, respell};
 use unheard::check_heard;
@@ -189,6 +192,7 @@ pub(crate) async fn planned(
             (plan, rewritten.names)
         }
     };
+    let plan = row_members::by_parts(plan)?;
     guard::check_plan(&plan)?;
     Ok(Planned {
         plan: computed_beneath(plan)?,
@@ -221,7 +225,8 @@ async fn planned_or_renamed<N: Default>(
 }
 
 /// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its
-/// position, and to what an alias of a series means; returns what the columns are called, or None where nothing has another name.
+/// position, and to what an alias of a series means, and makes products of negatives that are none; returns what the columns are
+/// called, or None where the statement is the same.
 fn rename_columns(
     statement: &mut Statement,
     error: &DataFusionError,
@@ -234,15 +239,18 @@ fn rename_columns(
     }
     let has_positions = name_positions(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
-    (!names.is_empty() || has_casts || has_positions || has_series).then_some(names)
+    let has_negatives = is_of_negative(error) && times_minus_one(statement);
+    let has_any = !names.is_empty() || has_casts || has_positions || has_series || has_negatives;
+    has_any.then_some(names)
 }
 
 /// Gives names of their own to casts that would have the same one, and to what an alias of a series means, in a statement whose
-/// columns have such already; returns None where nothing has another name.
+/// columns have such already, and makes products of negatives that are none; returns None where the statement is the same.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
     let has_casts = is_of_same_names(error) && name_casts(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
-    (has_casts || has_series).then_some(())
+    let has_negatives = is_of_negative(error) && times_minus_one(statement);
+    (has_casts || has_series || has_negatives).then_some(())
 }
 
 /// Returns true for what a statement is refused with because no column has the name that it says.
