@@ -54,7 +54,7 @@ impl VisitorMut for Products {
             op: UnaryOperator::Minus,
             expr: Box::new(Expr::Value(one)),
         };
-        let product = binary(number.as_ref().clone(), BinaryOperator::Multiply, minus_one);
+        let product = binary((**number).clone(), BinaryOperator::Multiply, minus_one);
         *expr = Expr::Nested(Box::new(product));
         self.0 = true;
         ControlFlow::Continue(())

@@ -36,6 +36,9 @@ use crate::postgres::apart;
 use crate::rewrite;
 use crate::unknown_members::{Unknown, any_of, as_outer, filtered, is_plain, rows_of};
 
+#[cfg(test)]
+mod tests;
+
 /// What the rows behind IN are called. Nobody writes such a name.
 const ROWS: &str = "rows behind IN";
 /// Ways in which nobody knows whether a row is among others, or it is: each is a subquery of its own. Three parts that may be NULL
@@ -274,8 +277,11 @@ fn compared(member: &Member, unknown: Unknown, around: &Around) -> Result<Planne
     if columns.len() != member.row.len() {
         return Err(refused("of another number of columns"));
     }
+    let row = member.row.iter().zip(&columns);
+    let row = row.map(|(part, column)| with_type_of(part, column, rows.schema()));
+    let row = row.collect::<Result<Vec<_>>>()?;
     let looked_up = LookedUp {
-        pairs: member.row.iter().zip(&columns).collect(),
+        pairs: row.iter().zip(&columns).collect(),
         rows: &rows,
         around,
     };
@@ -342,6 +348,15 @@ fn correlated_rows(member: &Member) -> Result<(LogicalPlan, Vec<Planned>)> {
     Ok((rows, columns))
 }
 
+/// Returns a part of a row; a parameter is of the type of the column that it is compared with.
+fn with_type_of(part: &Planned, column: &Planned, schema: &DFSchema) -> Result<Planned> {
+    let equal = part.clone().eq(column.clone());
+    Ok(match equal.infer_placeholder_types(schema)? {
+        (Planned::BinaryExpr(BinaryExpr { left, .. }), _) => *left,
+        _ => part.clone(),
+    })
+}
+
 /// How a part of a row meets that of another one, for certain or as far as anybody knows.
 #[derive(Clone, Copy)]
 enum Met {
@@ -398,9 +413,7 @@ impl LookedUp<'_> {
             match met {
                 Met::Equal => {
                     let value = as_outer(part.clone(), &self.around.schema)?;
-                    let equal = column.clone().eq(value);
-                    let (equal, _) = equal.infer_placeholder_types(self.rows.schema())?;
-                    of_rows.push(equal);
+                    of_rows.push(column.clone().eq(value));
                 }
                 Met::IsNull => of_row.push(part.clone().is_null()),
                 Met::ByNull => of_rows.push(column.clone().is_null()),
