@@ -243,7 +243,7 @@ impl<'a> Member<'a> {
         let LogicalPlan::SubqueryAlias(rows) = projection.input.as_ref() else {
             return None;
         };
-        (rows.alias.table() == ROWS).then(|| Self {
+        (rows.alias.table() == ROWS).then_some(Self {
             row: row.args.as_slice(),
             rows,
             is_correlated: !member.subquery.outer_ref_columns.is_empty(),
