@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::property::PropertyDeclaration;
-use meetnet_model::rows::DatasetRows;
+use meetnet_model::rows::{DatasetRows, unsigned_zero};
 
 /// The declared corrections.
 #[derive(Debug, Default)]
@@ -113,7 +113,7 @@ fn append(
     let mut columns = copies.columns().to_vec();
     let names = std::iter::repeat_n(property, corrected.len());
     columns[schema.index_of("property")?] = Arc::new(StringArray::from_iter_values(names));
-    let values = corrected.iter().map(|(_, value)| *value);
+    let values = corrected.iter().map(|(_, value)| unsigned_zero(*value));
     columns[schema.index_of("value")?] = Arc::new(Float64Array::from_iter_values(values));
     let copies = RecordBatch::try_new(Arc::clone(&schema), columns)?;
     let all = concat_batches(&schema, [&rows.batch, &copies])?;

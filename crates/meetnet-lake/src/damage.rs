@@ -169,6 +169,8 @@ pub(crate) fn diagnose(folder: &TableFolder, file: &LiveFile, error: LakeError) 
         return error;
     }
     match verify(folder, file) {
+        // It was not there, and is: its store had an outage, or a disk was put back.
+        Ok(()) if error.io_kind() == Some(NotFound) => error,
         Ok(()) => broken(folder, file, Damage::Unreadable),
         // What is wrong with it. Or the storage does not answer: that may pass, and the reader of Parquet keeps only the
         // text of what a storage says.

@@ -14,7 +14,7 @@ use crate::property::{PropertyDeclaration, PropertyUnits};
 use crate::source::SourceDeclaration;
 
 /// Version of the decoders: raised whenever the same bytes would become other rows.
-pub const DECODER_VERSION: u32 = 3;
+pub const DECODER_VERSION: u32 = 4;
 
 /// What is wrong with a declaration, where it stands and what to do. Displayed as `file:line: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -261,7 +261,7 @@ impl RowsBuilder {
 /// Returns a value whose zero has no sign. Devices that round -0.04 send `-0.0`, which is the number that `0.0` is: stored
 /// apart they would be ranked, sorted and counted apart, and the one be a revision of the other.
 #[inline(always)]
-fn unsigned_zero(value: f64) -> f64 {
+pub fn unsigned_zero(value: f64) -> f64 {
     // Adding zero turns -0.0 into 0.0.
     value + 0.0
 }

@@ -221,7 +221,7 @@ pub(crate) async fn download(
         )),
         Err(error) => {
             let detail = broken(&error, &address);
-            if detail.is_none() && is_object_store {
+            if detail.is_none() && is_object_store && is_of_store(&error) {
                 warn!(%error, file = address, "the store did not give a file for download");
                 let detail =
                     "the store that the file lies in cannot be read at the moment; ask again later";
@@ -244,6 +244,14 @@ fn broken(error: &io::Error, address: &str) -> Option<String> {
         "the file cannot be sent: `{address}` {damage}; whoever runs this service finds what is lost, and what to do, with \
          `meetnet check`"
     ))
+}
+
+/// Returns false for what is wrong with a table, such as its log: asking again later does not help then.
+fn is_of_store(error: &io::Error) -> bool {
+    let of_table = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<LakeError>());
+    of_table.is_none_or(LakeError::is_of_object_store)
 }
 
 enum Found {

@@ -94,7 +94,7 @@ fn without_columns(plan: &LogicalPlan) -> &LogicalPlan {
 }
 
 /// Returns true where a plan has columns of the query around it.
-fn has_outer_columns(plan: &LogicalPlan) -> Result<bool> {
+pub(crate) fn has_outer_columns(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|plan| {
         let mut has_any = false;
         plan.apply_expressions(|expr| {

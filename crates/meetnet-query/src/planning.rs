@@ -30,8 +30,10 @@ use crate::reach::Reach;
 mod groups;
 mod matched;
 mod members;
+mod negated;
 mod percentiles;
 mod positions;
+mod row_members;
 mod rows;
 mod shared_columns;
 mod shifted;
@@ -44,6 +46,7 @@ mod unnested;
 mod windows;
 
 use groups::check_groups;
+use negated::{is_of_negative, times_minus_one};
 use positions::name_positions;
 use shared_columns::name_tables_of_shared;
 use spelling::{name_series, respell};
@@ -202,6 +205,7 @@ pub(crate) async fn planned(
             (plan, rewritten.names)
         }
     };
+    let plan = row_members::by_parts(plan)?;
     guard::check_plan(&plan)?;
     Ok(Planned {
         plan: computed_beneath(plan)?,
@@ -235,8 +239,8 @@ async fn planned_or_renamed<N: Default>(
 }
 
 /// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its
-/// position, and to what an alias of a series means, and a table to columns that several share; returns what the columns are called,
-/// or None where nothing has another name.
+/// position, and to what an alias of a series means, a table to columns that several share, and makes products of negatives that are
+/// none; returns what the columns are called, or None where the statement is the same.
 fn rename_columns(
     statement: &mut Statement,
     error: &DataFusionError,
@@ -251,17 +255,20 @@ fn rename_columns(
     }
     let has_positions = name_positions(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
-    let has_other = has_casts || has_shared || has_positions || has_series;
+    let has_negatives = is_of_negative(error) && times_minus_one(statement);
+    let has_other = has_casts || has_shared || has_positions || has_series || has_negatives;
     (!names.is_empty() || has_other).then_some(names)
 }
 
 /// Gives names of their own to casts that would have the same one, and to what an alias of a series means, and a table to columns
-/// that several share, in a statement whose columns have such names already; returns None where nothing has another name.
+/// that several share, in a statement whose columns have such names already, and makes products of negatives that are none; returns
+/// None where the statement is the same.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
     let has_shared = is_of_same_names(error) && name_tables_of_shared(statement);
     let has_casts = is_of_same_names(error) && name_casts(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
-    (has_shared || has_casts || has_series).then_some(())
+    let has_negatives = is_of_negative(error) && times_minus_one(statement);
+    (has_shared || has_casts || has_series || has_negatives).then_some(())
 }
 
 /// Returns true for what a statement is refused with because no column has the name that it says.

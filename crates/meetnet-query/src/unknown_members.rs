@@ -69,7 +69,7 @@ fn of_filter(filter: Filter) -> Result<Transformed<LogicalPlan>> {
 
 /// What NULL may be taken for where a part of a condition stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Unknown {
+pub(crate) enum Unknown {
     False,
     True,
     Itself,
@@ -77,7 +77,7 @@ enum Unknown {
 
 impl Unknown {
     /// Returns the same of what stands below a NOT.
-    fn negated(self) -> Self {
+    pub(crate) fn negated(self) -> Self {
         match self {
             Self::False => Self::True,
             Self::True => Self::False,
@@ -151,7 +151,13 @@ fn other_member(
     if is_alone && member.negated && !is_correlated && knows_of_nulls {
         return Ok(None);
     }
-    let (rows, among) = rows_of(&member.subquery.subquery)?;
+    let column = Expr::Column(Column::from(
+        member.subquery.subquery.schema().qualified_field(0),
+    ));
+    let (rows, mut among) = rows_of(&member.subquery.subquery, vec![column])?;
+    let Some(among) = among.pop() else {
+        return Ok(None);
+    };
     // Their groups and their first rows are others where a condition is put below them.
     if is_correlated && !is_plain(&rows)? {
         return Ok(None);
@@ -187,7 +193,7 @@ fn other_member(
 }
 
 /// Returns the condition that there is a row; one is enough to look for where all rows around it ask for the same.
-fn any_of(rows: LogicalPlan, is_correlated: bool) -> Result<Expr> {
+pub(crate) fn any_of(rows: LogicalPlan, is_correlated: bool) -> Result<Expr> {
     let rows = LogicalPlanBuilder::from(rows).project([lit(1_i64)])?;
     let rows = match is_correlated {
         true => rows,
@@ -196,10 +202,12 @@ fn any_of(rows: LogicalPlan, is_correlated: bool) -> Result<Expr> {
     Ok(exists(Arc::new(rows.build()?)))
 }
 
-/// Returns the rows that a subquery answers, whatever their order is and how often they come, and what it answers of each.
-fn rows_of(subquery: &LogicalPlan) -> Result<(LogicalPlan, Expr)> {
-    let (qualifier, field) = subquery.schema().qualified_field(0);
-    let mut among = Expr::Column(Column::from((qualifier, field)));
+/// Returns the rows that a subquery answers, whatever their order is and how often they come, and of what they hold the same as
+/// `columns` of what it answers.
+pub(crate) fn rows_of(
+    subquery: &LogicalPlan,
+    mut columns: Vec<Expr>,
+) -> Result<(LogicalPlan, Vec<Expr>)> {
     let mut rows = subquery;
     loop {
         rows = match rows {
@@ -218,18 +226,20 @@ fn rows_of(subquery: &LogicalPlan) -> Result<(LogicalPlan, Expr)> {
                         None => Transformed::no(part),
                     })
                 };
-                among = among.transform_down(of_column)?.data;
+                let beneath = columns.into_iter();
+                let beneath = beneath.map(|column| column.transform_down(of_column).data());
+                columns = beneath.collect::<Result<Vec<Expr>>>()?;
                 projection.input.as_ref()
             }
             LogicalPlan::Distinct(Distinct::All(input)) => input.as_ref(),
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => sort.input.as_ref(),
-            rows => return Ok((rows.clone(), among)),
+            rows => return Ok((rows.clone(), columns)),
         };
     }
 }
 
 /// Returns true for rows of tables, joined and filtered, and of subqueries in FROM.
-fn is_plain(rows: &LogicalPlan) -> Result<bool> {
+pub(crate) fn is_plain(rows: &LogicalPlan) -> Result<bool> {
     let is_other = rows.exists(|plan| {
         Ok(!matches!(
             plan,
@@ -246,7 +256,7 @@ fn is_plain(rows: &LogicalPlan) -> Result<bool> {
 }
 
 /// Returns those rows for which a condition is true, too: one filter, which columns of the query around it are looked for in.
-fn filtered(rows: &LogicalPlan, condition: Expr) -> Result<LogicalPlan> {
+pub(crate) fn filtered(rows: &LogicalPlan, condition: Expr) -> Result<LogicalPlan> {
     let filter = match rows {
         LogicalPlan::Filter(filter) => Filter::try_new(
             filter.predicate.clone().and(condition),
@@ -258,7 +268,7 @@ fn filtered(rows: &LogicalPlan, condition: Expr) -> Result<LogicalPlan> {
 }
 
 /// Returns an expression of the query around a subquery as it stands in the subquery.
-fn as_outer(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+pub(crate) fn as_outer(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let outer = expr.transform_up(|part| {
         let Expr::Column(column) = &part else {
             return Ok(Transformed::no(part));

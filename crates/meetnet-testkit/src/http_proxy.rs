@@ -35,6 +35,8 @@ pub enum HttpFault {
     Pass,
     /// It never reaches the server: this status is answered, with an S3 error of this code.
     Answer(u16, &'static str),
+    /// It never reaches the server: a proxy on the way answers with this status and a page of its own.
+    Foreign(u16),
     /// It never reaches the server, and the connection is closed.
     Drop,
     /// It reaches the server, and the connection is closed instead of its answer.
@@ -146,24 +148,33 @@ impl Shared {
                 };
                 plan(&seen)
             };
+            let planned = match fault {
+                HttpFault::Answer(status, code) => {
+                    let body =
+                        format!("<Error><Code>{code}</Code><Message>planned</Message></Error>");
+                    Some((status, "application/xml", body))
+                }
+                HttpFault::Foreign(status) => {
+                    Some((status, "text/plain", format!("{status} page not found\n")))
+                }
+                _ => None,
+            };
+            if let Some((status, media_type, body)) = planned {
+                let body = match request.method.as_str() {
+                    // An answer without a body, whatever its status.
+                    "HEAD" => "",
+                    _ => body.as_str(),
+                };
+                let length = body.len();
+                write!(
+                    client,
+                    "HTTP/1.1 {status} Planned\r\nContent-Type: {media_type}\r\n\
+                     Content-Length: {length}\r\n\r\n{body}"
+                )?;
+                continue;
+            }
             match fault {
                 HttpFault::Drop => return client.shutdown(Shutdown::Both),
-                HttpFault::Answer(status, code) => {
-                    let body = match request.method.as_str() {
-                        // An answer without a body, whatever its status.
-                        "HEAD" => String::new(),
-                        _ => {
-                            format!("<Error><Code>{code}</Code><Message>planned</Message></Error>")
-                        }
-                    };
-                    let length = body.len();
-                    write!(
-                        client,
-                        "HTTP/1.1 {status} Planned\r\nContent-Type: application/xml\r\n\
-                         Content-Length: {length}\r\n\r\n{body}"
-                    )?;
-                    continue;
-                }
                 HttpFault::Delay(pause) => thread::sleep(pause),
                 _ => {}
             }

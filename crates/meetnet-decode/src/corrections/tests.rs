@@ -89,3 +89,22 @@ fn a_corrected_row_stands_beside_the_measured_one_of_its_message() {
     Corrections::default().add(&mut plain);
     assert_eq!(plain[0].batch.num_rows(), 1);
 }
+
+#[test]
+fn a_corrected_zero_has_no_sign() {
+    let declarations = declarations();
+    // Of the greatest number below zero a fifth is left, which is none.
+    let mut decoded = [
+        rows(&declarations, "air", &[(0, "a", "pm2_5", 0, -5e-324)]),
+        rows(
+            &declarations,
+            "heat",
+            &[(0, "a", "relative_humidity", 0, 95.0)],
+        ),
+    ];
+    Corrections::new(&declarations).add(&mut decoded);
+    let dry: Vec<u64> = values(&decoded[0], "pm2_5_dry")
+        .map(|(_, _, value)| value.to_bits())
+        .collect();
+    assert_eq!(dry, [0.0_f64.to_bits()]);
+}

@@ -56,7 +56,13 @@ fn a_file_is_compared_with_what_was_committed() {
     let found = diagnose(&folder, &file, failed).to_string();
     assert!(found.contains("cannot be read as Parquet"), "{found}");
     let path = folder.shown(&file.path);
-    let failed = LakeError::io("read", &path)(io::Error::other("the disk did not answer"));
-    let found = diagnose(&folder, &file, failed);
-    assert!(matches!(found, LakeError::Io { .. }), "{found}");
+    for passing in [
+        io::Error::other("the disk did not answer"),
+        // It is there again.
+        io::ErrorKind::NotFound.into(),
+    ] {
+        let failed = LakeError::io("read", &path)(passing);
+        let found = diagnose(&folder, &file, failed);
+        assert!(matches!(found, LakeError::Io { .. }), "{found}");
+    }
 }

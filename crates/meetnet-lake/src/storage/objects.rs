@@ -11,7 +11,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{
+    Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
 use tokio::runtime::Handle;
 
 use self::remote_file::RemoteFile;
@@ -113,9 +115,14 @@ impl LakeStorage for ObjectStorage {
         let store = &self.on.store;
         let head = async {
             match store.head(&full).await {
-                // The answer has no body, so it does not say whether the object or its bucket is missing: this one does.
-                Err(missing @ Error::NotFound { .. }) => {
-                    Err(store.get_range(&full, 0..1).await.err().unwrap_or(missing))
+                // The answer has no body, so it does not say whether the object or its bucket is missing: this one does, and is of
+                // an object that is there after all where the bucket has come back in between.
+                Err(Error::NotFound { .. }) => {
+                    let options = GetOptions {
+                        range: Some(GetRange::Bounded(0..1)),
+                        ..GetOptions::default()
+                    };
+                    store.get_opts(&full, options).await.map(|found| found.meta)
                 }
                 head => head,
             }

@@ -464,6 +464,7 @@ fn a_broken_file_is_told_from_an_outage() {
             HttpFault::Answer(503, "SlowDown"),
             HttpFault::Answer(500, "InternalError"),
             HttpFault::Answer(404, "NoSuchBucket"),
+            HttpFault::Foreign(404),
             HttpFault::Drop,
             HttpFault::DropAnswer,
         ] {
@@ -528,14 +529,21 @@ fn a_bucket_that_is_away_makes_no_file_missing() {
     options.allow_http = true;
     options.limits = hasty(0);
     let storage = options.storage(runtime.handle().clone()).unwrap();
-    let check = |error: io::Error| {
-        assert_eq!(error.kind(), io::ErrorKind::Other, "{error}");
-        assert!(error.to_string().contains("NoSuchBucket"), "{error}");
-    };
-    check(storage.read("heat/file").unwrap_err());
-    check(storage.open("heat/file", Access::Whole).unwrap_err());
     let known = storage.open_known("heat/file", 10, Access::Pages).unwrap();
-    check(known.read_at(0, 5).unwrap_err());
+    // Proxies say 404 as well of a server that they do not reach.
+    for (fault, said) in [
+        (HttpFault::Answer(404, "NoSuchBucket"), "NoSuchBucket"),
+        (HttpFault::Foreign(404), "page not found"),
+    ] {
+        proxy.set_plan(move |_| fault);
+        let check = |error: io::Error| {
+            assert_eq!(error.kind(), io::ErrorKind::Other, "{error}");
+            assert!(error.to_string().contains(said), "{error}");
+        };
+        check(storage.read("heat/file").unwrap_err());
+        check(storage.open("heat/file", Access::Whole).unwrap_err());
+        check(known.read_at(0, 5).unwrap_err());
+    }
 
     proxy.set_plan(|_| HttpFault::Answer(404, "NoSuchKey"));
     let missing = [

@@ -480,3 +480,13 @@ fn no_more_hashes_are_kept_than_allowed() {
     assert!(hashes.of("heat/a", &file).is_err());
     assert_eq!(lock(&hashes.0).len(), 1);
 }
+
+/// Asking again later helps against an outage alone.
+#[test]
+fn what_is_wrong_with_a_table_is_no_outage() {
+    let outage = io::Error::other("503 Service Unavailable: SlowDown");
+    let wrong = io::Error::other(LakeError::Usage("the table is read otherwise".to_owned()));
+    for (error, expected) in [(outage, true), (wrong, false)] {
+        assert_eq!(is_of_store(&error), expected, "{error}");
+    }
+}

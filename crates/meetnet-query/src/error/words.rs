@@ -416,12 +416,21 @@ fn subquery(text: &str) -> Option<String> {
                 .to_owned(),
         );
     }
+    if let Some((columns, names)) = text
+        .strip_prefix("Source table contains ")
+        .and_then(|counts| counts.strip_suffix(" names given as column alias"))
+        .and_then(|counts| counts.split_once(" columns but only "))
+    {
+        return Some(format!(
+            "the columns of a subquery or a table are {columns}, and {names} are named or compared: (a, b) IN (SELECT x, y …) and AS \
+             t(a, b) take two columns"
+        ));
+    }
     let columns =
         text.strip_prefix("Too many columns! The subquery should only return one column: ")?;
     Some(format!(
-        "a subquery that is a value, or that IN compares with, answers one column, and this one {columns}; for (a, b) IN (SELECT \
-         a, b FROM t) write WHERE EXISTS (SELECT 1 FROM t WHERE t.a = outer.a AND t.b = outer.b), or JOIN (SELECT DISTINCT a, b \
-         FROM t) AS t ON …"
+        "a subquery that is a value, or that IN compares one value with, answers one column, and this one {columns}; (a, b) IN \
+         (SELECT x, y FROM t) compares rows"
     ))
 }
 

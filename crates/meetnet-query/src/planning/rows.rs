@@ -142,7 +142,7 @@ fn pairs<'a>(left: &'a Expr, right: &'a Expr) -> Option<Vec<(&'a Expr, &'a Expr)
 }
 
 /// Returns the parts of a row, which has some; None for every other expression.
-fn parts(expr: &Expr) -> Option<Vec<&Expr>> {
+pub(super) fn parts(expr: &Expr) -> Option<Vec<&Expr>> {
     match expr {
         Expr::Tuple(parts) if !parts.is_empty() => Some(parts.iter().collect()),
         Expr::Nested(expr) => parts(expr),

@@ -23,6 +23,7 @@
 //! | `SELECT day FROM generate_series(…) AS day` | `… AS day(day)`, where there is no such column otherwise |
 //! | `FROM counts` | `SELECT * FROM counts` |
 //! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
+//! | `(a, b) IN (SELECT x, y …)` | `struct(a, b) IN (SELECT struct(x, y) …)`, and from there to `EXISTS (…)`: `row_members.rs` |
 //! | `substring(place FROM '[0-9]+')` | `substring_of_pattern(place, '[0-9]+')`: `matched.rs` |
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)`: `typed.rs` |
 //! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
@@ -46,6 +47,7 @@ use meetnet_model::time::with_seconds;
 use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
 use super::percentiles::{discrete_percentile, name_percentiles};
+use super::row_members::as_one_value;
 use super::rows::compared_by_parts;
 use super::shifted::shifted_or;
 use super::typed::respell_typed;
@@ -182,7 +184,7 @@ impl VisitorMut for Respelling {
         if let Some(other) = among(expr).or_else(|| any_or_null(expr)) {
             *expr = other;
         }
-        if let Some(other) = compared_by_parts(expr) {
+        if let Some(other) = compared_by_parts(expr).or_else(|| as_one_value(expr)) {
             *expr = other;
         }
         if let Some(other) = matched_part(expr) {

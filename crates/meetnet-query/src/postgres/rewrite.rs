@@ -422,7 +422,14 @@ impl Rewriter<'_> {
                     Some(nothing())
                 }
                 Some(_) => None,
-                None => Some(expr.clone()),
+                None => match expr {
+                    Expr::Value(value)
+                        if matches!(value.value, Value::Number(..) | Value::Boolean(_)) =>
+                    {
+                        None
+                    }
+                    _ => Some(expr.clone()),
+                },
             },
             "box2d" | "box3d" => written_box(literal(expr)?),
             // A function is its name here, without its schema.

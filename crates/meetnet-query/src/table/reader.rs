@@ -256,6 +256,8 @@ struct WatchedReader {
 
 /// What stands before an error that came while a footer was read.
 const OF_FOOTER: &str = "Failed to fetch metadata";
+/// What stands in it before an error of the store: of the footer itself, and of the index of pages.
+const OF_STORE: [&str; 2] = ["Object Store error: ", "External: "];
 
 /// Where a reader asks after a failure, and tells of it.
 struct Watch {
@@ -288,11 +290,14 @@ impl Watch {
     }
 }
 
-/// Returns true for an error of the store. Those of a footer have lost their kind on the way, and next to nothing else fails there.
+/// Returns true for an error of the store. Those of a footer are texts when they come here; one that is there and cannot be
+/// understood is none of the store, which would be asked for it again for ever.
 fn is_of_store(error: &ParquetError) -> bool {
     match error {
         ParquetError::External(source) => source.is::<object_store::Error>(),
-        ParquetError::General(text) => text.starts_with(OF_FOOTER),
+        ParquetError::General(text) => {
+            text.starts_with(OF_FOOTER) && OF_STORE.iter().any(|cause| text.contains(cause))
+        }
         _ => false,
     }
 }

@@ -10,8 +10,10 @@ use tokio::runtime::Handle;
 
 /// Code of an answer that there is no such bucket.
 const NO_BUCKET: &str = "NoSuchBucket";
-/// Status that stands for it: to the client 404 says that an object is missing, and this one nothing of objects.
+/// Status that stands for what says nothing of objects: to the client 404 says that one is missing.
 const GONE: u16 = 410;
+/// Status of an answer that something is missing.
+const MISSING: u16 = 404;
 /// Bytes of an error answer that is no S3 error.
 const FOREIGN_ERROR_BYTES_MAX: usize = 200;
 
@@ -61,9 +63,12 @@ impl HttpService for Connection {
             return Ok(answer);
         }
         let (mut parts, body) = answer.into_parts();
-        let said = summary(&body.bytes().await?);
-        // Else every file would be taken for lost while a bucket is away.
-        if said.starts_with(NO_BUCKET)
+        let (code, said) = summary(&body.bytes().await?);
+        // Else every file would be taken for lost while a bucket is away, or the server behind a proxy: some say 404 of whatever
+        // they do not reach. An answer to HEAD has no body, and does not say whose it is.
+        let is_foreign = code.is_none() && method == "get" && status.as_u16() == MISSING;
+        let is_of_bucket = code.is_some_and(|code| code == NO_BUCKET);
+        if (is_foreign || is_of_bucket)
             && let Ok(gone) = GONE.try_into()
         {
             parts.status = gone;
@@ -87,24 +92,27 @@ fn outcome(status: u16) -> &'static str {
     }
 }
 
-/// Returns code and message of an error answer. The rest of it names the access key and what was signed.
-fn summary(body: &[u8]) -> String {
+/// Returns the code of an S3 error, and code and message in one text. The rest of the answer names the access key and what was
+/// signed.
+fn summary(body: &[u8]) -> (Option<String>, String) {
     let text = String::from_utf8_lossy(body);
     let element = |name: &str| {
         let (_, rest) = text.split_once(&format!("<{name}>"))?;
         let (value, _) = rest.split_once(&format!("</{name}>"))?;
         Some(value.trim().to_owned())
     };
-    match (element("Code"), element("Message")) {
+    let code = element("Code");
+    let said = match (code.as_deref(), element("Message")) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code,
+        (Some(code), None) => code.to_owned(),
         // No S3 error: a proxy's or a load balancer's page.
         (None, _) => {
             let line = text.lines().map(str::trim).find(|line| !line.is_empty());
             let line = line.filter(|line| !line.contains('<')).unwrap_or("");
             line.chars().take(FOREIGN_ERROR_BYTES_MAX).collect()
         }
-    }
+    };
+    (code, said)
 }
 
 #[cfg(test)]
@@ -113,7 +121,7 @@ mod tests {
 
     #[test]
     fn an_error_answer_loses_what_identifies_who_asked() {
-        let check = |body: &str, expect: &str| assert_eq!(summary(body.as_bytes()), expect);
+        let check = |body: &str, expect: &str| assert_eq!(summary(body.as_bytes()).1, expect);
         check(
             "<?xml version=\"1.0\"?>\n<Error><Code>InvalidAccessKeyId</Code><Message>The key does not exist.</Message>\
              <AWSAccessKeyId>AKIAEXAMPLE</AWSAccessKeyId></Error>",

@@ -162,9 +162,13 @@ fn a_call_says_what_it_takes_and_got() {
     check("Function 'f' is broken", "Function 'f' is broken");
     check(
         "Too many columns! The subquery should only return one column: t.a, t.b",
-        "a subquery that is a value, or that IN compares with, answers one column, and this one t.a, t.b; for (a, b) IN (SELECT a, b \
-         FROM t) write WHERE EXISTS (SELECT 1 FROM t WHERE t.a = outer.a AND t.b = outer.b), or JOIN (SELECT DISTINCT a, b FROM t) \
-         AS t ON …",
+        "a subquery that is a value, or that IN compares one value with, answers one column, and this one t.a, t.b; (a, b) IN \
+         (SELECT x, y FROM t) compares rows",
+    );
+    check(
+        "Source table contains 3 columns but only 2 names given as column alias",
+        "the columns of a subquery or a table are 3, and 2 are named or compared: (a, b) IN (SELECT x, y …) and AS t(a, b) take two \
+         columns",
     );
 }
 

@@ -357,6 +357,7 @@ async fn layers_are_for_postgresql_alone_and_functions_take_geometries_alone() {
         "SELECT st_asbinary(geom, 'XDR') FROM spots_layer",
         "SELECT st_makeenvelope(1, 2, 3, 4, 4326)",
         "SELECT st_intersects(geom, geom) FROM spots_layer",
+        "SELECT 5::geometry",
     ] {
         let error = database.answer(request(sql)).await.expect_err(sql);
         assert_eq!(error.kind, QueryErrorKind::BadRequest, "{sql}: {error}");

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_lake::snapshot::{LiveFile, TableSnapshot};
 use meetnet_lake::storage::{ObjectStorage, TableFolder};
+use meetnet_model::hex::Hex;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use sha2::{Digest, Sha256};
 
 use super::{service, text};
 use crate::error::QueryErrorKind;
@@ -185,4 +187,41 @@ async fn an_object_that_is_cut_off_is_a_broken_file() {
     for part in [&*before.files[1].path, "bytes instead of", "meetnet check"] {
         assert!(error.message.contains(part), "{error} should say {part}");
     }
+}
+
+/// The store gives all of it, as it was committed: who asks again gets the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_footer_that_cannot_be_understood_is_no_outage() {
+    let lake = fixture::lake();
+    let store = Failing {
+        files: LocalFileSystem::new_with_prefix(lake.folder.path()).expect("a folder"),
+        fault: Arc::new(Mutex::new(Fault::None)),
+    };
+    let handle = tokio::runtime::Handle::current();
+    let storage = ObjectStorage::new("memory://lake", Arc::new(store), Path::default(), handle);
+    let before = Arc::clone(&lake.snapshot.load().tables[&"counts".into()]);
+    let mut files = Vec::new();
+    for (position, file) in before.files.iter().enumerate() {
+        let path = lake.folder.path().join("counts").join(&*file.path);
+        let mut bytes = std::fs::read(&path).expect("a file");
+        if position == 1 {
+            // What Parquet ends with.
+            let end = bytes.len() - 4;
+            bytes[end..].copy_from_slice(b"None");
+            std::fs::write(&path, &bytes).expect("written");
+        }
+        files.push(Arc::new(LiveFile {
+            sha256: Hex(&Sha256::digest(&bytes)).to_string().into(),
+            ..LiveFile::clone(file)
+        }));
+    }
+    lake.publish(TableSnapshot {
+        folder: TableFolder::new(Arc::new(storage), "counts"),
+        files: Arc::new(files),
+        ..TableSnapshot::clone(&before)
+    });
+    let service = service(&lake);
+    let sum = QueryRequest::public("SELECT sum(car) FROM counts");
+    let error = text(&service, sum).await.expect_err("no footer");
+    assert_eq!(error.kind, QueryErrorKind::Internal, "{error}");
 }
