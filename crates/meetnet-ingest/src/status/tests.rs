@@ -3,7 +3,7 @@ use std::time::Duration;
 use meetnet_model::ids::SourceId;
 use meetnet_model::source::SourceKind;
 
-use super::{Statuses, now_us};
+use super::{FailingTarget, Statuses, now_us};
 
 #[test]
 fn a_state_is_shared_by_its_name_and_read_in_order() {
