@@ -196,7 +196,6 @@ fn what_stands_beside_a_reading_is_none() {
         &[
             "# sure: 16.4 … 16.4: name and numbers say so\n",
             "#   pointer = \"/params/temperature:0/id\" (0 … 0)",
-            "#   pointer = \"/params/humidity:0/id\" (0 … 0)",
         ],
         "heat sensor_id=ns-shelly-1 property=air_temperature time=2026-06-01T11:00:00.500Z value=16.4\n\
          heat sensor_id=ns-shelly-1 property=relative_humidity time=2026-06-01T11:00:00.500Z value=66.7\n",

@@ -230,10 +230,15 @@ fn io_error(error: Error) -> io::Error {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
             io::ErrorKind::PermissionDenied
         }
-        // A range behind the end: the object is shorter than the log says. The client's own error type is private.
-        Error::Generic { .. } if error.to_string().contains("status code: 416") => {
-            io::ErrorKind::UnexpectedEof
-        }
+        // The client's own error type is private. A range behind the end: the object is shorter than the log says. A list is
+        // refused without saying so otherwise.
+        Error::Generic { .. } => match error.to_string() {
+            said if said.contains("status code: 416") => io::ErrorKind::UnexpectedEof,
+            said if said.contains("status code: 403") || said.contains("status code: 401") => {
+                io::ErrorKind::PermissionDenied
+            }
+            _ => io::ErrorKind::Other,
+        },
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, error)

@@ -66,7 +66,7 @@ fn what_is_missing_makes_no_row_and_no_zero() {
     check(
         "1;SDS011;;2026-06-01T11:59:59;;;\n1;SDS011;;;1;;2\n;SDS011;;2026-06-01T11:59:59;1;;2\n1;;;2026-06-01T11:59:59;-0;;x",
         expect![[r#"
-            air sensor_id=ns-1 property=pm10 time=2026-06-01T11:59:59Z value=-0
+            air sensor_id=ns-1 property=pm10 time=2026-06-01T11:59:59Z value=0
             no_mapped_value: the row has no value at `P1`, `P2`
             missing_field: the message has no time at `timestamp`, where the source declares it
             missing_field: the row has no sensor id in the column that the source's `sensor_id` names
