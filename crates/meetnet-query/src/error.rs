@@ -152,6 +152,14 @@ impl QueryError {
         Self::new(QueryErrorKind::BadRequest, message).with_fault(fault)
     }
 
+    /// Makes the error of something that a statement asks for and that there is not.
+    pub(crate) fn not_supported(what: impl fmt::Display) -> Self {
+        Self::of_statement(
+            StatementFault::Unsupported,
+            format!("not supported: {what}"),
+        )
+    }
+
     /// Makes the error of a subquery that nobody can compute.
     pub(crate) fn of_subquery() -> Self {
         let message = unsupported("logical expression ScalarSubquery");

@@ -58,7 +58,7 @@ use matched::MatchedPart;
 use similar::{as_regex, as_regex_of_parts};
 use text::BoundedText;
 
-use crate::error::{QueryError, StatementFault};
+use crate::error::QueryError;
 
 pub(crate) use bounded::is_constant;
 pub(crate) use escaped::{ESCAPED_LIKE, with_backslashes};
@@ -318,8 +318,7 @@ fn no_pattern(text: &str, why: &str) -> DataFusionError {
 }
 
 fn unsupported(what: &str) -> DataFusionError {
-    let message = format!("not supported: {what}");
-    QueryError::of_statement(StatementFault::Unsupported, message).into()
+    QueryError::not_supported(what).into()
 }
 
 /// Returns whether an operator of patterns takes any case, and whether it is negated; None for other operators.

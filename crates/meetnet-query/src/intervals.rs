@@ -37,7 +37,7 @@ use meetnet_functions::justified as justified_interval;
 
 use chosen::Choice;
 
-use crate::error::{QueryError, StatementFault};
+use crate::error::QueryError;
 use crate::rewrite;
 
 mod chosen;
@@ -334,8 +334,7 @@ fn is_of_intervals(subquery: &Subquery) -> bool {
 }
 
 fn refused(what: &str) -> DataFusionError {
-    let message = format!("not supported: {what}");
-    QueryError::of_statement(StatementFault::Unsupported, message).into()
+    QueryError::not_supported(what).into()
 }
 
 fn justified(expr: Expr) -> Expr {

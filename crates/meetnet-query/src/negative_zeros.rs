@@ -356,14 +356,13 @@ fn is_signed_nan(expr: &Expr) -> bool {
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             // Of a finite number and another one comes none, but for a zero among the factors.
-            let is_harmless = |side: &Expr| match constant(side) {
-                Some(ScalarValue::Float64(Some(number))) => {
-                    number.is_finite() && (number != 0.0 || is_sum(*op))
-                }
-                Some(ScalarValue::Float32(Some(number))) => {
-                    number.is_finite() && (number != 0.0 || is_sum(*op))
-                }
-                _ => false,
+            let is_harmless = |side: &Expr| {
+                let number = match constant(side) {
+                    Some(ScalarValue::Float64(Some(number))) => number,
+                    Some(ScalarValue::Float32(Some(number))) => f64::from(number),
+                    _ => return false,
+                };
+                number.is_finite() && (number != 0.0 || is_sum(*op))
             };
             match op {
                 Operator::Modulo => true,

@@ -12,8 +12,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::parser::{CopyToSource, DFParserBuilder, ParserInput, Statement};
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    GroupByWithModifier, ObjectName, ObjectNamePart, Query, Select, TableFactor, TableWithJoins,
-    Visit, Visitor,
+    GroupByWithModifier, Ident, ObjectName, ObjectNamePart, Query, Select, TableFactor,
+    TableWithJoins, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -126,6 +126,14 @@ pub(crate) fn parsed_mut(statement: &mut Statement) -> Option<&mut ast::Statemen
         Statement::Statement(parsed) => Some(parsed.as_mut()),
         Statement::Explain(explain) => parsed_mut(&mut explain.statement),
         Statement::CopyTo(_) | Statement::CreateExternalTable(_) | Statement::Reset(_) => None,
+    }
+}
+
+/// Returns what a name means: without quotes, capitals are as good as small letters.
+pub(crate) fn meant(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
     }
 }
 

@@ -249,17 +249,13 @@ impl Plan {
         }
         let under_way = self.backfill.as_ref();
         let under_way = under_way.filter(|backfill| !backfill.state.is_over());
-        if needs_proof {
-            let mut left = under_way.into_iter().flat_map(|backfill| &backfill.left);
-            if let Some(&(target, window)) = left.find(|(at, _)| self.courses[*at].is_well()) {
-                return Next::Ask(Ask {
-                    target,
-                    window: Some(self.courses[target].chunk(window)),
-                    is_backfill: true,
-                });
-            }
+        let left = || under_way.into_iter().flat_map(|backfill| &backfill.left);
+        if needs_proof
+            && let Some(&(target, window)) = left().find(|(at, _)| self.courses[*at].is_well())
+        {
+            return Next::Ask(self.courses[target].ask_past(target, window));
         }
-        for &(target, window) in under_way.into_iter().flat_map(|backfill| &backfill.left) {
+        for &(target, window) in left() {
             let course = &mut self.courses[target];
             let again_at = course.past_trouble.as_mut().map_or(i64::MIN, |trouble| {
                 let latest = now.saturating_add(RETRY_AFTER_US_MAX);
@@ -267,11 +263,7 @@ impl Plan {
                 trouble.again_at
             });
             if again_at <= now {
-                return Next::Ask(Ask {
-                    target,
-                    window: Some(course.chunk(window)),
-                    is_backfill: true,
-                });
+                return Next::Ask(course.ask_past(target, window));
             }
             soonest = soonest.min(again_at);
         }
@@ -464,11 +456,7 @@ impl Plan {
             trouble.is_some_and(|trouble| trouble.again_at < due)
         };
         let &(target, window) = backfill.left.iter().find(is_before)?;
-        Some(Ask {
-            target,
-            window: Some(self.courses[target].chunk(window)),
-            is_backfill: true,
-        })
+        Some(self.courses[target].ask_past(target, window))
     }
 
     /// Whether all that is asked fails.

@@ -30,7 +30,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::rows::parts;
 use super::spelling::call;
-use crate::error::{QueryError, StatementFault};
+use crate::error::QueryError;
 use crate::existence::has_outer_columns;
 use crate::postgres::apart;
 use crate::rewrite;
@@ -465,9 +465,9 @@ fn has_values_of_subqueries(plan: &LogicalPlan) -> Result<bool> {
 }
 
 fn refused(what: &str) -> DataFusionError {
-    let message = format!(
-        "not supported: (a, b) IN (SELECT x, y FROM t) {what}; write WHERE EXISTS (SELECT 1 FROM t WHERE t.x = outer.a AND t.y = \
+    let what = format!(
+        "(a, b) IN (SELECT x, y FROM t) {what}; write WHERE EXISTS (SELECT 1 FROM t WHERE t.x = outer.a AND t.y = \
          outer.b), or JOIN (SELECT DISTINCT x, y FROM t) AS t ON …"
     );
-    QueryError::of_statement(StatementFault::Unsupported, message).into()
+    QueryError::not_supported(what).into()
 }

@@ -13,8 +13,7 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
-use super::windows::meant;
-use crate::parse::parsed_mut;
+use crate::parse::{meant, parsed_mut};
 
 /// Writes the first table before such columns; returns true where there were any.
 ///

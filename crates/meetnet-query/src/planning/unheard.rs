@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     SetOperator, SetQuantifier, TableFactor, Visit, Visitor,
 };
 
-use crate::error::{QueryError, StatementFault};
+use crate::error::QueryError;
 use crate::parse::parsed;
 
 /// Refuses a statement with something that would not be heard.
@@ -18,10 +18,7 @@ pub(super) fn check_heard(statement: &Statement) -> Result<()> {
     let found = parsed(statement).and_then(|parsed| parsed.visit(&mut Unheard).break_value());
     match found {
         None => Ok(()),
-        Some(what) => {
-            let message = format!("not supported: {what}");
-            Err(QueryError::of_statement(StatementFault::Unsupported, message).into())
-        }
+        Some(what) => Err(QueryError::not_supported(what).into()),
     }
 }
 

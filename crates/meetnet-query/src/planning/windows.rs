@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{QueryError, QueryErrorKind};
-use crate::parse::parsed_mut;
+use crate::parse::{meant, parsed_mut};
 
 #[cfg(test)]
 mod tests;
@@ -194,12 +194,4 @@ fn named<'a>(
 
 fn refused<T>(message: String) -> ControlFlow<QueryError, T> {
     ControlFlow::Break(QueryError::new(QueryErrorKind::BadRequest, message))
-}
-
-/// Returns what a name means: without quotes, capitals are as good as small letters.
-pub(super) fn meant(name: &Ident) -> String {
-    match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
-    }
 }

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::emptiness::last_part;
+use crate::parse::meant;
 
 /// What PostgreSQL calls a column that has no name.
 const UNNAMED: &str = "?column?";
@@ -18,7 +19,7 @@ pub(super) fn names(query: &Query) -> Option<Vec<String>> {
     let select = first_select(&query.body)?;
     let name = |item: &SelectItem| match item {
         SelectItem::UnnamedExpr(expr) => Some(name_of(expr).unwrap_or_else(|| UNNAMED.to_owned())),
-        SelectItem::ExprWithAlias { alias, .. } => Some(shown(alias)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(meant(alias)),
         _ => None,
     };
     select.projection.iter().map(name).collect()
@@ -36,8 +37,8 @@ pub(super) fn make_distinct(query: &mut Query) -> BTreeMap<String, String> {
         .projection
         .iter()
         .filter_map(|item| match item {
-            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(shown(ident)),
-            SelectItem::ExprWithAlias { alias, .. } => Some(shown(alias)),
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(meant(ident)),
+            SelectItem::ExprWithAlias { alias, .. } => Some(meant(alias)),
             _ => None,
         })
         .collect();
@@ -125,8 +126,8 @@ pub(crate) fn apart(query: &mut Query) -> BTreeMap<String, String> {
             continue;
         }
         let name = match what_is_cast(expr) {
-            Expr::Identifier(ident) => shown(ident),
-            Expr::CompoundIdentifier(parts) => parts.last().map(shown).unwrap_or_default(),
+            Expr::Identifier(ident) => meant(ident),
+            Expr::CompoundIdentifier(parts) => parts.last().map(meant).unwrap_or_default(),
             expr => expr.to_string(),
         };
         let alias = format!("{UNNAMED}{position}");
@@ -191,9 +192,9 @@ impl VisitorMut for WithoutCasts {
                 return ControlFlow::Continue(());
             }
             Expr::Nested(inner) => std::mem::replace(inner.as_mut(), nothing()),
-            Expr::Identifier(ident) => Expr::Identifier(Ident::with_quote('"', shown(ident))),
+            Expr::Identifier(ident) => Expr::Identifier(Ident::with_quote('"', meant(ident))),
             Expr::CompoundIdentifier(parts) => match parts.last() {
-                Some(ident) => Expr::Identifier(Ident::with_quote('"', shown(ident))),
+                Some(ident) => Expr::Identifier(Ident::with_quote('"', meant(ident))),
                 None => return ControlFlow::Continue(()),
             },
             _ => return ControlFlow::Continue(()),
@@ -258,18 +259,11 @@ fn first_select_mut(body: &mut SetExpr) -> Option<&mut Select> {
     }
 }
 
-fn shown(ident: &Ident) -> String {
-    match ident.quote_style {
-        None => ident.value.to_lowercase(),
-        Some(_) => ident.value.clone(),
-    }
-}
-
 /// Returns the name that an expression gives its column; None: it has none.
 fn name_of(expr: &Expr) -> Option<String> {
     let name = match expr {
-        Expr::Identifier(ident) => shown(ident),
-        Expr::CompoundIdentifier(parts) => shown(parts.last()?),
+        Expr::Identifier(ident) => meant(ident),
+        Expr::CompoundIdentifier(parts) => meant(parts.last()?),
         Expr::Function(function) => last_part(&function.name),
         Expr::Cast {
             expr, data_type, ..

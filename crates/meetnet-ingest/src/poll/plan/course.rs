@@ -146,7 +146,16 @@ impl Course {
         })
     }
 
-    pub(super) fn chunk(&self, window: Window) -> Window {
+    /// Returns the question for the begin of a window of a backfill; `target` is its own position.
+    pub(super) fn ask_past(&self, target: usize, window: Window) -> Ask {
+        Ask {
+            target,
+            window: Some(self.chunk(window)),
+            is_backfill: true,
+        }
+    }
+
+    fn chunk(&self, window: Window) -> Window {
         Window {
             to: window.to.min(window.from.saturating_add(self.chunk_max)),
             ..window

@@ -2,13 +2,20 @@
 
 use super::*;
 
+/// Appends three messages, the second of another source.
+fn three_messages(daemon: &Daemon) -> [Sequence; 3] {
+    [
+        daemon.append("timeless", "{\"t\":1}"),
+        daemon.append("timed", &format!("{{\"ts\":{},\"t\":2}}", now_ms())),
+        daemon.append("timeless", "{\"t\":3}"),
+    ]
+}
+
 #[test]
 fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
-    let first = daemon.append("timeless", "{\"t\":1}");
-    let other = daemon.append("timed", &format!("{{\"ts\":{},\"t\":2}}", now_ms()));
-    let last = daemon.append("timeless", "{\"t\":3}");
+    let [first, other, last] = three_messages(&daemon);
     let before = daemon.wait(last);
     let check = |source: Option<&str>, expect: u64| {
         let choice = in_range(first, last, source);
@@ -28,9 +35,7 @@ fn messages_of_a_range_change_nothing_where_their_rows_are_there() {
 fn a_message_is_replayed_once_however_often_a_range_has_it() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = start(folder.path());
-    let first = daemon.append("timeless", "{\"t\":1}");
-    let other = daemon.append("timed", &format!("{{\"ts\":{},\"t\":2}}", now_ms()));
-    let last = daemon.append("timeless", "{\"t\":3}");
+    let [first, other, last] = three_messages(&daemon);
     let before = daemon.wait(last);
     assert!(first < other && other < last);
     let check = |first: Sequence, source: Option<&str>, expect: u64| {

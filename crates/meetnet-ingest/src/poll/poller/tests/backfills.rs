@@ -28,6 +28,26 @@ async fn begin(poller: &mut Poller, span: Window) -> watch::Receiver<BackfillPro
     receiver
 }
 
+/// The first and the second day of 2026.
+fn two_days() -> [Window; 2] {
+    [
+        span("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"),
+        span("2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"),
+    ]
+}
+
+/// Begins a backfill of each of [`two_days`].
+async fn begin_two_days(
+    poller: &mut Poller,
+) -> (
+    watch::Receiver<BackfillProgress>,
+    watch::Receiver<BackfillProgress>,
+) {
+    let [first, second] = two_days();
+    let of_first = begin(poller, first).await;
+    (of_first, begin(poller, second).await)
+}
+
 /// What is saved of backfills.
 fn saved(scene: &Scene) -> Vec<BackfillCursor> {
     let file = StateFile::new(scene.folder(), &SourceId::new(SOURCE), "a-journal");
@@ -350,10 +370,7 @@ async fn a_segment_that_stays_broken_holds_up_nobody_and_keeps_its_windows() {
         }
         scene.telraam.breaks(1, reply);
         let mut poller = scene.poller();
-        let first = span("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
-        let second = span("2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z");
-        let of_first = begin(&mut poller, first).await;
-        let of_second = begin(&mut poller, second).await;
+        let (of_first, of_second) = begin_two_days(&mut poller).await;
         scene.run_until(&mut poller, "2026-11-28T13:20:00Z").await;
 
         // The others have all of both backfills, though the first is not at its end.
@@ -398,7 +415,7 @@ async fn a_segment_that_stays_broken_holds_up_nobody_and_keeps_its_windows() {
             }
         }
         kept.sort_by_key(|window| window.from);
-        assert_eq!(kept, [first, second]);
+        assert_eq!(kept, two_days());
         scene.run_until(&mut poller, "2026-11-28T18:20:00Z").await;
         // Five hours: less than a question in ten minutes, with those of the others.
         let tried = scene.server.seen().len() - tried;
@@ -423,10 +440,7 @@ async fn a_window_that_stays_broken_holds_up_no_other_backfill_of_its_segment() 
         .telraam
         .breaks_from(1, "2026-01-01T00:00:00Z", failure);
     let mut poller = scene.poller();
-    let first = span("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
-    let second = span("2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z");
-    let of_first = begin(&mut poller, first).await;
-    let of_second = begin(&mut poller, second).await;
+    let (of_first, of_second) = begin_two_days(&mut poller).await;
     scene.run_until(&mut poller, "2026-11-28T13:20:00Z").await;
     assert_eq!(of_second.borrow().ended, Some(BackfillEnd::Done));
     assert_eq!(of_first.borrow().ended, None);
