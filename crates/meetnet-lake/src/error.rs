@@ -171,12 +171,14 @@ impl LakeError {
     /// Returns true where waiting does not help: somebody has to make room, allow access or repair a file.
     pub fn needs_a_person(&self) -> bool {
         use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
-        let broken = matches!(
-            self,
-            Self::BrokenFile { .. } | Self::BrokenLog { .. } | Self::MissingEntry { .. }
-        );
+        let broken = self.is_of_log() || matches!(self, Self::BrokenFile { .. });
         let refused = [NotADirectory, PermissionDenied, ReadOnlyFilesystem];
         broken || self.is_disk_full() || self.io_kind().is_some_and(|kind| refused.contains(&kind))
+    }
+
+    /// Returns true where the log of one table is at fault, which says nothing about other tables.
+    pub(crate) fn is_of_log(&self) -> bool {
+        matches!(self, Self::BrokenLog { .. } | Self::MissingEntry { .. })
     }
 
     /// Returns true where what is stored could not be read: rows that must be compared with it have to wait.
@@ -185,6 +187,12 @@ impl LakeError {
             self,
             Self::BrokenFile { .. } | Self::Io { .. } | Self::Parquet { .. }
         )
+    }
+
+    /// Returns true where an object store did not answer, or says that it cannot do anything now: whatever else it were asked,
+    /// it would do no better.
+    pub fn is_outage(&self) -> bool {
+        self.is_of_object_store() && self.io_kind() == Some(io::ErrorKind::Other)
     }
 
     /// Returns true where an object store did not do what it was asked, whatever its reason: it may the next time.

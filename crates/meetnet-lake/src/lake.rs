@@ -405,10 +405,15 @@ impl Lake {
             })
             .map(|(id, _)| id.clone())
             .collect();
-        // One that fails does not keep the others from it.
+        // One that fails does not keep the others from it. A store that is away would have each of them wait as long.
         let mut committed = Ok(());
         for id in ids {
-            committed = committed.and(self.commit_whole(&id));
+            let one = self.commit_whole(&id);
+            let is_away = one.as_ref().is_err_and(LakeError::is_outage);
+            committed = committed.and(one);
+            if is_away {
+                break;
+            }
         }
         self.publish();
         committed

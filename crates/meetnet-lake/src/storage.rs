@@ -34,7 +34,7 @@ mod tests;
 pub(crate) use claim::{check_writer, claim, disclaim};
 pub use folder::FolderStorage;
 pub(crate) use folder::OpenFile;
-pub use objects::ObjectStorage;
+pub use objects::{ObjectStorage, look_up};
 pub use s3::{ROLE_VARIABLES, S3Credentials, S3Limits, S3Options, S3OptionsError, S3Url};
 
 use crate::damage::{self, Damage, DamagedFiles};

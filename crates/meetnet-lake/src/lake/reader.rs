@@ -43,39 +43,55 @@ impl LakeReader {
     /// Takes in what has been committed since, new tables included; returns one consistent view.
     ///
     /// # Errors
-    /// Where a table log cannot be read; the next call takes in what this one has not.
+    /// Where a table log cannot be read; the next call takes in what this one has not. Where one is broken, the others have been
+    /// taken in: [`LakeReader::snapshot`] shows them.
     pub fn refresh(&mut self) -> Result<LakeSnapshot, LakeError> {
         let names = self.storage.folders("").map_err(|error| {
             let lake = self.storage.location().name();
             LakeError::io("list", lake.as_ref())(error)
         })?;
         // What begins with `_` is the lake's own and no table.
+        let mut broken = Ok(());
         for name in names.into_iter().filter(|name| !name.starts_with('_')) {
-            let id = DatasetId::new(&name);
-            match self.tables.get_mut(&id) {
-                Some((log, snapshot)) => {
-                    log.catch_up()?;
-                    if log.version() != snapshot.version {
-                        let declaration = Arc::new(log.declaration()?);
-                        *snapshot = Arc::new(snapshot_of(log, declaration)?);
-                    }
-                }
-                None => {
-                    let folder = TableFolder::new(Arc::clone(&self.storage), &name);
-                    if let Some(log) = TableLog::open(&folder)? {
-                        let declaration = Arc::new(log.declaration()?);
-                        let snapshot = Arc::new(snapshot_of(&log, declaration)?);
-                        self.tables.insert(id, (log, snapshot));
-                    }
-                }
+            match self.refresh_table(&name) {
+                Err(error) if error.is_of_log() => broken = broken.and(Err(error)),
+                refreshed => refreshed?,
             }
         }
+        broken.map(|()| self.snapshot())
+    }
+
+    /// Returns every table as it was read last.
+    pub fn snapshot(&self) -> LakeSnapshot {
         let tables = self
             .tables
             .iter()
             .map(|(id, (_, table))| (id.clone(), Arc::clone(table)))
             .collect();
-        Ok(LakeSnapshot { tables })
+        LakeSnapshot { tables }
+    }
+
+    /// Takes in what has been committed of one table.
+    fn refresh_table(&mut self, name: &str) -> Result<(), LakeError> {
+        let id = DatasetId::new(name);
+        match self.tables.get_mut(&id) {
+            Some((log, snapshot)) => {
+                log.catch_up()?;
+                if log.version() != snapshot.version {
+                    let declaration = Arc::new(log.declaration()?);
+                    *snapshot = Arc::new(snapshot_of(log, declaration)?);
+                }
+            }
+            None => {
+                let folder = TableFolder::new(Arc::clone(&self.storage), name);
+                if let Some(log) = TableLog::open(&folder)? {
+                    let declaration = Arc::new(log.declaration()?);
+                    let snapshot = Arc::new(snapshot_of(&log, declaration)?);
+                    self.tables.insert(id, (log, snapshot));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Compares the first live files that are noted as damaged once more: one that was put back since is answered again. For

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload,
 };
 use tokio::runtime::Handle;
 
@@ -112,23 +113,9 @@ impl LakeStorage for ObjectStorage {
 
     fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn StoredFile>> {
         let full = self.path(path)?;
-        let store = &self.on.store;
-        let head = async {
-            match store.head(&full).await {
-                // The answer has no body, so it does not say whether the object or its bucket is missing: this one does, and is of
-                // an object that is there after all where the bucket has come back in between.
-                Err(Error::NotFound { .. }) => {
-                    let options = GetOptions {
-                        range: Some(GetRange::Bounded(0..1)),
-                        ..GetOptions::default()
-                    };
-                    store.get_opts(&full, options).await.map(|found| found.meta)
-                }
-                head => head,
-            }
-        };
-        let head = self.on.runtime.block_on(head).map_err(io_error)?;
-        self.open_known(path, head.size, access)
+        let found = look_up(&*self.on.store, &full);
+        let found = self.on.runtime.block_on(found).map_err(io_error)?;
+        self.open_known(path, found.size, access)
     }
 
     fn open_known(
@@ -219,6 +206,28 @@ impl LakeStorage for ObjectStorage {
 
     fn damaged(&self) -> Option<&DamagedFiles> {
         Some(&self.damaged)
+    }
+}
+
+/// Asks a store whether an object is there.
+///
+/// # Errors
+/// `NotFound` where its bucket is there and the object is not; others where that cannot be said.
+pub async fn look_up(
+    store: &dyn ObjectStore,
+    path: &Path,
+) -> Result<ObjectMeta, object_store::Error> {
+    match store.head(path).await {
+        // The answer has no body, so it does not say whether the object or its bucket is missing: this one does, and is of an
+        // object that is there after all where the bucket has come back in between.
+        Err(Error::NotFound { .. }) => {
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(0..1)),
+                ..GetOptions::default()
+            };
+            store.get_opts(path, options).await.map(|found| found.meta)
+        }
+        found => found,
     }
 }
 

@@ -21,7 +21,7 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
 use meetnet_lake::damage::Damage;
-use meetnet_lake::storage::{LakeLocation, TableFolder};
+use meetnet_lake::storage::{LakeLocation, TableFolder, look_up};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -270,19 +270,14 @@ struct Watch {
 impl Watch {
     /// Asks the store after a failure: the errors on the way do not keep their kind. `is_of_store`: this one did.
     async fn note_failure(self, is_of_store: bool) {
-        let mut asked = self.store.head(&self.location).await.map(drop);
-        if let Err(object_store::Error::NotFound { .. }) = asked {
-            // That answer has no body, so it does not say whether the object or its bucket is missing: this one does.
-            asked = self.store.get_range(&self.location, 0..1).await.map(drop);
-        }
-        let failure = match asked {
+        let failure = match look_up(&*self.store, &self.location).await {
             Err(object_store::Error::NotFound { .. }) => {
                 self.noticed.note_unusable(self.location, Damage::Missing);
                 return;
             }
             Err(_) => StoreFailure::OfAll,
-            Ok(()) if is_of_store => StoreFailure::OfFile,
-            Ok(()) => return,
+            Ok(_) if is_of_store => StoreFailure::OfFile,
+            Ok(_) => return,
         };
         if self.is_object_store {
             self.noticed.note_store_failure(failure);

@@ -1,5 +1,5 @@
 //! Following the table logs from another process: a separate `serve` sees commits within its poll interval, and no hot
-//! rows. Where the logs cannot be read, answers go on from the last snapshot.
+//! rows. Where a log cannot be read, answers from its table go on from the last snapshot.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -112,17 +112,15 @@ fn look(reader: &mut LakeReader, shared: &SharedSnapshot, readiness: &Readiness)
     let seen = reader.refresh();
     readiness.lake_reachable(seen.is_ok());
     metrics::gauge!("meetnet_lake_reachable").set(if seen.is_ok() { 1.0 } else { 0.0 });
+    // Tables that could be read are answered as they are now, whatever is wrong with another one.
+    shared.store(Arc::new(reader.snapshot()));
     match seen {
-        Ok(snapshot) => {
-            shared.store(Arc::new(snapshot));
-            if !was_reachable {
-                info!("following the lake again");
-            }
-        }
+        Ok(_) if was_reachable => {}
+        Ok(_) => info!("following the lake again"),
         // One line per outage.
         Err(error) if was_reachable => warn!(
             error = &error as &dyn std::error::Error,
-            "failed to follow the lake: answers go on from the last snapshot, trying again"
+            "failed to follow the lake: what cannot be read is answered from the last snapshot, trying again"
         ),
         Err(_) => {}
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use meetnet_model::source::{SourceDeclaration, SourceKind, WireFormat};
+use meetnet_testkit::objects::StoreFault;
 
 use super::*;
 
@@ -85,6 +86,65 @@ fn the_stable_time_is_when_the_last_frame_that_was_applied_was_recorded() {
         (snapshot.through, snapshot.stable_time),
         (Sequence(3), recorded_at(3))
     );
+}
+
+#[test]
+fn a_table_whose_log_is_broken_keeps_no_other_from_being_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Arc::new(FolderStorage::new(folder.path()));
+    let mut lake = open(folder.path(), |options| options.background = false);
+    let mut commit = |sequence: u64| {
+        for dataset in ["air", "heat", "noise"] {
+            let rows = rows_of(dataset, 2, START + sequence as i64 * MINUTE, 1.0);
+            take(&mut lake, sequence, &rows);
+        }
+        lake.commit_all().unwrap();
+    };
+    commit(1);
+    let mut reader = LakeReader::open(storage).unwrap();
+    let through = |snapshot: &LakeSnapshot| {
+        ["air", "heat", "noise"].map(|id| snapshot.tables[&DatasetId::new(id)].through.0)
+    };
+    assert_eq!(through(&reader.refresh().unwrap()), [1, 1, 1]);
+    commit(2);
+    let heat = folder.path().join("heat/_delta_log");
+    let names = std::fs::read_dir(&heat).unwrap();
+    let newest = names.map(|name| name.unwrap().path()).max().unwrap();
+    let written = std::fs::read(&newest).unwrap();
+    std::fs::write(&newest, "{").unwrap();
+    let error = reader.refresh().unwrap_err();
+    assert!(
+        matches!(&error, LakeError::BrokenLog { path, .. } if newest.ends_with(path)),
+        "{error:?}"
+    );
+    assert_eq!(through(&reader.snapshot()), [2, 1, 2]);
+    std::fs::write(&newest, written).unwrap();
+    assert_eq!(through(&reader.refresh().unwrap()), [2, 2, 2]);
+}
+
+#[test]
+fn a_store_that_is_away_is_asked_for_one_dataset_and_not_for_each() {
+    // How many requests fail at a commit of everything.
+    let failed_of = |datasets: &[&str]| {
+        let city = InStore::new();
+        let mut lake = city.open_of(datasets, None).unwrap();
+        for (sequence, dataset) in (1..).zip(datasets) {
+            take(&mut lake, sequence, &rows_of(dataset, 2, START, 1.0));
+        }
+        let next = city.store.requests();
+        for request in next..next + 100 {
+            city.store.fail_at(request, StoreFault::Refused);
+        }
+        assert!(lake.commit_all().unwrap_err().is_outage());
+        let failed = city.store.failed();
+        city.store.clear_faults();
+        lake.commit_all().unwrap();
+        assert_eq!(lake.hot_bytes(), 0);
+        failed
+    };
+    let of_one = failed_of(&["heat"]);
+    assert!(of_one > 0);
+    assert_eq!(failed_of(&["air", "heat", "noise"]), of_one);
 }
 
 /// Whom the footer of a file asks to name.
