@@ -478,7 +478,7 @@ async fn ask(
 ) -> Result<(QueryAnswer, Vec<FieldType>), End> {
     let answer = interruptible(wire, cancel, service.query(request)).await?;
     let answer = answer.map_err(PgError::from)?;
-    wire.state_rights(&answer.rights)?;
+    wire.state_answer(&answer)?;
     for hint in &answer.hints {
         wire.notice(hint)?;
     }

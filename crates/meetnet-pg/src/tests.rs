@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
 use meetnet_access::{Access, User};
-use meetnet_lake::snapshot::LakeSnapshot;
+use meetnet_lake::snapshot::{LakeSnapshot, SharedSnapshot};
 use meetnet_query::{QueryOptions, QueryService};
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::extendedquery::{Bind, Describe, Execute, Parse, Sync};
@@ -37,6 +37,15 @@ const LONG: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a, gener
 /// Starts a server without datasets; it ends with the runtime of its test.
 async fn server(options: PgOptions, query: QueryOptions) -> SocketAddr {
     let snapshot = Arc::new(ArcSwap::from_pointee(LakeSnapshot::default()));
+    server_over(snapshot, options, query).await
+}
+
+/// Starts a server over the snapshot of a test's own.
+async fn server_over(
+    snapshot: SharedSnapshot,
+    options: PgOptions,
+    query: QueryOptions,
+) -> SocketAddr {
     let service = QueryService::new(query, snapshot).expect("a service");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

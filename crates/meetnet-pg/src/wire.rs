@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use meetnet_model::licence::Rights;
+use meetnet_query::QueryAnswer;
+use meetnet_query::encode::format_time;
 use pgwire::messages::Message;
 use pgwire::messages::response::NoticeResponse;
 use pgwire::messages::startup::ParameterStatus;
@@ -57,6 +59,8 @@ pub(crate) struct Wire {
     limits: PgLimits,
     /// What the client has been told last of what may be done with an answer.
     stated: Rights,
+    /// What the client has been told last of how far an answer reaches: the sequence, and its time, µs since 1970 UTC.
+    reach: (u64, i64),
 }
 
 impl Wire {
@@ -67,6 +71,7 @@ impl Wire {
             output: BytesMut::new(),
             limits,
             stated: Rights::default(),
+            reach: (0, 0),
         }
     }
 
@@ -148,22 +153,30 @@ impl Wire {
         })
     }
 
-    /// Tells the client what may be done with an answer, where that is another thing than with the one before. Drivers keep it
-    /// with what they are told of the server, and nobody has to look at it.
-    pub(crate) fn state_rights(&mut self, rights: &Rights) -> Result<(), End> {
-        if self.stated == *rights {
-            return Ok(());
+    /// Tells the client what may be done with an answer and how far it reaches, where that is another thing than with the one
+    /// before. Drivers keep it with what they are told of the server, and nobody has to look at it.
+    pub(crate) fn state_answer(&mut self, answer: &QueryAnswer) -> Result<(), End> {
+        if self.stated != answer.rights {
+            self.put_status("meetnet.answer_licence", &answer.rights.licence_text())?;
+            self.put_status(
+                "meetnet.answer_attribution",
+                &answer.rights.attribution_text(),
+            )?;
+            self.stated = answer.rights.clone();
         }
-        for (name, value) in [
-            ("meetnet.answer_licence", rights.licence_text()),
-            ("meetnet.answer_attribution", rights.attribution_text()),
-        ] {
-            // A zero byte would end the text in the middle of the message.
-            let value = value.replace('\0', " ");
-            self.put(&ParameterStatus::new(name.to_owned(), value))?;
+        let reach = (answer.through.0, answer.stable_time);
+        if self.reach != reach {
+            self.put_status("meetnet.answer_through", &reach.0.to_string())?;
+            self.put_status("meetnet.answer_stable_time", &format_time(reach.1))?;
+            self.reach = reach;
         }
-        self.stated = rights.clone();
         Ok(())
+    }
+
+    fn put_status(&mut self, name: &str, value: &str) -> Result<(), End> {
+        // A zero byte would end the text in the middle of the message.
+        let value = value.replace('\0', " ");
+        self.put(&ParameterStatus::new(name.to_owned(), value))
     }
 
     /// Tells the client what is no error.

@@ -1,5 +1,11 @@
 //! Who asks: holders of API keys, and clients with too many connections or queries.
 
+use std::collections::HashMap;
+
+use meetnet_lake::snapshot::TableSnapshot;
+use meetnet_lake::storage::{FolderStorage, TableFolder};
+use meetnet_model::ids::{DatasetId, Sequence};
+use meetnet_model::schemas;
 use meetnet_query::{ApiKey, ApiKeys, KeyDigest, KeyLimits};
 use pgwire::messages::startup::Password;
 
@@ -64,6 +70,61 @@ async fn answers_are_restricted_to_licences_by_a_setting() {
     assert_eq!(show(client).await, "row ");
     let (_, said) = login("-c meetnet.licence=CC-BY-3.0").await;
     assert_eq!(said, "FATAL 22023");
+}
+
+/// The dataset `noise` without rows, up to a sequence that was recorded at a time, µs since 1970 UTC.
+fn reaching(through: u64, stable_time: i64) -> LakeSnapshot {
+    let declarations = schemas::builtin().into_declarations([]);
+    let id = DatasetId::new("noise");
+    let declaration = &declarations.datasets[&id];
+    let table = TableSnapshot {
+        declaration: Arc::clone(declaration),
+        folder: TableFolder::new(Arc::new(FolderStorage::new("/nowhere")), id.as_str()),
+        version: 3,
+        through: Sequence(through),
+        stable_time,
+        files: Arc::default(),
+        masks: Arc::new(HashMap::new()),
+        hot: Arc::default(),
+    };
+    LakeSnapshot {
+        tables: [(id, Arc::new(table))].into_iter().collect(),
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_how_far_it_reaches_where_that_has_changed() {
+    let snapshot = Arc::new(ArcSwap::from_pointee(reaching(42, 1_795_315_580_000_000)));
+    let (options, query) = (PgOptions::default(), QueryOptions::default());
+    let address = server_over(Arc::clone(&snapshot), options, query).await;
+    let (mut client, _) = Client::login(address).await;
+    let mut said = async |sql: &str| {
+        let mut answers = client.query(sql).await;
+        assert!(
+            answers.contains(&"ready I".to_owned()),
+            "{sql}: {answers:?}"
+        );
+        assert!(
+            !answers.iter().any(|line| line.starts_with("ERROR")),
+            "{sql}: {answers:?}"
+        );
+        answers.retain(|line| line.starts_with("status "));
+        answers
+    };
+    let count = "SELECT count(*) FROM noise";
+    let first = [
+        "status meetnet.answer_through=42",
+        "status meetnet.answer_stable_time=2026-11-22T02:46:20Z",
+    ];
+    assert_eq!(said(count).await, first);
+    assert!(said(count).await.is_empty(), "nothing has changed");
+    snapshot.store(Arc::new(reaching(43, 1_795_315_581_500_000)));
+    let copy = "COPY (SELECT time FROM noise) TO STDOUT";
+    let later = [
+        "status meetnet.answer_through=43",
+        "status meetnet.answer_stable_time=2026-11-22T02:46:21.500000Z",
+    ];
+    assert_eq!(said(copy).await, later);
 }
 
 #[tokio::test]
