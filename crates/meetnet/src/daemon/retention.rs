@@ -8,6 +8,7 @@
 //! ```
 //!
 //! A longer time counts at once. What waits is noted on disk, so that a restart neither ends the wait nor begins it anew.
+//! By a clock that is far ahead everything is old, so where it has gone on by more than a wait at once, every retention waits anew.
 //! Only a daemon notes it: a command that opens the folder does not say what waits, so no wait may begin with it.
 //! Where nothing is noted (a new installation, a restored backup), nothing is known of before, and every retention waits.
 //! A note that cannot be written or read lets rows stay longer, never shorter, so it is no reason to stop.
@@ -39,6 +40,8 @@ mod tests;
 const FILE: &str = "retention.json";
 /// How often it is looked whether something waits, or has waited long enough.
 const PERIOD: Duration = Duration::from_secs(1);
+/// By how much more than a wait the clock may have gone on between two looks: they come late where a pipeline is behind.
+const LATE_MAX: Duration = Duration::from_secs(3600);
 
 /// How long datasets are kept; those that are not in it, for ever.
 type Retentions = BTreeMap<DatasetId, Duration>;
@@ -88,11 +91,23 @@ struct Held {
     noted: Noted,
     /// Whether it is on disk.
     is_written: bool,
+    /// The clock at the last look, µs since 1970 UTC.
+    seen_us: i64,
 }
 
 impl Retention {
-    /// Reads what is noted in the journal's folder `dir`, and compares it with what is declared; see [`start`].
-    pub(super) fn open(dir: &Path, declared: Retentions, grace: Duration) -> Self {
+    /// Reads what is noted in the journal's folder `dir`, and compares it with what is declared; see [`start`]. `seen_us` is what
+    /// the clock is known to have shown last, µs since 1970 UTC.
+    pub(super) fn open(dir: &Path, declared: Retentions, grace: Duration, seen_us: i64) -> Self {
+        Self::open_at(dir, declared, grace, (seen_us, now_us()))
+    }
+
+    fn open_at(
+        dir: &Path,
+        declared: Retentions,
+        grace: Duration,
+        (seen_us, now_us): (i64, i64),
+    ) -> Self {
         let file = dir.join(FILE);
         let noted = read(&file).unwrap_or_else(|error| {
             let error = format!("{error:#}");
@@ -102,14 +117,23 @@ impl Retention {
             );
             Noted::new()
         });
-        let now = decide(&noted, &declared, grace, now_us());
-        let held = Held {
+        let mut held = Held {
             file,
             grace,
             declared,
-            is_written: now == noted,
-            noted: now,
+            is_written: true,
+            noted,
+            seen_us,
         };
+        if held.is_ahead(now_us) {
+            // Noted at once, by a command too: the journal is about to take this time for its own, and the next start would not doubt it.
+            held.look(now_us);
+        } else {
+            let now = decide(&held.noted, &held.declared, grace, now_us);
+            held.is_written = now == held.noted;
+            held.noted = now;
+            held.seen_us = now_us;
+        }
         Self {
             held: Arc::new(Mutex::new(held)),
             shown: Arc::default(),
@@ -175,13 +199,31 @@ impl Retention {
 }
 
 impl Held {
+    /// Returns whether the clock has gone on by more than a wait since the last look: it may be wrong.
+    fn is_ahead(&self, now_us: i64) -> bool {
+        !self.grace.is_zero() && now_us > end_of(self.seen_us, self.grace.saturating_add(LATE_MAX))
+    }
+
     /// Notes what is in force at a time; returns whether that has changed.
     fn look(&mut self, now_us: i64) -> bool {
-        let next = decide(&self.noted, &self.declared, self.grace, now_us);
+        let before = in_force(&self.noted);
+        let next = if self.is_ahead(now_us) {
+            if !self.declared.is_empty() {
+                let (seen, now) = (format_rfc3339(self.seen_us), format_rfc3339(now_us));
+                warn!(
+                    seen,
+                    now,
+                    "the clock is far ahead of where it was last seen: each retention waits anew, so that a wrong clock drops nothing"
+                );
+            }
+            decide(&Noted::new(), &self.declared, self.grace, now_us)
+        } else {
+            decide(&self.noted, &self.declared, self.grace, now_us)
+        };
+        self.seen_us = now_us;
         if next == self.noted && self.is_written {
             return false;
         }
-        let before = in_force(&self.noted);
         self.noted = next;
         // Tried once: it is said below, and the next change tries again.
         self.is_written = true;

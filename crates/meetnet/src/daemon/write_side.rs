@@ -276,7 +276,13 @@ fn open_blocking(
     };
     journal::report(&recovery);
     let kept = config.lake.retention.clone();
-    let retention = Retention::open(&config.journal.dir, kept, config.lake.retention_grace);
+    // The newest time that was written before this start: declarations that have changed are in the journal by the clock of now.
+    let seen_us = recovery
+        .checkpoint
+        .as_ref()
+        .map_or(recovery.last_recorded_at, |noted| noted.last_recorded_at);
+    let grace = config.lake.retention_grace;
+    let retention = Retention::open(&config.journal.dir, kept, grace, seen_us);
     let journal_id = journal.id().to_string();
     let left_sessions = sources::warn_of_left_sessions(config, &recovery.declarations, &journal_id);
     let lake = LakeOptions {

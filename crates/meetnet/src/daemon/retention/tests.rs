@@ -58,7 +58,7 @@ fn a_shorter_retention_waits_and_a_longer_one_counts_at_once() {
 #[test]
 fn a_restart_neither_ends_a_wait_nor_begins_it_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let open = |kept, grace| Retention::open(dir.path(), declared(kept), grace);
+    let open = |kept, grace| Retention::open(dir.path(), declared(kept), grace, now_us());
     // As a daemon does, which looks at it all the time.
     let run = |kept, grace| {
         let retention = open(kept, grace);
@@ -81,7 +81,7 @@ fn a_restart_neither_ends_a_wait_nor_begins_it_anew() {
 #[test]
 fn no_wait_begins_with_a_command_that_says_nothing_of_it() {
     let dir = tempfile::tempdir().unwrap();
-    let retention = Retention::open(dir.path(), declared(Some(3)), GRACE);
+    let retention = Retention::open(dir.path(), declared(Some(3)), GRACE, now_us());
     assert_eq!(retention.in_force(), Retentions::new());
     assert!(!dir.path().join(FILE).exists());
     retention.held().look(now_us());
@@ -91,7 +91,7 @@ fn no_wait_begins_with_a_command_that_says_nothing_of_it() {
 #[test]
 fn a_clock_that_was_ahead_does_not_make_a_wait_longer() {
     let dir = tempfile::tempdir().unwrap();
-    let retention = Retention::open(dir.path(), declared(Some(3)), GRACE);
+    let retention = Retention::open(dir.path(), declared(Some(3)), GRACE, now_us());
     let mut held = retention.held();
     let year = 365 * 24 * HOUR;
     held.declared = declared(Some(2));
@@ -104,9 +104,41 @@ fn a_clock_that_was_ahead_does_not_make_a_wait_longer() {
 }
 
 #[test]
+fn a_clock_that_is_far_ahead_drops_nothing_until_it_has_been_so_for_a_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |seen_us, now_us| {
+        Retention::open_at(dir.path(), declared(Some(365)), GRACE, (seen_us, now_us))
+    };
+    let hour = |hour: i64| START + hour * HOUR;
+    // It has waited once, and is in force.
+    open(START, START).held().look(START);
+    open(START, hour(24)).held().look(hour(24));
+    let kept = open(hour(24), hour(30)).in_force();
+    assert_eq!(kept, declared(Some(365)));
+    // A start by a clock that is fifty years ahead, and another one behind it: the journal goes by that clock then.
+    let ahead = hour(50 * 365 * 24);
+    assert_eq!(open(hour(30), ahead).in_force(), Retentions::new());
+    assert_eq!(
+        open(ahead, ahead + HOUR).in_force(),
+        Retentions::new(),
+        "noted at once"
+    );
+    // The clock is right again.
+    let retention = open(ahead, hour(31));
+    let mut held = retention.held();
+    assert!(!held.look(hour(31)));
+    assert_eq!(state(&held.noted), (None, Some(31 + 24)));
+    assert!(held.look(hour(31 + 24)));
+    assert_eq!(state(&held.noted), (Some(365), None));
+    // And it steps while the daemon runs.
+    assert!(held.look(ahead));
+    assert_eq!(in_force(&held.noted), Retentions::new());
+}
+
+#[test]
 fn the_page_says_what_waits_and_which_rows_go_by_it() {
     let dir = tempfile::tempdir().unwrap();
-    let retention = Retention::open(dir.path(), declared(Some(3)), GRACE);
+    let retention = Retention::open(dir.path(), declared(Some(3)), GRACE, now_us());
     let empty = LakeSnapshot::default();
     assert!(retention.rows(&empty).is_empty(), "nobody has looked yet");
     let waits = {
