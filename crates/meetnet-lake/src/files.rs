@@ -171,9 +171,9 @@ pub(crate) fn is_no_space(error: &io::Error) -> bool {
     )
 }
 
-/// Reads a whole file.
+/// Reads a whole file, which may lie on a disk that cannot be written.
 pub(crate) fn read_all(files: &dyn Files, path: &Path) -> io::Result<Vec<u8>> {
-    let handle = files.open(path)?;
+    let handle = files.open_to_read(path)?;
     let length = usize::try_from(handle.bytes()?).map_err(io::Error::other)?;
     let mut content = vec![0; length];
     let read = handle.read_at(0, &mut content)?;

@@ -340,8 +340,9 @@ impl<'a> Walk<'a> {
     /// What to do about frames up to `last` that cannot be read.
     fn what_to_do(&self, last: Sequence) -> &'static str {
         if last <= self.trimmed_through {
-            "the tables have their rows, only the raw messages are lost: restore the segment from a backup if they may \
-             be needed, and look after the disk"
+            "the tables are further than that: only the raw messages are lost, unless the log of a start says that \
+             acknowledged messages may be; restore the segment from a backup if they may be needed, and look after the \
+             disk"
         } else {
             "acknowledged messages are lost unless a backup has them: ask those who sent them again, and look after the \
              disk"

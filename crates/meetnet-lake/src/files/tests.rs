@@ -141,3 +141,69 @@ fn a_private_folder_does_not_shut_its_neighbours_away() {
         .unwrap();
     assert_eq!((mode("data/lake"), mode("data/lake/heat")), (plain, plain));
 }
+
+/// Files of a disk that the system has made read-only after errors.
+#[derive(Debug)]
+struct ReadOnly;
+
+fn refused<T>() -> io::Result<T> {
+    Err(io::ErrorKind::ReadOnlyFilesystem.into())
+}
+
+impl Files for ReadOnly {
+    fn create(&self, _: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        refused()
+    }
+
+    fn open(&self, _: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        refused()
+    }
+
+    fn open_to_overwrite(&self, _: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        refused()
+    }
+
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn FileHandle>> {
+        DiskFiles::PRIVATE.open_to_read(path)
+    }
+
+    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+        refused()
+    }
+
+    fn remove(&self, _: &Path) -> io::Result<()> {
+        refused()
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        refused()
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<ListedFile>> {
+        DiskFiles::PRIVATE.list(dir)
+    }
+
+    fn folders(&self, dir: &Path) -> io::Result<Vec<String>> {
+        DiskFiles::PRIVATE.folders(dir)
+    }
+
+    fn create_dir(&self, _: &Path) -> io::Result<()> {
+        refused()
+    }
+
+    fn link(&self, _: &Path, _: &Path) -> io::Result<()> {
+        refused()
+    }
+
+    fn lock(&self, _: &Path, _: &str) -> io::Result<LockGuard> {
+        refused()
+    }
+}
+
+#[test]
+fn a_file_on_a_disk_that_cannot_be_written_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("identity");
+    fs::write(&path, b"it").unwrap();
+    assert_eq!(read_all(&ReadOnly, &path).unwrap(), b"it");
+}
