@@ -64,6 +64,14 @@ pub enum JournalError {
         /// The id of this journal.
         expected: Uuid,
     },
+    /// A segment has the name of another one: by what is read first, acknowledged messages would be taken for void.
+    #[error("`{}` has been renamed: by its header it is {name}; give it that name back", path.display())]
+    Misnamed {
+        /// The segment.
+        path: PathBuf,
+        /// The name that its header says.
+        name: String,
+    },
     /// Neither the identity file nor any segment header says which journal this is.
     #[error("journal folder `{}` has segments but no readable identity: restore the file `identity`", dir.display())]
     NoIdentity {

@@ -250,7 +250,7 @@ pub(crate) fn scan(
     })
 }
 
-/// Opens the segments and reads their headers: all are of this journal.
+/// Opens the segments and reads their headers: all are of this journal, and have the names that they began with.
 fn find(
     files: &dyn Files,
     dir: &Path,
@@ -268,6 +268,12 @@ fn find(
                 found,
                 expected,
             });
+        }
+        let is_misnamed =
+            |header: &Header| (header.number, header.first) != (name.number, name.first);
+        if let Some(Header { number, first, .. }) = header.filter(is_misnamed) {
+            let name = SegmentName { number, first }.to_string();
+            return Err(JournalError::Misnamed { path, name });
         }
         let bytes = handle.bytes().context("measure", &path)?;
         found.push(Found {

@@ -612,3 +612,22 @@ fn a_segment_of_another_journal_is_refused() {
     let error = Journal::open(options(&ours, &clock), b"d").expect_err("foreign");
     assert!(matches!(error, JournalError::Foreign { .. }), "{error}");
 }
+
+#[test]
+fn a_segment_with_the_name_of_another_one_is_refused_and_stays() {
+    let folder = TempDir::new().expect("a folder");
+    let clock = ManualClock::new(NOW);
+    let (journal, _) = Journal::open(options(&folder, &clock), b"d").expect("opens");
+    let last = journal.append_tick().expect("taken").sequence;
+    journal.shutdown().expect("all written");
+    let own = "0000000001-00000000000000000001.journal";
+    let place = |name: &str| folder.path().join("journal").join(name);
+    let other = place("0000000007-00000000000000000009.journal");
+    std::fs::rename(place(own), &other).expect("renamed");
+    let error = Journal::open(options(&folder, &clock), b"d").expect_err("misnamed");
+    let is_named = matches!(&error, JournalError::Misnamed { name, .. } if name == own);
+    assert!(is_named, "{error}");
+    std::fs::rename(&other, place(own)).expect("renamed back");
+    let (_, recovery) = Journal::open(options(&folder, &clock), b"d").expect("opens");
+    assert_eq!(recovery.last_sequence, last);
+}
