@@ -153,6 +153,8 @@ pub(super) fn end_bar() {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     #[test]
@@ -175,6 +177,17 @@ mod tests {
         };
         check(Request::Import(importing), "goes on where it was");
         check(Request::Vacuum, "give the same command again");
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_is_killed_before_it_has_read_everything_has_ended() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (read, mut write) = ours.into_split();
+        write.write_all(b"unread\n").await.unwrap();
+        drop(theirs);
+        let mut read = BufReader::new(read);
+        let received = wire::receive::<Reply>(&mut read, REPLY_BYTES_MAX).await;
+        assert_eq!(received.unwrap(), None);
     }
 
     #[test]

@@ -62,7 +62,13 @@ pub(super) async fn receive<T: DeserializeOwned>(
     bytes_max: u64,
 ) -> io::Result<Option<T>> {
     let mut line = Vec::new();
-    from.take(bytes_max).read_until(b'\n', &mut line).await?;
+    match from.take(bytes_max).read_until(b'\n', &mut line).await {
+        // A process that was killed, or crashed, with something of ours unread.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+        read => {
+            read?;
+        }
+    }
     if line.is_empty() {
         return Ok(None);
     }
