@@ -377,8 +377,10 @@ impl Lake {
         self.go_on_repairing()?;
         let now = self.now();
         if now >= self.upkeep.next_retention {
-            self.upkeep.next_retention = now + RETENTION_PERIOD;
-            self.drop_old_periods()?;
+            // A commit may have the log of a table: it is looked again with the next tick.
+            if self.drop_old_periods()? {
+                self.upkeep.next_retention = now + RETENTION_PERIOD;
+            }
         }
         if now >= self.upkeep.next_vacuum && self.start_vacuum()? {
             self.upkeep.next_vacuum = now + VACUUM_PERIOD;
@@ -488,8 +490,10 @@ impl Lake {
         Ok(Ok(()))
     }
 
-    fn drop_old_periods(&mut self) -> Result<(), LakeError> {
+    /// Drops what is past its retention; false while a job has the log of a table of which something is.
+    fn drop_old_periods(&mut self) -> Result<bool, LakeError> {
         let now_ms = self.options.clock.now_ms();
+        let mut is_done = true;
         for (id, kept) in &self.options.retention {
             let Some(table) = self.tables.get_mut(id) else {
                 continue;
@@ -500,13 +504,15 @@ impl Lake {
             let noted = table.actor.txn(DROPPED_BEFORE);
             let files = table.actor.files();
             let dropped = dropped_periods(files, &old, grain, (*kept, now_ms), noted);
-            if let Some(dropped) = dropped
-                && let Some(job) = table.actor.drop_periods(old, dropped, now_ms)
-            {
-                self.worker.send(Job::Replace(job))?;
+            let Some(dropped) = dropped else {
+                continue;
+            };
+            match table.actor.drop_periods(old, dropped, now_ms) {
+                Some(job) => self.worker.send(Job::Replace(job))?,
+                None => is_done = false,
             }
         }
-        Ok(())
+        Ok(is_done)
     }
 
     /// Starts a vacuum of all tables; false while a job has the log of one.

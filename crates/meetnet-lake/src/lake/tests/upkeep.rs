@@ -175,6 +175,29 @@ fn periods_past_their_retention_go_and_later_ones_stay() {
     assert_eq!(&*heat(&mut lake).files[0].period, "2026-02");
 }
 
+#[test]
+fn a_retention_that_meets_a_commit_drops_once_that_is_done() {
+    const DAY: i64 = 24 * 60 * MINUTE;
+    let folder = tempfile::tempdir().unwrap();
+    let now = START + 45 * DAY;
+    let mut lake = open(folder.path(), |options| {
+        options.limits.compaction = false;
+        options.limits.commit_rows_max = 1;
+        let monotonic = crate::journal::system_monotonic_clock();
+        options.clock = LakeClock::new(Arc::new(move || now), monotonic);
+    });
+    take(&mut lake, 1, &rows(3, START - 600 * DAY, 1.0));
+    lake.commit_all().unwrap();
+    // The commit of these begins with the tick that looks for what is old.
+    take(&mut lake, 2, &rows(3, START + 31 * DAY, 1.0));
+    let year = Duration::from_secs(365 * 24 * 3_600);
+    lake.retain([(DatasetId::new("heat"), year)].into());
+    tick_until(&mut lake, "the old period goes", |lake| {
+        let files = lake.tables[&DatasetId::new("heat")].actor.files();
+        files.len() == 1 && &*files[0].period == "2026-02"
+    });
+}
+
 /// What a reader is told that a retention has dropped everything of `heat` before.
 fn dropped_before(root: &Path) -> Option<i64> {
     let reader = LakeReader::open(Arc::new(FolderStorage::new(root))).unwrap();
