@@ -12,7 +12,7 @@ use crate::damage;
 use crate::error::LakeError;
 use crate::snapshot::{LakeSnapshot, TableSnapshot};
 use crate::storage::{LakeStorage, TableFolder};
-use crate::table::log::TableLog;
+use crate::table::log::{LOG_FOLDER, TableLog};
 
 /// Files that [`LakeReader::compare_damaged`] compares.
 const COMPARED_MAX: usize = 16;
@@ -78,14 +78,14 @@ impl LakeReader {
             Some((log, snapshot)) => {
                 log.catch_up()?;
                 if log.version() != snapshot.version {
-                    let declaration = Arc::new(log.declaration()?);
+                    let declaration = declaration_of(log, &id)?;
                     *snapshot = Arc::new(snapshot_of(log, declaration)?);
                 }
             }
             None => {
                 let folder = TableFolder::new(Arc::clone(&self.storage), name);
                 if let Some(log) = TableLog::open(&folder)? {
-                    let declaration = Arc::new(log.declaration()?);
+                    let declaration = declaration_of(&log, &id)?;
                     let snapshot = Arc::new(snapshot_of(&log, declaration)?);
                     self.tables.insert(id, (log, snapshot));
                 }
@@ -121,6 +121,18 @@ impl LakeReader {
             tables.filter_map(|(id, (log, _))| Some((id.clone(), log.txn(DROPPED_BEFORE)?)));
         dropped.collect()
     }
+}
+
+/// Returns the declaration of a table in the folder of the dataset `id`: one that was moved there is another dataset's.
+fn declaration_of(log: &TableLog, id: &DatasetId) -> Result<Arc<DatasetDeclaration>, LakeError> {
+    let declaration = log.declaration()?;
+    if declaration.id != *id {
+        return Err(LakeError::BrokenLog {
+            path: log.folder().shown(LOG_FOLDER),
+            reason: format!("it is the table of dataset `{}`", declaration.id),
+        });
+    }
+    Ok(Arc::new(declaration))
 }
 
 /// Returns what is committed of a table, as rows of a declaration that the table allows.

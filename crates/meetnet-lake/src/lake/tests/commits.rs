@@ -123,6 +123,26 @@ fn a_table_whose_log_is_broken_keeps_no_other_from_being_followed() {
 }
 
 #[test]
+fn a_table_in_the_folder_of_another_dataset_is_not_read_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let mut lake = open(folder.path(), |options| options.background = false);
+        take(&mut lake, 1, &rows(2, START, 1.0));
+        lake.commit_all().unwrap();
+    }
+    let place = |name: &str| folder.path().join(name);
+    std::fs::rename(place("noise"), place("away")).unwrap();
+    std::fs::rename(place("heat"), place("noise")).unwrap();
+    std::fs::rename(place("away"), place("heat")).unwrap();
+    let storage = Arc::new(FolderStorage::new(folder.path()));
+    let error = LakeReader::open(storage).unwrap_err();
+    assert!(
+        error.to_string().contains("it is the table of dataset"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_store_that_is_away_is_asked_for_one_dataset_and_not_for_each() {
     // How many requests fail at a commit of everything.
     let failed_of = |datasets: &[&str]| {
