@@ -38,6 +38,8 @@ const BROKEN_PAUSE: Duration = Duration::from_secs(3_600);
 const REST_AFTER: Duration = Duration::from_millis(100);
 /// Between two looks for periods past their retention.
 const RETENTION_PERIOD: Duration = Duration::from_secs(3_600);
+/// And again where a job had the log of a table.
+const RETENTION_PAUSE: Duration = Duration::from_secs(1);
 /// Between two vacuums; the first comes this much later than the start, when nobody waits for it.
 const VACUUM_PERIOD: Duration = Duration::from_secs(24 * 3_600);
 const FIRST_VACUUM: Duration = Duration::from_secs(600);
@@ -377,10 +379,14 @@ impl Lake {
         self.go_on_repairing()?;
         let now = self.now();
         if now >= self.upkeep.next_retention {
-            // A commit may have the log of a table: it is looked again with the next tick.
-            if self.drop_old_periods()? {
-                self.upkeep.next_retention = now + RETENTION_PERIOD;
-            }
+            // A commit may have the log of a table: it is looked again soon.
+            let is_done = self.drop_old_periods()?;
+            let pause = if is_done {
+                RETENTION_PERIOD
+            } else {
+                RETENTION_PAUSE
+            };
+            self.upkeep.next_retention = now + pause;
         }
         if now >= self.upkeep.next_vacuum && self.start_vacuum()? {
             self.upkeep.next_vacuum = now + VACUUM_PERIOD;
