@@ -229,8 +229,7 @@ fn at_a_terminal(lake: &str, state: &Path, editor: &str, typed: &[&str]) -> Stri
     let mut shown = Vec::new();
     for (index, keys) in typed.iter().enumerate() {
         let from = shown.len();
-        // Each key draws the prompt again, and what is typed behind a line before the next prompt is lost with it: only the
-        // prompt of a new line counts.
+        // Each key draws the prompt again: only the prompt of a new line counts.
         let is_asked = |shown: &[u8]| {
             let shown = text(shown);
             let line = shown.rsplit_once('\n').map(|(_, line)| line);
@@ -248,6 +247,19 @@ fn at_a_terminal(lake: &str, state: &Path, editor: &str, typed: &[&str]) -> Stri
     stdout.read_to_end(&mut shown).expect("readable");
     assert!(child.wait().expect("an end").success(), "{}", text(&shown));
     text(&shown)
+}
+
+#[test]
+fn what_is_typed_ahead_is_answered() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = empty_lake(dir.path());
+    let state = dir.path().join("state");
+    // As a terminal sends what is pasted where it does not say so.
+    let pasted = "SELECT 40 + 2;\rSELECT 70 + 7;\rSELECT 90 +\r9;\r\\q\r";
+    let shown = at_a_terminal(&lake, &state, "true", &[pasted]);
+    for part in ["42", "77", "99"] {
+        assert!(shown.contains(part), "no `{part}` in {shown}");
+    }
 }
 
 #[test]
