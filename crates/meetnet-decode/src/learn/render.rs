@@ -1,6 +1,5 @@
 //! A proposal as TOML, with what a person has to look at beside it.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use meetnet_model::source::WireFormat;
@@ -10,7 +9,7 @@ use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, Undecoded, with_po
 use super::names;
 use super::times::{end_of_interval, unread};
 use super::values::{Certainty, range, sentinels};
-use super::{NewSource, Proposal, SensorGuess};
+use super::{NewSource, Proposal};
 
 /// Longest text behind a number that is taken for its unit: `µg/m³`.
 const UNIT_CHARS_MAX: usize = 6;
@@ -278,11 +277,9 @@ fn map(proposal: &Proposal, out: &mut String) {
 }
 
 fn sensor(proposal: &Proposal, out: &mut String) {
-    let is_one_time = has_equal_times(proposal);
-    // Where values of several sensors come at one time, their one topic names none of these, and the messages do.
-    let are_named = |sensor: &SensorGuess| is_one_time && has_several_names(proposal, sensor);
+    let is_one_time = proposal.equal_times;
     let is_hardware = match (&proposal.topic, &proposal.sensor) {
-        (Some(topic), sensor) if sensor.as_ref().is_none_or(|sensor| !are_named(sensor)) => {
+        (Some(topic), None) => {
             out.push_str("sensor_id = \"{device}\"  # likely: check that this level of the topic names the device\n");
             if is_one_time {
                 out.push_str(EQUAL_TIMES);
@@ -304,7 +301,7 @@ fn sensor(proposal: &Proposal, out: &mut String) {
             );
             sensor.is_hardware
         }
-        (_, None) => {
+        (None, None) => {
             out.push_str("sensor_id = \"new-sensor\"  # a guess: nothing in the messages names the sensor, so they are all from one\n");
             if is_one_time {
                 out.push_str(EQUAL_TIMES);
@@ -317,28 +314,6 @@ fn sensor(proposal: &Proposal, out: &mut String) {
             "hardware_id = true  # it looks like a number of the hardware, so rows get its HMAC\n",
         );
     }
-}
-
-/// Returns true where the messages name more than one sensor.
-fn has_several_names(proposal: &Proposal, sensor: &SensorGuess) -> bool {
-    let values = proposal.leaves.leaves[sensor.leaf].values.iter();
-    let names: BTreeSet<&str> = values.filter_map(LeafValue::text).collect();
-    names.len() > 1
-}
-
-/// Returns true where two messages have the same time.
-fn has_equal_times(proposal: &Proposal) -> bool {
-    let Some(time) = &proposal.time else {
-        return false;
-    };
-    let texts = |at: usize| {
-        let values = proposal.leaves.leaves[at].values.iter();
-        values.map(|value| value.text().unwrap_or_default())
-    };
-    let clocks: Vec<&str> = time.clock.map_or_else(Vec::new, |at| texts(at).collect());
-    let mut seen = BTreeSet::new();
-    let mut times = texts(time.leaf).enumerate();
-    times.any(|(at, date)| !seen.insert((date, clocks.get(at).copied())))
 }
 
 fn time(proposal: &Proposal, out: &mut String) {

@@ -195,6 +195,8 @@ fn what_stands_beside_a_reading_is_none() {
         Some("shelly-1/events/rpc"),
         &[
             "# sure: 16.4 … 16.4: name and numbers say so\n",
+            // The first one, too, although it might have been the sensor's.
+            "#   pointer = \"/params/humidity:0/id\" (0 … 0)",
             "#   pointer = \"/params/temperature:0/id\" (0 … 0)",
         ],
         "heat sensor_id=ns-shelly-1 property=air_temperature time=2026-06-01T11:00:00.500Z value=16.4\n\
@@ -720,6 +722,27 @@ fn known_formats_are_recognised() {
             r#"[{"value": "21.5", "createdAt": "2026-06-01T11:00:00Z", "location": [4.7, 50.88]}]"#,
             "opensensemap",
         ),
+        (
+            r#"{"values": [{"timestamp": 1780304400000, "value": 18.5}, {"timestamp": 1780308000000, "value": "NaN"}]}"#,
+            "ircel",
+        ),
+        (
+            r#"{"10744": {"values": [{"timestamp": 1780304400000, "value": 18.5}]}, "7185": {"values": []}}"#,
+            "ircel",
+        ),
+        (
+            r#"[{"id": "10744", "label": "PM2.5 42R803", "uom": "µg/m³",
+                "station": {"properties": {"id": 1720, "label": "42R803"}, "geometry": {"coordinates": [4.4, 51.2], "type": "Point"}}}]"#,
+            "ircel",
+        ),
+        (
+            r#"[{"properties": {"timeseries": {"10744": {}}, "id": 1720, "label": "42R803"}, "geometry": {}, "type": "Feature"}]"#,
+            "ircel",
+        ),
+        (
+            r#"{"type": "FeatureCollection", "features": [{"properties": {"ab_eoi_code": "BETR801", "value": 12.5}}]}"#,
+            "ircel",
+        ),
     ] {
         let polled = proposal(&[polled], None);
         assert!(polled.contains(&format!("kind = \"{kind}\"\n")), "{polled}");
@@ -732,6 +755,37 @@ fn known_formats_are_recognised() {
         Some("relay/telraam"),
     );
     assert!(sent.contains("format = \"telraam\""), "{sent}");
+    for (layers, sample) in [
+        (
+            true,
+            r#"{"features": [{"properties": {"ab_eoi_code": "BETR801", "value": 12.5}}]}"#,
+        ),
+        (
+            false,
+            r#"{"values": [{"timestamp": 1780304400000, "value": 18.5}]}"#,
+        ),
+    ] {
+        let polled: toml::Table = toml::from_str(&proposal(&[sample], None)).unwrap();
+        let source = polled["source"][0].as_table().unwrap();
+        assert_eq!(source.contains_key("layers"), layers, "{sample}");
+        assert_eq!(source.contains_key("series"), !layers, "{sample}");
+    }
+    // Of points that somebody sends on nobody knows here what they are, nor of lists that say more, or nothing.
+    for (own, topic) in [
+        (
+            r#"{"values": [{"timestamp": 1780304400000, "value": 18.5}]}"#,
+            Some("yard/box"),
+        ),
+        (
+            r#"{"box": "a", "values": [{"timestamp": 1780304400000, "value": 18.5}]}"#,
+            None,
+        ),
+        (r#"{"values": []}"#, None),
+        ("{}", None),
+    ] {
+        let own = proposal(&[own], topic);
+        assert!(own.contains("format = \"json\""), "{own}");
+    }
     let own = proposal(
         &[r#"{"value": 21.5, "createdAt": "2026-06-01T11:00:00Z", "sensor": "a"}"#],
         None,
