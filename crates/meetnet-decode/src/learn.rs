@@ -173,7 +173,7 @@ struct SensorGuess {
 
 fn propose(
     known: Option<Known>,
-    leaves: Leaves,
+    mut leaves: Leaves,
     new: &NewSource,
     declarations: &Declarations,
 ) -> Proposal {
@@ -191,6 +191,8 @@ fn propose(
     let sensor = sensor.filter(|sensor| {
         topic.is_none() || (equal_times && has_several_names(&leaves.leaves[sensor.leaf]))
     });
+    let takes_units = known.is_none() && leaves.form.takes_units();
+    let mut with_units: Vec<(usize, Leaf)> = Vec::new();
     let mut values: Vec<(usize, ValueGuess)> = Vec::new();
     let mut unmapped = Vec::new();
     for (at, leaf) in leaves.leaves.iter().enumerate() {
@@ -204,10 +206,18 @@ fn propose(
         // Of a list that a codec writes only single elements can be mapped, and which those are nobody knows.
         let is_in_list =
             matches!(&leaf.place, LeafPlace::Pointer(pointer) if pointer.contains("/*"));
-        match values::guess(leaf, declarations) {
-            Some(guess) if !(is_in_list && has_codec) => values.push((at, guess)),
+        let numbers = takes_units.then(|| leaf.with_units()).flatten();
+        match values::guess(numbers.as_ref().unwrap_or(leaf), declarations) {
+            Some(guess) if !(is_in_list && has_codec) => {
+                values.push((at, guess));
+                with_units.extend(numbers.map(|numbers| (at, numbers)));
+            }
             _ => unmapped.push(at),
         }
+    }
+    // What is no value that is known stays the text that it is: `4 C` may be the name of a place.
+    for (at, numbers) in with_units {
+        leaves.leaves[at] = numbers;
     }
     // Two values of one property in one message: the surer one stays, since a row is known by its property.
     let mut kept: Vec<(usize, ValueGuess)> = Vec::new();

@@ -10,9 +10,8 @@ use super::names;
 use super::times::{end_of_interval, unread};
 use super::values::{Certainty, range, sentinels};
 use super::{NewSource, Proposal};
+use crate::quantity;
 
-/// Longest text behind a number that is taken for its unit: `µg/m³`.
-const UNIT_CHARS_MAX: usize = 6;
 /// Values without a property that are named.
 const UNMAPPED_LISTED_MAX: usize = 40;
 /// What is said where values of one sensor would replace each other.
@@ -186,6 +185,7 @@ fn unknown_source(proposal: &Proposal, out: &mut String) {
     }
     lenient(proposal, out);
     decimal_comma(proposal, out);
+    unit_in_value(proposal, out);
     sensor(proposal, out);
     time(proposal, out);
     if let Some((name, value)) = &proposal.leaves.pairs {
@@ -232,6 +232,17 @@ fn decimal_comma(proposal: &Proposal, out: &mut String) {
     let mut mapped = proposal.values.iter().map(|(at, _)| &leaves[*at]);
     if matches!(form, Form::Json | Form::JsonLines) && mapped.any(|leaf| leaf.has_comma) {
         out.push_str("decimal_comma = true  # likely: some numbers are texts with a comma\n");
+    }
+}
+
+/// Says that numbers may have their unit behind them, where a value that is mapped has.
+fn unit_in_value(proposal: &Proposal, out: &mut String) {
+    let leaves = &proposal.leaves.leaves;
+    let mut mapped = proposal.values.iter().map(|(at, _)| &leaves[*at]);
+    if mapped.any(|leaf| leaf.unit.is_some()) {
+        out.push_str(
+            "unit_in_value = true  # sure: some numbers are texts with their unit behind them\n",
+        );
     }
 }
 
@@ -476,9 +487,18 @@ fn hint(leaf: &Leaf, proposal: &Proposal) -> String {
             .to_owned();
     }
     let texts = || leaf.values.iter().filter_map(LeafValue::text);
-    if texts().next().is_some() && texts().all(has_unit_behind) {
-        return ": a number with something behind it, which is read as a text; let the sender send the number alone"
-            .to_owned();
+    if texts().next().is_some() && texts().all(|text| quantity::split(text).is_some()) {
+        let is_known = proposal.known.is_none()
+            && proposal.leaves.form.takes_units()
+            && leaf.with_units().is_some();
+        let what_helps = if is_known {
+            "with `unit_in_value = true` it is a number"
+        } else {
+            "let the sender send the number alone"
+        };
+        return format!(
+            ": a number with something behind it, which is read as a text; {what_helps}"
+        );
     }
     if !leaf.values.is_empty() && leaf.values.iter().all(has_comma) {
         return ": numbers with a comma, which this format does not have; let the sender write a point"
@@ -492,18 +512,6 @@ fn has_codec(proposal: &Proposal) -> bool {
     proposal
         .known
         .is_some_and(|known| matches!(known.map, MapNeed::Codec(_)))
-}
-
-/// Returns true for a number with a unit behind it, as in `21.3 °C`.
-fn has_unit_behind(text: &str) -> bool {
-    let number = text.trim_start_matches(['-', '+']);
-    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',');
-    let behind = number.trim_start_matches(is_of_number);
-    let unit = behind.trim_start();
-    let is_of_unit = |c: char| c.is_alphabetic() || matches!(c, '°' | '%' | '/' | '²' | '³');
-    behind.len() < number.len()
-        && (1..=UNIT_CHARS_MAX).contains(&unit.chars().count())
-        && unit.chars().all(is_of_unit)
 }
 
 /// Returns what kind of values a leaf has; numbers by their range, texts not at all.

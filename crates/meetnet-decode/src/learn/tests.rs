@@ -430,6 +430,56 @@ fn texts_of_json_with_decimal_commas() {
 }
 
 #[test]
+fn numbers_with_their_unit_behind_them() {
+    check(
+        r#"{"id": "roof", "temperature": "70.7 °F", "humidity": "55 %", "pm10": "12,5 µg/m³", "pressure": "7 V", "gate": "4 C"}"#,
+        None,
+        &[
+            "unit_in_value = true  # sure: ",
+            "decimal_comma = true  # likely: ",
+            "# sure: 70.7 … 70.7: the unit behind the numbers says so\n",
+            "pointer = \"/temperature\", unit = \"[degF]\" }",
+            "pointer = \"/pm10\", unit = \"ug/m3\" }",
+            // No pressure, whatever its name is.
+            "#   pointer = \"/pressure\" (text): a number with something behind it",
+            "it is a number\n",
+            "#   pointer = \"/gate\" (text)",
+        ],
+        "air sensor_id=ns-roof property=pm10 time=2026-06-01T12:00:00Z value=12.5\n\
+         heat sensor_id=ns-roof property=air_temperature time=2026-06-01T12:00:00Z value=21.5\n\
+         heat sensor_id=ns-roof property=relative_humidity time=2026-06-01T12:00:00Z value=55\n",
+    );
+    check(
+        "id;temp;rh\nroof;21,5 °C;55\nroof2;-0,5 °C;56 %\n",
+        None,
+        &[
+            "csv = { delimiter = \";\", decimal_comma = true }",
+            "unit_in_value = true",
+        ],
+        "heat sensor_id=ns-roof property=air_temperature time=2026-06-01T12:00:00Z value=21.5\n\
+         heat sensor_id=ns-roof property=relative_humidity time=2026-06-01T12:00:00Z value=55\n\
+         heat sensor_id=ns-roof2 property=air_temperature time=2026-06-01T12:00:00Z value=-0.5\n\
+         heat sensor_id=ns-roof2 property=relative_humidity time=2026-06-01T12:00:00Z value=56\n",
+    );
+    // Of several units, and of such as nobody knows, no value is made; nor is anything declared for what is not mapped.
+    for temperature in [r#""21.5 °C"}, {"temperature": "70 °F""#, r#""21.5 grad""#] {
+        let several = proposal(&[&format!(r#"[{{"temperature": {temperature}}}]"#)], None);
+        assert!(!several.contains("unit_in_value = true  #"), "{several}");
+        assert!(
+            several.contains("#   pointer = \"/temperature\" (text)"),
+            "{several}"
+        );
+    }
+    // What a network server's codec writes has no such key.
+    let uplink = r#"{"deviceInfo": {"devEui": "0102030405060708"}, "fPort": 1, "object": {"temperature": "21.5 °C"}}"#;
+    let uplink = proposal(&[uplink], None);
+    assert!(
+        uplink.contains("let the sender send the number alone"),
+        "{uplink}"
+    );
+}
+
+#[test]
 fn tables_with_decimal_commas_and_a_clock_apart() {
     check(
         "Datum;Uhrzeit;Station;Temperatur (°C);Feuchte (%);Luftdruck (hPa)\n\
