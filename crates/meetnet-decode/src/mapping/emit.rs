@@ -508,9 +508,7 @@ impl WideCell {
             reading => reading,
         }
     }
-}
 
-impl WideCell {
     /// Sets a whole number. A converted one is one up to the error of the arithmetic.
     fn set_whole(&self, reading: Reading<f64>, row: &mut RowsBuilder) -> Reading<()> {
         match reading {

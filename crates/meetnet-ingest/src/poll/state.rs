@@ -64,8 +64,9 @@ impl Cursor {
     /// Adds a gap, joined with those that it touches. False where there are too many already: then it is not added.
     pub(crate) fn add_gap(&mut self, gap: Gap) -> bool {
         let touches =
-            |other: &Gap| other.window.from <= gap.window.to && gap.window.from <= other.window.to;
-        let joined = self.gaps.iter().filter(|other| touches(other));
+            |other: Gap| other.window.from <= gap.window.to && gap.window.from <= other.window.to;
+        let joined = self.gaps.iter().copied();
+        let joined = joined.filter(|other| touches(*other));
         let joined = joined.fold(gap, |joined, other| Gap {
             window: Window {
                 from: joined.window.from.min(other.window.from),
@@ -73,10 +74,10 @@ impl Cursor {
             },
             since: joined.since.min(other.since),
         });
-        if self.gaps.len() >= GAPS_MAX && !self.gaps.iter().any(touches) {
+        if self.gaps.len() >= GAPS_MAX && !self.gaps.iter().any(|other| touches(*other)) {
             return false;
         }
-        self.gaps.retain(|other| !touches(other));
+        self.gaps.retain(|other| !touches(*other));
         let at = self
             .gaps
             .partition_point(|other| other.window.from < joined.window.from);
