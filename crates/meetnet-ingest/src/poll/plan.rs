@@ -465,8 +465,15 @@ impl Plan {
             if ask.purpose == Purpose::Gap {
                 return course.gap_failed(ask, failure, answers, now, pause);
             }
-            course.pass = None;
-            course.due = course.note(ask, failure, answers, now, |_| pause);
+            if course.is_newest(ask) {
+                course.newest_failed();
+                return course.ask_newest_at(now.saturating_add(pause));
+            }
+            let again_at = course.note(ask, failure, answers, now, |_| pause);
+            if !course.pass_over(ask, now) {
+                course.pass = None;
+                course.due = again_at;
+            }
             return;
         }
         // Targets count, not failures: one that is broken must not make the others wait longer each time that it is
@@ -485,9 +492,7 @@ impl Plan {
         let course = &mut self.courses[ask.target];
         if course.is_newest(ask) {
             // Where they fail as well, nobody says that the API answers: no more often than what is next.
-            if let Some(trouble) = &mut course.trouble {
-                trouble.newer_from = None;
-            }
+            course.newest_failed();
             let failures = course.trouble.as_ref().map_or(0, |of| of.failures);
             let interval = course.target.interval.unwrap_or(DAY_US);
             let pause = interval.max(pause).max(backoff(failures, jitter));

@@ -84,11 +84,11 @@ impl Course {
             .filter_map(|(part, trouble)| Some((part, trouble?)))
     }
 
-    /// Whether the window that is next keeps failing, and there may be newer ones behind it.
+    /// Whether the window that is next keeps failing, or is refused, and there may be newer ones behind it.
     pub(super) fn is_stuck(&self) -> bool {
         let trouble = self.trouble.as_ref();
         self.target.windows.is_some()
-            && trouble.is_some_and(|of| of.failures >= STUCK_FAILURES && !of.is_refused)
+            && trouble.is_some_and(|of| of.failures >= STUCK_FAILURES || of.is_refused)
     }
 
     /// Returns the newest periods; none where there are none behind the window that is next.
@@ -258,6 +258,13 @@ impl Course {
         self.newest_due = at;
         let again_at = self.trouble.as_ref().map_or(at, |of| of.again_at);
         self.due = at.min(again_at);
+    }
+
+    /// Notes that the newest periods fail as well, so that nobody knows whether it is the window alone that is next.
+    pub(super) fn newest_failed(&mut self) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.newer_from = None;
+        }
     }
 
     /// Whether it answered when it was asked last.

@@ -768,6 +768,37 @@ fn gaps_outlive_a_restart_and_another_rule_but_not_their_target() {
 }
 
 #[test]
+fn a_window_that_is_refused_is_passed_over_and_a_target_that_is_refused_is_not() {
+    let run = |hours: i64, is_refused: &dyn Fn(Window) -> bool| {
+        let mut plan = fresh(vec![with_history()]);
+        let begin = MIDNIGHT + 20 * MINUTE_US;
+        let (mut now, mut refused) = (begin, 0);
+        while now < begin + hours * HOUR_US {
+            match plan.next(now) {
+                Next::Wait(until) => now = until,
+                Next::Ask(ask) if is_refused(ask.window.unwrap()) => {
+                    refused += 1;
+                    plan.failed(&ask, &Failure::new(FailureKind::Refused, "400"), now, 1.0);
+                }
+                Next::Ask(ask) => plan.taken(&ask, now),
+            }
+        }
+        (plan, refused)
+    };
+    // Twice, and then once an hour.
+    let (plan, refused) = run(3, &|window| window.from == BROKEN[0]);
+    assert_eq!(refused, 3);
+    assert_eq!(gaps(&plan), [(-192, -168)]);
+    let (_, cursor) = plan.cursors().next().unwrap();
+    assert_eq!(cursor.through, Some(MIDNIGHT + 2 * HOUR_US));
+    // Each hour for what is next, and for what is newest.
+    let (plan, refused) = run(24, &|_| true);
+    assert_eq!(refused, 47);
+    assert!(gaps(&plan).is_empty());
+    assert_eq!(plan.troubles().count(), 1);
+}
+
+#[test]
 fn an_outage_and_an_api_that_asks_for_a_pause_make_no_gap() {
     let mut plan = fresh(vec![with_history()]);
     let begin = MIDNIGHT + 20 * MINUTE_US;
