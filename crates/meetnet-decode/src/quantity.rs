@@ -51,7 +51,9 @@ fn is_unit(text: &str) -> bool {
     let is_of_unit =
         |c: char| c.is_alphabetic() || matches!(c, '°' | '℃' | '℉' | '%' | '/' | '²' | '³');
     let looks_like = (1..=UNIT_CHARS_MAX).contains(&text.chars().count());
-    canonical_unit(text).is_some() || (looks_like && text.chars().all(is_of_unit))
+    // The code of what has no unit is `1`; behind a number it is another number.
+    let is_known = canonical_unit(text).is_some() && text != "1";
+    is_known || (looks_like && text.chars().all(is_of_unit))
 }
 
 /// How a source that declares `unit_in_value` writes the numbers.

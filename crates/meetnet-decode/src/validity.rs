@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 
 use meetnet_model::source::{Mark, Place, SourceDeclaration, Validity as Declared};
+use meetnet_model::units::canonical_unit;
 
 use crate::comma::DecimalComma;
 use crate::error::SetupProblem;
@@ -97,8 +98,9 @@ impl Validity {
         };
         match read::text(raw) {
             Reading::Value(text) => match quantities.read(&text) {
-                Ok((value, _)) => Reading::Value(value),
-                Err(_) => Reading::Wrong,
+                // What is no unit may say something else: `1 fault` is not 1.
+                Ok((value, unit)) if canonical_unit(unit).is_some() => Reading::Value(value),
+                Ok(_) | Err(_) => Reading::Wrong,
             },
             Reading::Missing | Reading::Wrong => Reading::Wrong,
         }

@@ -352,10 +352,11 @@ impl Plan {
     }
 
     /// Whether others have been answered since the target of a question began to fail: then it is not the API that
-    /// fails.
+    /// fails. So it was with every gap, which an earlier process may have passed over.
     pub(crate) fn fails_alone(&self, ask: &Ask) -> bool {
+        let is_gap = ask.purpose == Purpose::Gap;
         let mut troubles = self.courses[ask.target].troubles();
-        troubles.any(|(_, trouble)| self.answers > trouble.answers_before)
+        is_gap || troubles.any(|(_, trouble)| self.answers > trouble.answers_before)
     }
 
     /// The answer is in the journal, on disk, or said nothing new.
@@ -466,8 +467,7 @@ impl Plan {
                 return course.gap_failed(ask, failure, answers, now, pause);
             }
             if course.is_newest(ask) {
-                course.newest_failed();
-                return course.ask_newest_at(now.saturating_add(pause));
+                return course.newest_refused(now, pause);
             }
             let again_at = course.note(ask, failure, answers, now, |_| pause);
             if !course.pass_over(ask, now) {

@@ -267,6 +267,20 @@ impl Course {
         }
     }
 
+    /// Notes that the newest periods are refused. Where what is next was refused, too, it is likely the target that is, and both
+    /// have their turn: together they are asked for no more often than one of them would be.
+    pub(super) fn newest_refused(&mut self, now: i64, pause: i64) {
+        self.newest_failed();
+        let mut again_at = now.saturating_add(pause);
+        if let Some(trouble) = &mut self.trouble
+            && trouble.is_refused
+        {
+            trouble.again_at = trouble.again_at.max(again_at);
+            again_at = again_at.saturating_add(pause);
+        }
+        self.ask_newest_at(again_at);
+    }
+
     /// Whether it answered when it was asked last.
     pub(super) fn is_well(&self) -> bool {
         self.cursor.polled_at.is_some() && self.trouble.is_none() && self.past_trouble.is_none()
@@ -313,7 +327,8 @@ impl Course {
                 let beside = self.cursor.beside_gaps(left);
                 if beside.is_empty() {
                     self.end_pass(now);
-                    self.due = now.saturating_add(rule.align);
+                    let interval = self.target.interval.unwrap_or(DAY_US);
+                    self.due = now.saturating_add(interval);
                     return None;
                 }
                 let left = Window {

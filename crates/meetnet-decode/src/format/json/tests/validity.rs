@@ -126,7 +126,11 @@ fn numbers_with_their_unit_behind_them_are_compared_as_numbers() {
         "unit_in_value = true",
         ", valid = { field = 'flow', min = 0.9 }",
     );
-    for (flow, expect) in [("0.95 l/s", "0 40"), ("0.8 l/s", "40 not_valid")] {
+    for (flow, expect) in [
+        ("0.95 l/s", "0 40"),
+        ("0.8 l/s", "40 not_valid"),
+        ("1 fault", "40 not_valid"),
+    ] {
         let body = format!(r#"{{"t": 0, "h": 40, "flow": "{flow}"}}"#);
         assert_eq!(outcome(&source, &body), expect, "{flow}");
     }
