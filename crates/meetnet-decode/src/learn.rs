@@ -12,6 +12,8 @@ mod render;
 mod times;
 mod values;
 
+use std::collections::BTreeSet;
+
 use meetnet_model::declarations::Declarations;
 use meetnet_model::licence::Licence;
 use meetnet_model::source::WireFormat;
@@ -20,7 +22,7 @@ use thiserror::Error;
 use crate::decoders::is_utf16;
 
 use known::{Known, MapNeed};
-use leaves::{Leaf, LeafPlace, Leaves};
+use leaves::{Leaf, LeafPlace, LeafValue, Leaves};
 use times::TimeGuess;
 use values::ValueGuess;
 
@@ -116,7 +118,10 @@ pub fn learn(
                 }
             };
             let leaves = leaves::leaves(&texts).ok_or_else(unknown)?;
-            match known::known(&texts, &leaves) {
+            // What has a topic is sent by somebody, who says what it is of: IRCEL's points by themselves do not.
+            let is_ircel = |known: &Known| known.format == WireFormat::Ircel;
+            let known = known::known(&texts, &leaves);
+            match known.filter(|(known, _)| new.topic.is_none() || !is_ircel(known)) {
                 Some((known, mut of_known)) => {
                     of_known.lenient = leaves.lenient;
                     (Some(known), of_known)
@@ -139,7 +144,10 @@ struct Proposal {
     known: Option<Known>,
     leaves: Leaves,
     topic: Option<TopicGuess>,
+    /// None where nothing in the messages names it, or the topic does.
     sensor: Option<SensorGuess>,
+    /// Two messages have the same time.
+    equal_times: bool,
     time: Option<TimeGuess>,
     /// The values that are something, by position among the leaves.
     values: Vec<(usize, ValueGuess)>,
@@ -165,7 +173,7 @@ struct SensorGuess {
 
 fn propose(
     known: Option<Known>,
-    leaves: Leaves,
+    mut leaves: Leaves,
     new: &NewSource,
     declarations: &Declarations,
 ) -> Proposal {
@@ -178,6 +186,13 @@ fn propose(
         .then(|| times::time(&leaves.leaves))
         .flatten();
     let sensor = names_sensor.then(|| sensor(&leaves.leaves)).flatten();
+    // A topic names the sensor. Where values of several come at one time it names none of these, and the messages do.
+    let equal_times = has_equal_times(&leaves.leaves, time.as_ref());
+    let sensor = sensor.filter(|sensor| {
+        topic.is_none() || (equal_times && has_several_names(&leaves.leaves[sensor.leaf]))
+    });
+    let takes_units = known.is_none() && leaves.form.takes_units();
+    let mut with_units: Vec<(usize, Leaf)> = Vec::new();
     let mut values: Vec<(usize, ValueGuess)> = Vec::new();
     let mut unmapped = Vec::new();
     for (at, leaf) in leaves.leaves.iter().enumerate() {
@@ -191,10 +206,18 @@ fn propose(
         // Of a list that a codec writes only single elements can be mapped, and which those are nobody knows.
         let is_in_list =
             matches!(&leaf.place, LeafPlace::Pointer(pointer) if pointer.contains("/*"));
-        match values::guess(leaf, declarations) {
-            Some(guess) if !(is_in_list && has_codec) => values.push((at, guess)),
+        let numbers = takes_units.then(|| leaf.with_units()).flatten();
+        match values::guess(numbers.as_ref().unwrap_or(leaf), declarations) {
+            Some(guess) if !(is_in_list && has_codec) => {
+                values.push((at, guess));
+                with_units.extend(numbers.map(|numbers| (at, numbers)));
+            }
             _ => unmapped.push(at),
         }
+    }
+    // What is no value that is known stays the text that it is: `4 C` may be the name of a place.
+    for (at, numbers) in with_units {
+        leaves.leaves[at] = numbers;
     }
     // Two values of one property in one message: the surer one stays, since a row is known by its property.
     let mut kept: Vec<(usize, ValueGuess)> = Vec::new();
@@ -219,6 +242,7 @@ fn propose(
         leaves,
         topic,
         sensor,
+        equal_times,
         time,
         values: kept,
         unmapped,
@@ -364,6 +388,27 @@ fn sensor(leaves: &[Leaf]) -> Option<SensorGuess> {
     });
     let best = candidates.min_by_key(|(order, _)| *order);
     best.map(|(_, guess)| guess)
+}
+
+/// Returns true where the messages name more than one sensor.
+fn has_several_names(names: &Leaf) -> bool {
+    let names: BTreeSet<&str> = names.values.iter().filter_map(LeafValue::text).collect();
+    names.len() > 1
+}
+
+/// Returns true where two messages have the same time.
+fn has_equal_times(leaves: &[Leaf], time: Option<&TimeGuess>) -> bool {
+    let Some(time) = time else {
+        return false;
+    };
+    let texts = |at: usize| {
+        let values = leaves[at].values.iter();
+        values.map(|value| value.text().unwrap_or_default())
+    };
+    let clocks: Vec<&str> = time.clock.map_or_else(Vec::new, |at| texts(at).collect());
+    let mut seen = BTreeSet::new();
+    let mut times = texts(time.leaf).enumerate();
+    times.any(|(at, date)| !seen.insert((date, clocks.get(at).copied())))
 }
 
 /// Returns true for what looks like a MAC, an EUI or another number that hardware carries.

@@ -47,6 +47,7 @@ mod instant;
 mod json;
 mod learn;
 mod mapping;
+mod quantity;
 mod sentinels;
 mod stations;
 mod topic;

@@ -21,6 +21,7 @@ use crate::comma::DecimalComma;
 use crate::fields::Slot;
 use crate::mapping::stated::StatedUnits;
 use crate::mapping::steps::Steps;
+use crate::quantity::UnitInValue;
 use crate::sentinels::Sentinels;
 use crate::validity::Validity;
 
@@ -57,6 +58,7 @@ struct Origin {
     stated: Option<StatedUnits>,
     sentinels: Sentinels,
     comma: DecimalComma,
+    unit_in_value: UnitInValue,
     /// What says of the value that it is a reading.
     valid: Option<Validity>,
     interval_s: Option<i64>,

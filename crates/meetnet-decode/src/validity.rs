@@ -5,12 +5,14 @@
 
 use std::ops::RangeInclusive;
 
-use meetnet_model::source::{Mark, Place, Validity as Declared};
+use meetnet_model::source::{Mark, Place, SourceDeclaration, Validity as Declared};
+use meetnet_model::units::canonical_unit;
 
 use crate::comma::DecimalComma;
 use crate::error::SetupProblem;
 use crate::fields::{Fields, Raw, Slot, WantedPlaces};
 use crate::json::read::{self, Reading};
+use crate::quantity::Quantities;
 
 /// What a source declares, compiled.
 #[derive(Clone, Debug)]
@@ -25,14 +27,16 @@ pub(crate) struct Validity {
     range: Option<RangeInclusive<f64>>,
     /// What a comma is in the numbers of the source.
     comma: DecimalComma,
+    /// How numbers with a unit behind them are read; none: not at all.
+    quantities: Option<Quantities>,
 }
 
 impl Validity {
-    /// Compiles a declaration; `own` is the place of the value that it is of, where it is of one.
+    /// Compiles a declaration of `source`; `own` is the place of the value that it is of, where it is of one.
     pub(crate) fn compile(
         declared: &Declared,
         own: Option<Place<'_>>,
-        comma: DecimalComma,
+        source: &SourceDeclaration,
         places: &mut dyn WantedPlaces,
     ) -> Result<Self, SetupProblem> {
         if declared.names_two_places() {
@@ -52,7 +56,8 @@ impl Validity {
             is,
             is_not: declared.is_not.clone(),
             range: range(declared)?,
-            comma,
+            comma: DecimalComma::of(source),
+            quantities: Quantities::of(source),
         })
     }
 
@@ -84,9 +89,20 @@ impl Validity {
     /// Reads a number, as the values of the source are read. One whose point may group digits is taken as it stands: where it is
     /// the value itself, that is refused for what it is.
     fn number(&self, raw: Option<Raw<'_>>) -> Reading<f64> {
-        match read::number(raw) {
+        let reading = match read::number(raw) {
             Reading::Wrong if self.comma == DecimalComma::Declared => read::number_with_comma(raw),
             reading => reading,
+        };
+        let Some(quantities) = self.quantities.filter(|_| reading == Reading::Wrong) else {
+            return reading;
+        };
+        match read::text(raw) {
+            Reading::Value(text) => match quantities.read(&text) {
+                // What is no unit may say something else: `1 fault` is not 1.
+                Ok((value, unit)) if canonical_unit(unit).is_some() => Reading::Value(value),
+                Ok(_) | Err(_) => Reading::Wrong,
+            },
+            Reading::Missing | Reading::Wrong => Reading::Wrong,
         }
     }
 

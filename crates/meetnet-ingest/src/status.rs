@@ -109,8 +109,11 @@ struct Failing {
 pub struct FailingTarget {
     /// Its name within the source.
     pub target: String,
-    /// Whether it is its past that is asked for, by a backfill; else what is new.
+    /// Whether it is its past that is asked for, by a backfill; else what is new, or its gaps.
     pub of_past: bool,
+    /// The spans that keep failing while newer periods are answered, so that live polling has passed them over; None where it
+    /// is not these that fail.
+    pub gaps: Option<String>,
     /// Since when, µs since 1970.
     pub since: i64,
     /// Failures in a row.
@@ -285,16 +288,21 @@ impl SourceState {
         self.subscribed.store(true, Relaxed);
     }
 
-    /// Notes which targets of a polled API fail; what is said of one target comes one after the other.
-    pub(crate) fn set_failing(&self, targets: impl Iterator<Item = FailingTarget>) {
+    /// Notes which targets of a polled API fail, by name; what is said of one target comes one after the other, and is asked
+    /// for only where it is shown: thousands may fail, and each question comes by here.
+    pub(crate) fn set_failing<'t, F>(&self, targets: impl Iterator<Item = (&'t str, F)>)
+    where
+        F: FnOnce() -> FailingTarget,
+    {
         let mut failing = Failing::default();
         let mut last = None;
-        for mut target in targets {
-            if last.as_ref() != Some(&target.target) {
+        for (name, target) in targets {
+            if last != Some(name) {
                 failing.total += 1;
-                last = Some(target.target.clone());
+                last = Some(name);
             }
             if failing.listed.len() < FAILING_LISTED_MAX {
+                let mut target = target();
                 target.message = redact_text(&target.message).into_owned();
                 failing.listed.push(target);
             }
@@ -397,7 +405,7 @@ impl Statuses {
             if state.connected_metric.get().is_some() {
                 state.set_disconnected();
             }
-            state.set_failing(std::iter::empty());
+            state.set_failing(std::iter::empty::<(&str, fn() -> FailingTarget)>());
         }
     }
 

@@ -231,6 +231,9 @@ pub struct SourceDeclaration {
     /// Whether numbers in texts of JSON are written with a comma (`"21,5"`), for formats `json` and `ndjson`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub decimal_comma: bool,
+    /// Whether numbers may have their unit behind them (`"21.3 °C"`), for formats `json`, `ndjson` and `csv`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unit_in_value: bool,
     /// How tables are written, for format `csv`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<CsvDeclaration>,
@@ -303,6 +306,7 @@ impl SourceDeclaration {
             pairs: None,
             lenient: false,
             decimal_comma: false,
+            unit_in_value: false,
             csv: None,
             units: None,
             map: Vec::new(),

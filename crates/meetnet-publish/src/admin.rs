@@ -2,6 +2,7 @@
 //!
 //! It knows of sources and the journal only what a closure tells it, so that publishing does not depend on ingest.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use askama::Template;
@@ -176,7 +177,7 @@ struct SourceText {
 struct FailingText {
     source: String,
     target: String,
-    asked_for: &'static str,
+    asked_for: Cow<'static, str>,
     since: String,
     failures: String,
     again_at: String,
@@ -381,10 +382,10 @@ fn failing_text(failing: &FailingRow) -> FailingText {
     FailingText {
         source: failing.source.to_string(),
         target: failing.target.clone(),
-        asked_for: if failing.of_past {
-            "its past"
-        } else {
-            "what is new"
+        asked_for: match &failing.gaps {
+            Some(gaps) => format!("what was passed over: {gaps}").into(),
+            None if failing.of_past => "its past".into(),
+            None => "what is new".into(),
         },
         since: format_rfc3339(whole_seconds(failing.since)),
         failures: count(failing.failures),

@@ -66,6 +66,12 @@ segments = [9000001463]  # the numbers of your road segments
 # Answers that were kept before come in by `meetnet import telraam-json`.";
 const OPENSENSEMAP_KEYS: &str = "contact = \"data@example.org\"  # yours
 series = [{ id = \"539c00c2a83415541578eaf5/539c00c2a83415541578eaf6\", property = \"air_temperature\", unit = \"Cel\" }]  # box and sensor";
+const IRCEL_SERIES_KEYS: &str = "contact = \"data@example.org\"  # yours
+series = [{ id = \"10744\", sensor = \"42R803\", property = \"pm2_5\", unit = \"ug/m3\", interval_s = 3600 }]  # numbers and stations of your series
+# Of all stations at once: layers = [{ id = \"pm10_hmean_station\", property = \"pm10\", unit = \"ug/m3\", interval_s = 3600 }]
+# Another API of its kind is named by url = \"https://HOST/PATH\".";
+const IRCEL_LAYER_KEYS: &str = "contact = \"data@example.org\"  # yours
+layers = [{ id = \"pm10_hmean_station\", property = \"pm10\", unit = \"ug/m3\", interval_s = 3600 }]  # names of your layers";
 const TELRAAM: Known = Known {
     format: WireFormat::Telraam,
     what: "Telraam's answers",
@@ -93,6 +99,18 @@ const OPENSENSEMAP: Known = Known {
     licence: "PDDL-1.0",
     map: MapNeed::None,
     polled: Some(OPENSENSEMAP_KEYS),
+};
+const IRCEL_SERIES: Known = Known {
+    format: WireFormat::Ircel,
+    what: "answers of a time series API as IRCEL-CELINE has it (52°North)",
+    licence: "CC-BY-4.0",
+    map: MapNeed::None,
+    polled: Some(IRCEL_SERIES_KEYS),
+};
+const IRCEL_LAYER: Known = Known {
+    what: "layers of IRCEL-CELINE's stations",
+    polled: Some(IRCEL_LAYER_KEYS),
+    ..IRCEL_SERIES
 };
 const ECOWITT: Known = Known {
     format: WireFormat::Ecowitt,
@@ -237,6 +255,9 @@ fn json(documents: &[Value]) -> Option<(Known, Leaves)> {
     if all(&["value", "createdAt"]) && documents.iter().all(is_measurement) {
         return plain(OPENSENSEMAP);
     }
+    if let Some(known) = ircel(documents) {
+        return plain(known);
+    }
     if any_of(&["dataArray", "result"])
         && any_of(&["phenomenonTime", "resultTime", "Datastream", "dataArray"])
     {
@@ -246,6 +267,55 @@ fn json(documents: &[Value]) -> Option<(Known, Leaves)> {
         return Some((SENML, senml(documents)));
     }
     ngsi(documents)
+}
+
+/// Returns the source of IRCEL-CELINE that such answers come from: layers, or points and descriptions of time series.
+fn ircel(documents: &[Value]) -> Option<Known> {
+    let is_point = |point: &Value| {
+        let timestamp = point.get("timestamp");
+        timestamp.is_some_and(Value::is_i64) && point.get("value").is_some()
+    };
+    // A device of one's own says more than that.
+    let is_known = |name: &String| {
+        matches!(
+            name.as_str(),
+            "values" | "referenceValues" | "valueBeforeTimespan" | "valueAfterTimespan"
+        )
+    };
+    let are_points = |series: &Value| {
+        let points = series.get("values").and_then(Value::as_array);
+        let is_alone = series
+            .as_object()
+            .is_some_and(|members| members.keys().all(is_known));
+        is_alone && points.is_some_and(|points| points.iter().all(is_point))
+    };
+    let is_series = |document: &Value| {
+        let points = document.get("values").and_then(Value::as_array);
+        are_points(document) && points.is_some_and(|points| !points.is_empty())
+    };
+    let are_series = |document: &Value| {
+        let is_number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
+        document.as_object().is_some_and(|series| {
+            !series.is_empty() && series.keys().all(is_number) && series.values().all(are_points)
+        })
+    };
+    let is_described = |document: &Value| {
+        let of_station = document.pointer("/properties/timeseries");
+        let station = document.pointer("/station/properties/label");
+        of_station.is_some_and(Value::is_object)
+            || (document.get("uom").is_some() && station.is_some())
+    };
+    let is_layer = |document: &Value| {
+        let features = document.get("features").and_then(Value::as_array);
+        let is_station = |of: &Value| of.pointer("/properties/ab_eoi_code").is_some();
+        features.is_some_and(|of| !of.is_empty() && of.iter().all(is_station))
+    };
+    if documents.iter().all(is_layer) {
+        return Some(IRCEL_LAYER);
+    }
+    let is_answer =
+        |document: &Value| is_series(document) || are_series(document) || is_described(document);
+    documents.iter().all(is_answer).then_some(IRCEL_SERIES)
 }
 
 /// Returns the message of The Things Stack in what its storage integration and its console write around it.

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use meetnet_model::registry::split_cells;
+use meetnet_model::units::canonical_unit;
 use serde_json::{Map, Value};
 
 use crate::format::csv::is_missing;
 use crate::json::lenient::without_nan;
+use crate::quantity;
 
 /// Values of one name that are looked at.
 const VALUES_MAX: usize = 1_000;
@@ -45,6 +47,13 @@ pub(super) enum Form {
     LineProtocol,
 }
 
+impl Form {
+    /// Returns true where a source can declare that its numbers have their unit behind them.
+    pub(super) fn takes_units(self) -> bool {
+        matches!(self, Self::Json | Self::JsonLines | Self::Csv { .. })
+    }
+}
+
 /// One name under which the samples have values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Leaf {
@@ -58,6 +67,40 @@ pub(super) struct Leaf {
     pub(super) values: Vec<LeafValue>,
     /// Some of them are numbers with a comma.
     pub(super) has_comma: bool,
+    /// The unit that was taken from behind them, by its UCUM code.
+    pub(super) unit: Option<&'static str>,
+}
+
+impl Leaf {
+    /// Returns it with numbers for values that have their unit behind them; none where something else is among them, no value
+    /// has one, or not all of them have the same.
+    pub(super) fn with_units(&self) -> Option<Self> {
+        let mut found = Self {
+            values: Vec::with_capacity(self.values.len()),
+            ..self.clone()
+        };
+        for value in &self.values {
+            let LeafValue::Text(text) = value else {
+                value.number()?;
+                found.values.push(value.clone());
+                continue;
+            };
+            let (number, unit) = match quantity::split(text) {
+                Some((number, behind)) => (number, Some(canonical_unit(behind)?)),
+                None => (text.as_str(), None),
+            };
+            if unit.is_some() && found.unit.is_some() && unit != found.unit {
+                return None;
+            }
+            found.unit = found.unit.or(unit);
+            let with_point = with_point(number);
+            found.has_comma |= with_point.is_some();
+            let number = with_point.unwrap_or_else(|| LeafValue::of_text(number));
+            number.number()?;
+            found.values.push(number);
+        }
+        found.unit.is_some().then_some(found)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -342,6 +385,7 @@ impl Leaves {
                     path: path.to_owned(),
                     values: Vec::new(),
                     has_comma: false,
+                    unit: None,
                 });
                 self.leaves.len() - 1
             }

@@ -1,6 +1,5 @@
 //! A proposal as TOML, with what a person has to look at beside it.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use meetnet_model::source::WireFormat;
@@ -10,10 +9,9 @@ use super::leaves::{Form, Leaf, LeafPlace, LeafValue, Leaves, Undecoded, with_po
 use super::names;
 use super::times::{end_of_interval, unread};
 use super::values::{Certainty, range, sentinels};
-use super::{NewSource, Proposal, SensorGuess};
+use super::{NewSource, Proposal};
+use crate::quantity;
 
-/// Longest text behind a number that is taken for its unit: `µg/m³`.
-const UNIT_CHARS_MAX: usize = 6;
 /// Values without a property that are named.
 const UNMAPPED_LISTED_MAX: usize = 40;
 /// What is said where values of one sensor would replace each other.
@@ -187,6 +185,7 @@ fn unknown_source(proposal: &Proposal, out: &mut String) {
     }
     lenient(proposal, out);
     decimal_comma(proposal, out);
+    unit_in_value(proposal, out);
     sensor(proposal, out);
     time(proposal, out);
     if let Some((name, value)) = &proposal.leaves.pairs {
@@ -236,6 +235,17 @@ fn decimal_comma(proposal: &Proposal, out: &mut String) {
     }
 }
 
+/// Says that numbers may have their unit behind them, where a value that is mapped has.
+fn unit_in_value(proposal: &Proposal, out: &mut String) {
+    let leaves = &proposal.leaves.leaves;
+    let mut mapped = proposal.values.iter().map(|(at, _)| &leaves[*at]);
+    if mapped.any(|leaf| leaf.unit.is_some()) {
+        out.push_str(
+            "unit_in_value = true  # sure: some numbers are texts with their unit behind them\n",
+        );
+    }
+}
+
 /// Writes an entry for each value that is something, and names the others.
 fn map(proposal: &Proposal, out: &mut String) {
     let leaves = proposal.values.iter();
@@ -278,11 +288,9 @@ fn map(proposal: &Proposal, out: &mut String) {
 }
 
 fn sensor(proposal: &Proposal, out: &mut String) {
-    let is_one_time = has_equal_times(proposal);
-    // Where values of several sensors come at one time, their one topic names none of these, and the messages do.
-    let are_named = |sensor: &SensorGuess| is_one_time && has_several_names(proposal, sensor);
+    let is_one_time = proposal.equal_times;
     let is_hardware = match (&proposal.topic, &proposal.sensor) {
-        (Some(topic), sensor) if sensor.as_ref().is_none_or(|sensor| !are_named(sensor)) => {
+        (Some(topic), None) => {
             out.push_str("sensor_id = \"{device}\"  # likely: check that this level of the topic names the device\n");
             if is_one_time {
                 out.push_str(EQUAL_TIMES);
@@ -304,7 +312,7 @@ fn sensor(proposal: &Proposal, out: &mut String) {
             );
             sensor.is_hardware
         }
-        (_, None) => {
+        (None, None) => {
             out.push_str("sensor_id = \"new-sensor\"  # a guess: nothing in the messages names the sensor, so they are all from one\n");
             if is_one_time {
                 out.push_str(EQUAL_TIMES);
@@ -317,28 +325,6 @@ fn sensor(proposal: &Proposal, out: &mut String) {
             "hardware_id = true  # it looks like a number of the hardware, so rows get its HMAC\n",
         );
     }
-}
-
-/// Returns true where the messages name more than one sensor.
-fn has_several_names(proposal: &Proposal, sensor: &SensorGuess) -> bool {
-    let values = proposal.leaves.leaves[sensor.leaf].values.iter();
-    let names: BTreeSet<&str> = values.filter_map(LeafValue::text).collect();
-    names.len() > 1
-}
-
-/// Returns true where two messages have the same time.
-fn has_equal_times(proposal: &Proposal) -> bool {
-    let Some(time) = &proposal.time else {
-        return false;
-    };
-    let texts = |at: usize| {
-        let values = proposal.leaves.leaves[at].values.iter();
-        values.map(|value| value.text().unwrap_or_default())
-    };
-    let clocks: Vec<&str> = time.clock.map_or_else(Vec::new, |at| texts(at).collect());
-    let mut seen = BTreeSet::new();
-    let mut times = texts(time.leaf).enumerate();
-    times.any(|(at, date)| !seen.insert((date, clocks.get(at).copied())))
 }
 
 fn time(proposal: &Proposal, out: &mut String) {
@@ -501,9 +487,18 @@ fn hint(leaf: &Leaf, proposal: &Proposal) -> String {
             .to_owned();
     }
     let texts = || leaf.values.iter().filter_map(LeafValue::text);
-    if texts().next().is_some() && texts().all(has_unit_behind) {
-        return ": a number with something behind it, which is read as a text; let the sender send the number alone"
-            .to_owned();
+    if texts().next().is_some() && texts().all(|text| quantity::split(text).is_some()) {
+        let is_known = proposal.known.is_none()
+            && proposal.leaves.form.takes_units()
+            && leaf.with_units().is_some();
+        let what_helps = if is_known {
+            "with `unit_in_value = true` it is a number"
+        } else {
+            "let the sender send the number alone"
+        };
+        return format!(
+            ": a number with something behind it, which is read as a text; {what_helps}"
+        );
     }
     if !leaf.values.is_empty() && leaf.values.iter().all(has_comma) {
         return ": numbers with a comma, which this format does not have; let the sender write a point"
@@ -517,18 +512,6 @@ fn has_codec(proposal: &Proposal) -> bool {
     proposal
         .known
         .is_some_and(|known| matches!(known.map, MapNeed::Codec(_)))
-}
-
-/// Returns true for a number with a unit behind it, as in `21.3 °C`.
-fn has_unit_behind(text: &str) -> bool {
-    let number = text.trim_start_matches(['-', '+']);
-    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',');
-    let behind = number.trim_start_matches(is_of_number);
-    let unit = behind.trim_start();
-    let is_of_unit = |c: char| c.is_alphabetic() || matches!(c, '°' | '%' | '/' | '²' | '³');
-    behind.len() < number.len()
-        && (1..=UNIT_CHARS_MAX).contains(&unit.chars().count())
-        && unit.chars().all(is_of_unit)
 }
 
 /// Returns what kind of values a leaf has; numbers by their range, texts not at all.

@@ -195,6 +195,8 @@ fn what_stands_beside_a_reading_is_none() {
         Some("shelly-1/events/rpc"),
         &[
             "# sure: 16.4 … 16.4: name and numbers say so\n",
+            // The first one, too, although it might have been the sensor's.
+            "#   pointer = \"/params/humidity:0/id\" (0 … 0)",
             "#   pointer = \"/params/temperature:0/id\" (0 … 0)",
         ],
         "heat sensor_id=ns-shelly-1 property=air_temperature time=2026-06-01T11:00:00.500Z value=16.4\n\
@@ -425,6 +427,56 @@ fn texts_of_json_with_decimal_commas() {
     let sample = r#"{"id": "roof", "temperature": 21.5, "figure": "3,4"}"#;
     let proposal = proposal(&[sample], None);
     assert!(!proposal.contains("decimal_comma"), "{proposal}");
+}
+
+#[test]
+fn numbers_with_their_unit_behind_them() {
+    check(
+        r#"{"id": "roof", "temperature": "70.7 °F", "humidity": "55 %", "pm10": "12,5 µg/m³", "pressure": "7 V", "gate": "4 C"}"#,
+        None,
+        &[
+            "unit_in_value = true  # sure: ",
+            "decimal_comma = true  # likely: ",
+            "# sure: 70.7 … 70.7: the unit behind the numbers says so\n",
+            "pointer = \"/temperature\", unit = \"[degF]\" }",
+            "pointer = \"/pm10\", unit = \"ug/m3\" }",
+            // No pressure, whatever its name is.
+            "#   pointer = \"/pressure\" (text): a number with something behind it",
+            "it is a number\n",
+            "#   pointer = \"/gate\" (text)",
+        ],
+        "air sensor_id=ns-roof property=pm10 time=2026-06-01T12:00:00Z value=12.5\n\
+         heat sensor_id=ns-roof property=air_temperature time=2026-06-01T12:00:00Z value=21.5\n\
+         heat sensor_id=ns-roof property=relative_humidity time=2026-06-01T12:00:00Z value=55\n",
+    );
+    check(
+        "id;temp;rh\nroof;21,5 °C;55\nroof2;-0,5 °C;56 %\n",
+        None,
+        &[
+            "csv = { delimiter = \";\", decimal_comma = true }",
+            "unit_in_value = true",
+        ],
+        "heat sensor_id=ns-roof property=air_temperature time=2026-06-01T12:00:00Z value=21.5\n\
+         heat sensor_id=ns-roof property=relative_humidity time=2026-06-01T12:00:00Z value=55\n\
+         heat sensor_id=ns-roof2 property=air_temperature time=2026-06-01T12:00:00Z value=-0.5\n\
+         heat sensor_id=ns-roof2 property=relative_humidity time=2026-06-01T12:00:00Z value=56\n",
+    );
+    // Of several units, and of such as nobody knows, no value is made; nor is anything declared for what is not mapped.
+    for temperature in [r#""21.5 °C"}, {"temperature": "70 °F""#, r#""21.5 grad""#] {
+        let several = proposal(&[&format!(r#"[{{"temperature": {temperature}}}]"#)], None);
+        assert!(!several.contains("unit_in_value = true  #"), "{several}");
+        assert!(
+            several.contains("#   pointer = \"/temperature\" (text)"),
+            "{several}"
+        );
+    }
+    // What a network server's codec writes has no such key.
+    let uplink = r#"{"deviceInfo": {"devEui": "0102030405060708"}, "fPort": 1, "object": {"temperature": "21.5 °C"}}"#;
+    let uplink = proposal(&[uplink], None);
+    assert!(
+        uplink.contains("let the sender send the number alone"),
+        "{uplink}"
+    );
 }
 
 #[test]
@@ -720,6 +772,27 @@ fn known_formats_are_recognised() {
             r#"[{"value": "21.5", "createdAt": "2026-06-01T11:00:00Z", "location": [4.7, 50.88]}]"#,
             "opensensemap",
         ),
+        (
+            r#"{"values": [{"timestamp": 1780304400000, "value": 18.5}, {"timestamp": 1780308000000, "value": "NaN"}]}"#,
+            "ircel",
+        ),
+        (
+            r#"{"10744": {"values": [{"timestamp": 1780304400000, "value": 18.5}]}, "7185": {"values": []}}"#,
+            "ircel",
+        ),
+        (
+            r#"[{"id": "10744", "label": "PM2.5 42R803", "uom": "µg/m³",
+                "station": {"properties": {"id": 1720, "label": "42R803"}, "geometry": {"coordinates": [4.4, 51.2], "type": "Point"}}}]"#,
+            "ircel",
+        ),
+        (
+            r#"[{"properties": {"timeseries": {"10744": {}}, "id": 1720, "label": "42R803"}, "geometry": {}, "type": "Feature"}]"#,
+            "ircel",
+        ),
+        (
+            r#"{"type": "FeatureCollection", "features": [{"properties": {"ab_eoi_code": "BETR801", "value": 12.5}}]}"#,
+            "ircel",
+        ),
     ] {
         let polled = proposal(&[polled], None);
         assert!(polled.contains(&format!("kind = \"{kind}\"\n")), "{polled}");
@@ -732,6 +805,37 @@ fn known_formats_are_recognised() {
         Some("relay/telraam"),
     );
     assert!(sent.contains("format = \"telraam\""), "{sent}");
+    for (layers, sample) in [
+        (
+            true,
+            r#"{"features": [{"properties": {"ab_eoi_code": "BETR801", "value": 12.5}}]}"#,
+        ),
+        (
+            false,
+            r#"{"values": [{"timestamp": 1780304400000, "value": 18.5}]}"#,
+        ),
+    ] {
+        let polled: toml::Table = toml::from_str(&proposal(&[sample], None)).unwrap();
+        let source = polled["source"][0].as_table().unwrap();
+        assert_eq!(source.contains_key("layers"), layers, "{sample}");
+        assert_eq!(source.contains_key("series"), !layers, "{sample}");
+    }
+    // Of points that somebody sends on nobody knows here what they are, nor of lists that say more, or nothing.
+    for (own, topic) in [
+        (
+            r#"{"values": [{"timestamp": 1780304400000, "value": 18.5}]}"#,
+            Some("yard/box"),
+        ),
+        (
+            r#"{"box": "a", "values": [{"timestamp": 1780304400000, "value": 18.5}]}"#,
+            None,
+        ),
+        (r#"{"values": []}"#, None),
+        ("{}", None),
+    ] {
+        let own = proposal(&[own], topic);
+        assert!(own.contains("format = \"json\""), "{own}");
+    }
     let own = proposal(
         &[r#"{"value": 21.5, "createdAt": "2026-06-01T11:00:00Z", "sensor": "a"}"#],
         None,

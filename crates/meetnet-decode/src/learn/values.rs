@@ -108,6 +108,11 @@ pub(super) fn guess(leaf: &Leaf, declarations: &Declarations) -> Option<ValueGue
         .map(|property| (property, Fit::Whole));
     let guesses = by_name
         .chain(declared)
+        // What stands behind the numbers measures that, or something else.
+        .filter(|(property, _)| {
+            leaf.unit
+                .is_none_or(|unit| conversion(unit, property).is_some())
+        })
         .map(|(property, fit)| guess_unit(leaf, numbers, property, fit));
     // The first of the surest: names stand in the order of their likelihood.
     guesses.min_by_key(|guess| guess.certainty)
@@ -120,8 +125,10 @@ fn guess_unit(
     fit: Fit,
 ) -> ValueGuess {
     let canonical = property.unit.as_str();
-    let said = names::units(&leaf.name)
+    let said = leaf
+        .unit
         .into_iter()
+        .chain(names::units(&leaf.name))
         .find(|unit| conversion(unit, property).is_some());
     let others = OTHER_UNITS.iter().find(|(unit, _)| *unit == canonical);
     let candidates = std::iter::once(canonical).chain(
@@ -134,13 +141,21 @@ fn guess_unit(
         .collect();
     let (unit, certainty, why) = match (said, fitting.as_slice()) {
         (Some(unit), _) if fits(numbers, unit, property) => {
-            (unit, Certainty::Sure, "name and numbers say so")
+            let why = if leaf.unit.is_some() {
+                "the unit behind the numbers says so"
+            } else {
+                "name and numbers say so"
+            };
+            (unit, Certainty::Sure, why)
         }
-        (Some(unit), _) => (
-            unit,
-            Certainty::Guess,
-            "the name says so, but the numbers are unusual",
-        ),
+        (Some(unit), _) => {
+            let why = if leaf.unit.is_some() {
+                "the unit behind the numbers says so, but they are unusual"
+            } else {
+                "the name says so, but the numbers are unusual"
+            };
+            (unit, Certainty::Guess, why)
+        }
         (None, [unit]) if others.is_some() => {
             (*unit, Certainty::Sure, "the numbers fit no other unit")
         }

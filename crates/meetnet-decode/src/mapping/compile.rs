@@ -16,6 +16,7 @@ use crate::error::SetupProblem;
 use crate::fields::WantedPlaces;
 use crate::mapping::steps::{Steps, Target};
 use crate::mapping::{ConstantCell, ConstantValue, LongValue, Mapping, Origin, WideCell, WideRow};
+use crate::quantity::UnitInValue;
 use crate::sentinels::Sentinels;
 use crate::validity::Validity;
 
@@ -161,8 +162,7 @@ impl Mapping {
             return Err(of_source(SetupProblem::NoMap(format)));
         }
         let valid = plan.source.valid.as_ref();
-        let comma = DecimalComma::of(plan.source);
-        let valid = valid.map(|declared| Validity::compile(declared, None, comma, places));
+        let valid = valid.map(|declared| Validity::compile(declared, None, plan.source, places));
         let mut mapping = Self {
             valid: valid.transpose().map_err(of_source)?,
             values: Vec::new(),
@@ -220,7 +220,6 @@ impl Mapping {
             return Err(SetupProblem::Interval);
         }
         let names_none = entry.pointer.is_none() && entry.field.is_none();
-        let comma = DecimalComma::of(plan.source);
         let origin = match entry.place() {
             // A constant is no reading, so nothing says of it that it is one.
             None if names_none && entry.constant.is_some() && entry.valid.is_none() => None,
@@ -231,11 +230,15 @@ impl Mapping {
                 steps: Steps::NONE,
                 stated: None,
                 sentinels: Sentinels::of(&plan.source.sentinels, &entry.sentinels),
-                comma,
+                comma: DecimalComma::of(plan.source),
+                unit_in_value: UnitInValue::Never,
                 valid: match &entry.valid {
-                    Some(declared) => {
-                        Some(Validity::compile(declared, Some(place), comma, places)?)
-                    }
+                    Some(declared) => Some(Validity::compile(
+                        declared,
+                        Some(place),
+                        plan.source,
+                        places,
+                    )?),
                     None => None,
                 },
                 interval_s,
@@ -280,6 +283,7 @@ impl Mapping {
             calibration: plan.calibration(name),
         };
         origin.steps = Steps::compile(entry, &target, plan.source)?;
+        origin.unit_in_value = UnitInValue::of(plan.source, target.unit, origin.steps.gas);
         if origin.ends && origin.interval_s.is_none() {
             return Err(SetupProblem::EndWithoutInterval);
         }
@@ -358,7 +362,11 @@ impl Mapping {
                 column,
                 column_type: declared.column_type,
                 in_key: dataset.key.contains(name),
-                origin: Origin { steps, ..origin },
+                origin: Origin {
+                    steps,
+                    unit_in_value: UnitInValue::of(plan.source, target.unit, steps.gas),
+                    ..origin
+                },
             });
         }
         Ok(())

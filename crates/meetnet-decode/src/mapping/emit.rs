@@ -15,6 +15,7 @@ use crate::mapping::stated::UnitFault;
 use crate::mapping::{
     ConstantCell, ConstantValue, LongValue, Mapping, Origin, Stated, WideCell, WideRow,
 };
+use crate::quantity::UnitInValue;
 use crate::validity::Validity;
 
 /// What rejects call values.
@@ -75,6 +76,14 @@ impl Observation<'_> {
             Reading::Value(value) => origin.converted(value, &self.stated).err(),
             _ => None,
         };
+        let quantity_fault = || {
+            let Reading::Value(text) = read::text(raw) else {
+                return None;
+            };
+            wants_number(wanted)
+                .then(|| origin.unit_in_value.fault(name, &text, origin.comma))
+                .flatten()
+        };
         let message = match unit_fault {
             Some(UnitFault { canonical }) => format!(
                 "the message states a unit for the value at `{name}` that is not known or does not become `{canonical}`"
@@ -88,7 +97,8 @@ impl Observation<'_> {
                         "the value at `{name}` is not {wanted}; if its comma is a decimal comma, declare `{key}` for the source"
                     )
                 }
-                _ => format!("the value at `{name}` is not {wanted}"),
+                _ => quantity_fault()
+                    .unwrap_or_else(|| format!("the value at `{name}` is not {wanted}")),
             },
         };
         output.reject(RejectReason::WrongType, message, self.excerpt);
@@ -134,7 +144,24 @@ impl Origin {
                 Err(UnitFault { .. }) => Reading::Wrong,
             },
             Reading::Wrong if self.is_text_sentinel(fields.raw(self.slot)) => Reading::Missing,
-            other => other,
+            Reading::Wrong => self.quantity(fields.raw(self.slot)),
+            Reading::Missing => Reading::Missing,
+        }
+    }
+
+    /// Reads the canonical value of a number that has its unit behind it.
+    #[cold]
+    fn quantity(&self, raw: Option<Raw<'_>>) -> Reading<f64> {
+        let UnitInValue::Declared(_) = self.unit_in_value else {
+            return Reading::Wrong;
+        };
+        let Reading::Value(text) = read::text(raw) else {
+            return Reading::Wrong;
+        };
+        match self.unit_in_value.read(&text) {
+            Some((value, _)) if self.sentinels.has(value) => Reading::Missing,
+            Some((value, unit)) => Reading::Value(self.steps.apply_from(unit, value)),
+            None => Reading::Wrong,
         }
     }
 
@@ -426,7 +453,7 @@ impl WideCell {
         match self.origin.plain(raw) {
             Reading::Value(number) => !self.origin.sentinels.has(number),
             Reading::Missing => false,
-            Reading::Wrong => true,
+            Reading::Wrong => self.origin.quantity(raw) != Reading::Missing,
         }
     }
 
@@ -448,18 +475,11 @@ impl WideCell {
                     Reading::Value(value) if self.origin.sentinels.has(value as f64) => {
                         Reading::Missing
                     }
+                    Reading::Wrong => self.set_whole(self.origin.quantity(raw), row),
                     reading => set(reading, |value| row.set_int(self.column, value)),
                 }
             }
-            // A converted whole number is one up to the error of the arithmetic.
-            ColumnType::Int => match observation.number(&self.origin) {
-                Reading::Value(value) if (value - value.round()).abs() < 1e-6 => {
-                    row.set_int(self.column, value.round() as i64);
-                    Reading::Value(())
-                }
-                Reading::Missing => Reading::Missing,
-                _ => Reading::Wrong,
-            },
+            ColumnType::Int => self.set_whole(observation.number(&self.origin), row),
             ColumnType::Text => match read::text(raw) {
                 Reading::Value(value) if self.origin.sentinels.has_text(&value) => Reading::Missing,
                 reading => set(reading, |value| row.set_text(self.column, &value)),
@@ -486,6 +506,18 @@ impl WideCell {
         match reading {
             Reading::Wrong if self.origin.is_text_sentinel(raw) => Reading::Missing,
             reading => reading,
+        }
+    }
+
+    /// Sets a whole number. A converted one is one up to the error of the arithmetic.
+    fn set_whole(&self, reading: Reading<f64>, row: &mut RowsBuilder) -> Reading<()> {
+        match reading {
+            Reading::Value(value) if (value - value.round()).abs() < 1e-6 => {
+                row.set_int(self.column, value.round() as i64);
+                Reading::Value(())
+            }
+            Reading::Missing => Reading::Missing,
+            Reading::Value(_) | Reading::Wrong => Reading::Wrong,
         }
     }
 }

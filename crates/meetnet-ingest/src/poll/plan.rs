@@ -6,7 +6,9 @@
 //! in chunks that the API allows. A backfill asks for older windows of every target whenever nothing is due.
 //!
 //! A target whose answers stay broken stands in nobody's way: it is asked less and less, its windows are kept until it
-//! answers, and meanwhile those of the others, and the rest of its own, go on in turn.
+//! answers, and meanwhile those of the others, and the rest of its own, go on in turn. A window that keeps failing while the
+//! newest periods of its target are answered becomes a *gap* of the cursor: the pass goes on behind it, and the gap is asked
+//! for again by itself until it is answered.
 //!
 //! Times are µs since 1970, UTC. It owns no clock and no randomness: the caller passes both.
 
@@ -25,7 +27,7 @@ mod past;
 mod tests;
 
 use course::Course;
-pub(crate) use course::Trouble;
+pub(crate) use course::{FailingPart, Trouble};
 use past::Backfill;
 pub(crate) use past::BackfillState;
 
@@ -122,8 +124,26 @@ pub(crate) struct Ask {
     pub(crate) target: usize,
     /// The span asked for, where the target has windows.
     pub(crate) window: Option<Window>,
+    /// What it is asked for.
+    pub(crate) purpose: Purpose,
+}
+
+impl Ask {
     /// Whether it belongs to a backfill.
-    pub(crate) is_backfill: bool,
+    pub(crate) fn is_backfill(&self) -> bool {
+        self.purpose == Purpose::Past
+    }
+}
+
+/// What a question is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// Live polling: what is new, or corrected.
+    New,
+    /// A backfill.
+    Past,
+    /// Something that live polling has passed over.
+    Gap,
 }
 
 /// What the plan says.
@@ -166,16 +186,24 @@ impl Plan {
                 (Some(polled_at), Some(interval)) => polled_at.saturating_add(interval),
                 _ => i64::MIN,
             };
-            Course {
+            let mut course = Course {
                 chunk_max: target.windows.map_or(0, |rule| rule.chunk_max),
                 target,
                 cursor,
                 due,
                 trouble: None,
                 past_trouble: None,
+                gap_trouble: None,
+                gap_from: i64::MIN,
                 pass: None,
                 newest_due: i64::MIN,
+            };
+            course.take_up_gaps();
+            // Who asks for backfills only leaves the gaps to live polling.
+            if is_live {
+                course.show_gaps();
             }
+            course
         };
         Self {
             courses: targets.into_iter().map(course).collect(),
@@ -255,6 +283,27 @@ impl Plan {
         {
             return Next::Ask(self.courses[target].ask_past(target, window));
         }
+        // The one that has waited longest, so that each has its turn.
+        let mut gap: Option<(i64, usize)> = None;
+        if self.is_live {
+            let latest = now.saturating_add(RETRY_AFTER_US_MAX);
+            for (at, course) in self.courses.iter_mut().enumerate() {
+                if let Some(due) = course.gap_due(latest)
+                    && gap.is_none_or(|(first, _)| due < first)
+                {
+                    gap = Some((due, at));
+                }
+            }
+        }
+        match gap {
+            Some((due, at)) if due <= now => {
+                if let Some(ask) = self.courses[at].ask_gap(at) {
+                    return Next::Ask(ask);
+                }
+            }
+            Some((due, _)) => soonest = soonest.min(due),
+            None => {}
+        }
         for &(target, window) in left() {
             let course = &mut self.courses[target];
             let again_at = course.past_trouble.as_mut().map_or(i64::MIN, |trouble| {
@@ -282,41 +331,45 @@ impl Plan {
             })
     }
 
-    /// Returns the targets that fail, whether that is when they are asked for their past, and how.
-    pub(crate) fn troubles(&self) -> impl Iterator<Item = (&str, bool, &Trouble)> {
+    /// Returns the targets that fail, which part of them, and how.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = (&str, FailingPart<'_>, &Trouble)> {
         self.courses.iter().flat_map(|course| {
             let name = course.target.name.as_str();
-            [(false, &course.trouble), (true, &course.past_trouble)]
-                .into_iter()
-                .filter_map(move |(is_past, trouble)| Some((name, is_past, trouble.as_ref()?)))
+            let troubles = course.troubles();
+            troubles.map(move |(part, trouble)| (name, part, trouble))
         })
     }
 
     /// Whether the target of a question still fails when it is asked for such.
     pub(crate) fn is_failing(&self, ask: &Ask) -> bool {
         let course = &self.courses[ask.target];
-        let trouble = if ask.is_backfill {
-            &course.past_trouble
-        } else {
-            &course.trouble
+        let trouble = match ask.purpose {
+            Purpose::New => &course.trouble,
+            Purpose::Past => &course.past_trouble,
+            Purpose::Gap => &course.gap_trouble,
         };
         trouble.is_some()
     }
 
     /// Whether others have been answered since the target of a question began to fail: then it is not the API that
-    /// fails.
+    /// fails. So it was with every gap, which an earlier process may have passed over.
     pub(crate) fn fails_alone(&self, ask: &Ask) -> bool {
-        let course = &self.courses[ask.target];
-        let troubles = [&course.trouble, &course.past_trouble];
-        let mut troubles = troubles.into_iter().flatten();
-        troubles.any(|trouble| self.answers > trouble.answers_before)
+        let is_gap = ask.purpose == Purpose::Gap;
+        let mut troubles = self.courses[ask.target].troubles();
+        is_gap || troubles.any(|(_, trouble)| self.answers > trouble.answers_before)
     }
 
     /// The answer is in the journal, on disk, or said nothing new.
     pub(crate) fn taken(&mut self, ask: &Ask, now: i64) {
         self.answered(ask, now);
-        if ask.is_backfill {
+        if let Some(window) = ask.window {
+            self.courses[ask.target].close_gaps(window, now);
+        }
+        if ask.is_backfill() {
             return self.backfill_goes_on(ask, None);
+        }
+        if ask.purpose == Purpose::Gap {
+            return;
         }
         let course = &mut self.courses[ask.target];
         let interval = course.target.interval.unwrap_or(DAY_US);
@@ -326,21 +379,21 @@ impl Plan {
             return;
         };
         if course.is_newest(ask) {
-            // The pass waits where it is, and so does the cursor.
+            // The pass waits where it is, and so does the cursor, until what is next fails once more: then it is that.
             course.cursor.polled_at = Some(now);
+            if let Some(trouble) = &mut course.trouble {
+                trouble.newer_from = Some(window.from);
+            }
             return course.ask_newest_at(now.saturating_add(interval));
         }
         course.cursor.through = course.cursor.through.max(Some(window.to));
-        let Some((left, reasks)) = &mut course.pass else {
+        let Some((left, _)) = &mut course.pass else {
             return;
         };
         left.from = window.to;
         if left.is_empty() {
             course.cursor.polled_at = Some(now);
-            if *reasks {
-                course.cursor.reasked_at = Some(now);
-            }
-            course.pass = None;
+            course.end_pass(now);
             course.due = now.saturating_add(interval);
         }
     }
@@ -353,8 +406,8 @@ impl Plan {
         self.failures = 0;
         self.answers += 1;
         let course = &mut self.courses[ask.target];
-        // What waits is another window.
-        if course.is_newest(ask) {
+        // What waits is another window, or may have more of its kind behind it.
+        if course.is_newest(ask) || ask.purpose == Purpose::Gap {
             return;
         }
         let Some(mended) = course.trouble_mut(ask).take() else {
@@ -403,15 +456,24 @@ impl Plan {
             // It is about this target or window alone; the others go on.
             self.failing.clear();
             self.failures = 0;
-            if ask.is_backfill {
+            if ask.is_backfill() {
                 self.courses[ask.target].past_trouble = None;
                 return self.backfill_goes_on(ask, Some(&failure.message));
             }
             let course = &mut self.courses[ask.target];
             let interval = course.target.interval.unwrap_or(DAY_US);
-            course.pass = None;
             let pause = interval.max(REFUSED_PAUSE_US).max(asked_for);
-            course.due = course.note(ask, failure, answers, now, |_| pause);
+            if ask.purpose == Purpose::Gap {
+                return course.gap_failed(ask, failure, answers, now, pause);
+            }
+            if course.is_newest(ask) {
+                return course.newest_refused(now, pause);
+            }
+            let again_at = course.note(ask, failure, answers, now, |_| pause);
+            if !course.pass_over(ask, now) {
+                course.pass = None;
+                course.due = again_at;
+            }
             return;
         }
         // Targets count, not failures: one that is broken must not make the others wait longer each time that it is
@@ -430,16 +492,22 @@ impl Plan {
         let course = &mut self.courses[ask.target];
         if course.is_newest(ask) {
             // Where they fail as well, nobody says that the API answers: no more often than what is next.
+            course.newest_failed();
             let failures = course.trouble.as_ref().map_or(0, |of| of.failures);
             let interval = course.target.interval.unwrap_or(DAY_US);
             let pause = interval.max(pause).max(backoff(failures, jitter));
             return course.ask_newest_at(now.saturating_add(pause));
         }
+        if ask.purpose == Purpose::Gap {
+            return course.gap_failed(ask, failure, answers, now, pause);
+        }
         // Behind the others: one target whose answers are broken must not stand in their way.
         let pause_of_target = |failures| pause.max(backoff(failures, jitter));
         let again_at = course.note(ask, failure, answers, now, pause_of_target);
-        if ask.is_backfill {
+        if ask.is_backfill() {
             self.backfill_waits(ask, &failure.message);
+        } else if failure.kind == FailureKind::Fault && course.pass_over(ask, now) {
+            // Now it is the turn of what lies behind.
         } else if course.is_stuck() {
             course.due = again_at.min(course.newest_due.max(now.saturating_add(pause)));
         } else {

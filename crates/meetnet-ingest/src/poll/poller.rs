@@ -22,9 +22,9 @@ use super::backfill::{BackfillCommand, BackfillEnd, Backfills};
 use super::fetch::{Credential, Fetcher, NoAnswer, Request};
 use super::options::{PollOptions, PollOptionsError, host_of};
 use super::pace::{Asked, Hosts};
-use super::plan::{Ask, Next, Plan, Target};
+use super::plan::{Ask, FailingPart, Next, Plan, Purpose, Target};
 use super::scrub;
-use super::state::{BackfillCursor, Remembered, StateFile};
+use super::state::{BackfillCursor, Gap, Remembered, StateFile};
 use super::verdict::{Failure, FailureKind, Verdict};
 use crate::intake::Intake;
 use crate::status::{FailingTarget, SourceState, Statuses, now_us};
@@ -164,6 +164,15 @@ async fn run(
     poller.stopped();
 }
 
+/// Returns the first gap, and how many there are beside it.
+fn gaps_text(gaps: &[Gap]) -> String {
+    match gaps {
+        [] => String::new(),
+        [gap] => gap.window.to_string(),
+        [gap, others @ ..] => format!("{} and {} more", gap.window, others.len()),
+    }
+}
+
 type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// What a turn came to.
@@ -197,8 +206,8 @@ pub(crate) struct Poller {
     /// What was given up and is saved, for whoever asks for it again or goes on with the source.
     left_over: Vec<BackfillCursor>,
     is_failing: bool,
-    /// The targets whose failing alone was logged, and whether they were asked for their past.
-    told_failing: BTreeSet<(usize, bool)>,
+    /// The targets whose failing alone was logged, and what they were asked for.
+    told_failing: BTreeSet<(usize, Purpose)>,
 }
 
 /// Why a question has no answer in the journal.
@@ -263,8 +272,7 @@ impl Poller {
         let status = statuses.register(&id, SourceKind::Poll);
         // An API that is down must not keep the daemon from being ready.
         status.set_subscribed();
-        status.set_failing(std::iter::empty());
-        Ok(Self {
+        let poller = Self {
             id,
             options,
             credential,
@@ -283,7 +291,9 @@ impl Poller {
             left_over: Vec::new(),
             is_failing: false,
             told_failing: BTreeSet::new(),
-        })
+        };
+        poller.show_failing();
+        Ok(poller)
     }
 
     /// Asks the next question if it is time for one, and does what its answer takes.
@@ -305,7 +315,7 @@ impl Poller {
             Ok(asked) if host == self.host => self.asked = asked,
             Ok(_) => {}
             Err(until) => {
-                if ask.is_backfill && until.saturating_sub(now) > TOLD_WAIT_US {
+                if ask.is_backfill() && until.saturating_sub(now) > TOLD_WAIT_US {
                     let until = format_rfc3339(until);
                     let trouble = format!("the host may not be asked again before {until}");
                     self.trouble(&host, trouble);
@@ -313,6 +323,7 @@ impl Poller {
                 return Turn::Wait(until);
             }
         }
+        let gaps = self.plan.cursor(&ask).gaps.clone();
         let settled = match self.ask(&ask, &request, now).await {
             Ok(items) => {
                 self.plan.taken(&ask, (self.clock)());
@@ -327,8 +338,9 @@ impl Poller {
             }
             Err(Unanswered::AskForLess) => Ok(0),
         };
+        self.tell_gaps(&ask, &gaps);
         self.show_failing();
-        if ask.is_backfill {
+        if ask.is_backfill() {
             let took_us = (self.clock)().saturating_sub(now);
             self.account(&ask, &host, settled, took_us);
             self.begin_next();
@@ -482,7 +494,7 @@ impl Poller {
 
     fn succeeded(&mut self, ask: &Ask) {
         let fails_no_more = !self.plan.is_failing(ask);
-        if fails_no_more && self.told_failing.remove(&(ask.target, ask.is_backfill)) {
+        if fails_no_more && self.told_failing.remove(&(ask.target, ask.purpose)) {
             let target = &self.plan.target(ask).name;
             info!(source = %self.id, asked = target, "a target answers again");
         }
@@ -509,7 +521,7 @@ impl Poller {
         if failure.kind != FailureKind::Journal && self.plan.fails_alone(ask) {
             // The API answers others: it is not down.
             self.status.not_reached();
-            if self.told_failing.insert((ask.target, ask.is_backfill)) {
+            if self.told_failing.insert((ask.target, ask.purpose)) {
                 warn!(source = %self.id, asked = target, error, "a target fails and others do not; it is tried again with growing pauses");
             } else {
                 debug!(source = %self.id, asked = target, error, "a target fails");
@@ -530,19 +542,38 @@ impl Poller {
         }
     }
 
+    /// Logs what a question has changed of the gaps of its target, which were `before`.
+    fn tell_gaps(&self, ask: &Ask, before: &[Gap]) {
+        let gaps = &self.plan.cursor(ask).gaps;
+        if gaps[..] == *before {
+            return;
+        }
+        let target = &self.plan.target(ask).name;
+        if gaps.is_empty() {
+            info!(source = %self.id, asked = target, "what was passed over is answered");
+        } else if ask.purpose == Purpose::New {
+            let gaps = gaps_text(gaps);
+            warn!(source = %self.id, asked = target, gaps = gaps.as_str(), "a window keeps failing and is passed over; it is asked for again every hour");
+        }
+    }
+
     /// Shows which targets fail.
     fn show_failing(&self) {
-        let failing = self
-            .plan
-            .troubles()
-            .map(|(target, is_past, trouble)| FailingTarget {
+        let failing = self.plan.troubles().map(|(target, part, trouble)| {
+            let shown = move || FailingTarget {
                 target: target.to_owned(),
-                of_past: is_past,
+                of_past: part == FailingPart::Past,
+                gaps: match part {
+                    FailingPart::Gaps(gaps) => Some(gaps_text(gaps)),
+                    FailingPart::New | FailingPart::Past => None,
+                },
                 since: trouble.since,
                 failures: u64::from(trouble.failures),
                 again_at: trouble.again_at,
                 message: trouble.message.clone(),
-            });
+            };
+            (target, shown)
+        });
         self.status.set_failing(failing);
     }
 

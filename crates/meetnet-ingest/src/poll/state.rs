@@ -18,6 +18,9 @@ use super::plan::Window;
 #[cfg(test)]
 mod tests;
 
+/// Spans of one target that may be passed over: beyond them its live polling waits for what is broken.
+const GAPS_MAX: usize = 100;
+
 /// Version of the file; another one counts as lost.
 const VERSION: u32 = 1;
 
@@ -25,7 +28,7 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cursor {
-    /// Everything before this was asked for and is in the journal, µs since 1970 UTC.
+    /// Everything before this was asked for and is in the journal, but for the gaps, µs since 1970 UTC.
     #[serde(default, with = "instant", skip_serializing_if = "Option::is_none")]
     pub(crate) through: Option<i64>,
     /// When it last answered.
@@ -40,6 +43,82 @@ pub(crate) struct Cursor {
     /// `Last-Modified` of the last answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_modified: Option<String>,
+    /// What kept failing while newer periods were answered, and is not in the journal: in order, none touching another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gaps: Vec<Gap>,
+}
+
+/// A span of time that live polling has passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gap {
+    /// The span.
+    #[serde(with = "span")]
+    pub(crate) window: Window,
+    /// Since when it fails, µs since 1970 UTC.
+    #[serde(with = "moment")]
+    pub(crate) since: i64,
+}
+
+impl Cursor {
+    /// Adds a gap, joined with those that it touches. False where there are too many already: then it is not added.
+    pub(crate) fn add_gap(&mut self, gap: Gap) -> bool {
+        let touches =
+            |other: Gap| other.window.from <= gap.window.to && gap.window.from <= other.window.to;
+        let joined = self.gaps.iter().copied();
+        let joined = joined.filter(|other| touches(*other));
+        let joined = joined.fold(gap, |joined, other| Gap {
+            window: Window {
+                from: joined.window.from.min(other.window.from),
+                to: joined.window.to.max(other.window.to),
+            },
+            since: joined.since.min(other.since),
+        });
+        if self.gaps.len() >= GAPS_MAX && !self.gaps.iter().any(|other| touches(*other)) {
+            return false;
+        }
+        self.gaps.retain(|other| !touches(*other));
+        let at = self
+            .gaps
+            .partition_point(|other| other.window.from < joined.window.from);
+        self.gaps.insert(at, joined);
+        true
+    }
+
+    /// Takes a span that was answered out of the gaps.
+    pub(crate) fn close(&mut self, answered: Window) {
+        if self.gaps.is_empty() {
+            return;
+        }
+        let rest = self.gaps.iter().flat_map(|gap| {
+            let Gap { window, since } = *gap;
+            let before = Window {
+                to: window.to.min(answered.from),
+                ..window
+            };
+            let behind = Window {
+                from: window.from.max(answered.to),
+                ..window
+            };
+            [before, behind].map(|window| Gap { window, since })
+        });
+        self.gaps = rest.filter(|gap| !gap.window.is_empty()).collect();
+    }
+
+    /// Returns what is next of `left` beside the gaps: its begin lies in none, and it ends where the next one begins.
+    pub(crate) fn beside_gaps(&self, mut left: Window) -> Window {
+        for Gap { window, .. } in &self.gaps {
+            if window.to <= left.from {
+                continue;
+            }
+            if window.from > left.from {
+                left.to = left.to.min(window.from);
+                break;
+            }
+            left.from = window.to.min(left.to);
+        }
+        left
+    }
 }
 
 /// Where a backfill stands that is not at its end.
@@ -183,6 +262,22 @@ mod instant {
         let text = Option::<String>::deserialize(from)?;
         text.map(|text| parse_rfc3339(&text).map_err(D::Error::custom))
             .transpose()
+    }
+}
+
+/// A time as people read it.
+mod moment {
+    use meetnet_model::time::{format_rfc3339, parse_rfc3339};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(at: &i64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&format_rfc3339(*at))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+        let text = String::deserialize(from)?;
+        parse_rfc3339(&text).map_err(D::Error::custom)
     }
 }
 

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::time::Duration;
 
 use meetnet_model::ids::SourceId;
@@ -91,6 +92,7 @@ fn the_targets_that_fail_are_counted_and_the_first_few_listed() {
     let failing = |segment: i64| FailingTarget {
         target: segment.to_string(),
         of_past: false,
+        gaps: None,
         since: 1,
         failures: 2,
         again_at: 3,
@@ -98,19 +100,34 @@ fn the_targets_that_fail_are_counted_and_the_first_few_listed() {
     };
     let read = || statuses.read_one(&id).unwrap();
     assert_eq!((read().targets_failing, read().failing.len()), (0, 0));
-    state.set_failing((0..50).map(failing));
+    let names: Vec<String> = (0..50).map(|segment: i64| segment.to_string()).collect();
+    let told = Cell::new(0);
+    let told = &told;
+    let all = names.iter().zip(0..).map(|(name, segment)| {
+        let shown = move || {
+            told.set(told.get() + 1);
+            failing(segment)
+        };
+        (name.as_str(), shown)
+    });
+    state.set_failing(all);
     assert_eq!((read().targets_failing, read().failing.len()), (50, 20));
+    // Of those that are not shown nothing is copied.
+    assert_eq!(told.get(), 20);
     assert_eq!(read().failing[19].target, "19");
     // One that is asked for what is new and for its past is one.
     let past = |segment| FailingTarget {
         of_past: true,
         ..failing(segment)
     };
-    state.set_failing((0..2).flat_map(|segment| [failing(segment), past(segment)]));
+    let both = (0..2).flat_map(|segment| [failing(segment), past(segment)]);
+    let both: Vec<FailingTarget> = both.collect();
+    let both = both.iter();
+    state.set_failing(both.map(|target| (target.target.as_str(), move || target.clone())));
     assert_eq!((read().targets_failing, read().failing.len()), (2, 4));
     // What an API says may repeat what nobody is to read.
     assert!(!read().failing[0].message.contains("example.org"));
-    state.set_failing(std::iter::empty());
+    state.set_failing(std::iter::empty::<(&str, fn() -> FailingTarget)>());
     assert_eq!((read().targets_failing, read().failing.len()), (0, 0));
 }
 

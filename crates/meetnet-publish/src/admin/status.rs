@@ -62,8 +62,10 @@ pub struct FailingRow {
     pub source: SourceId,
     /// Its name within the source: a road segment, a time series.
     pub target: String,
-    /// Whether it is its past that is asked for, by a backfill; else what is new.
+    /// Whether it is its past that is asked for, by a backfill; else what is new, or its gaps.
     pub of_past: bool,
+    /// The spans that were passed over, where it is these that fail.
+    pub gaps: Option<String>,
     /// Since when, µs since 1970 UTC.
     pub since: i64,
     /// Failures in a row.

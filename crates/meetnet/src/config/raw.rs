@@ -337,6 +337,7 @@ pub(super) struct Source {
     #[serde(default)]
     pub(super) lenient: bool,
     pub(super) decimal_comma: Option<Spanned<bool>>,
+    pub(super) unit_in_value: Option<Spanned<bool>>,
     pub(super) csv: Option<Spanned<CsvDeclaration>>,
     pub(super) units: Option<Spanned<StationUnits>>,
     #[serde(default)]

@@ -268,6 +268,7 @@ fn read(document: &mut Document<'_>, section: Section<'_>, folder: &Path) -> Opt
         pairs: raw.pairs,
         lenient: raw.lenient,
         decimal_comma: raw.decimal_comma.is_some_and(Spanned::into_inner),
+        unit_in_value: raw.unit_in_value.is_some_and(Spanned::into_inner),
         csv: raw.csv.map(Spanned::into_inner),
         units: raw.units.map(Spanned::into_inner),
         map: raw
@@ -312,6 +313,15 @@ fn check_format_keys(document: &mut Document<'_>, raw: &raw::Source, format: Wir
             _ => "`decimal_comma` is for format = \"json\" and \"ndjson\"; remove it",
         };
         document.problem(decimal_comma.span(), message);
+    }
+    if let Some(unit_in_value) = &raw.unit_in_value
+        && !matches!(
+            format,
+            WireFormat::Json | WireFormat::Ndjson | WireFormat::Csv
+        )
+    {
+        let message = "`unit_in_value` is for format = \"json\", \"ndjson\" and \"csv\"; remove it";
+        document.problem(unit_in_value.span(), message);
     }
     if let Some(units) = &raw.units
         && format != WireFormat::Ecowitt

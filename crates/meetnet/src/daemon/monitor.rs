@@ -232,6 +232,7 @@ fn failing_row(source: &SourceId, failing: &FailingTarget) -> FailingRow {
         source: source.clone(),
         target: failing.target.clone(),
         of_past: failing.of_past,
+        gaps: failing.gaps.clone(),
         since: failing.since,
         failures: failing.failures,
         again_at: failing.again_at,

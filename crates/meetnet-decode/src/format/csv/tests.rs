@@ -168,6 +168,29 @@ const LOGGERS: &str = r#"
     map = [ { dataset = 'heat', property = 'air_temperature', field = 'temp' } ]"#;
 
 #[test]
+fn a_cell_may_have_a_unit_behind_its_number_where_that_is_declared() {
+    let table = "station;time;temp\nu1;2026-06-01 11:00:00;21,5 °C\nu2;2026-06-01 11:00:00;\"70,7 °F\"\n\
+                 u3;2026-06-01 11:00:00;1.013 K\nu4;2026-06-01 11:00:00;22";
+    check_source(
+        &LOGGERS.replace("format = 'csv'", "format = 'csv'\nunit_in_value = true"),
+        table,
+        expect![[r#"
+            heat sensor_id=ns-u1 property=air_temperature time=2026-06-01T11:00:00Z value=21.5
+            heat sensor_id=ns-u2 property=air_temperature time=2026-06-01T11:00:00Z value=21.5
+            heat sensor_id=ns-u4 property=air_temperature time=2026-06-01T11:00:00Z value=22
+            wrong_type: the value at `temp` has a point before its last three digits, which with `csv.decimal_comma` may be a decimal point or group digits; let the sender write `1,013` or `1013`
+        "#]],
+    );
+    check_source(
+        LOGGERS,
+        "station;time;temp\nu1;2026-06-01 11:00:00;21,5 °C",
+        expect![[r#"
+            wrong_type: the value at `temp`, `21,5 °C`, has a unit behind the number; declare `unit_in_value = true` for the source, or let the sender write the number alone
+        "#]],
+    );
+}
+
+#[test]
 fn a_quote_that_is_never_closed_costs_its_own_line() {
     // In the last column: the number of cells is right, whatever is behind.
     check_source(

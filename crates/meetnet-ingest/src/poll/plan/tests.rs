@@ -45,7 +45,11 @@ fn show(plan: &Plan, next: &Next) -> String {
         Next::Wait(i64::MAX) => "wait".to_owned(),
         Next::Wait(until) => format!("wait until {:.2}", hours(*until)),
         Next::Ask(ask) => {
-            let kind = if ask.is_backfill { " backfill" } else { "" };
+            let kind = match ask.purpose {
+                Purpose::New => "",
+                Purpose::Past => " backfill",
+                Purpose::Gap => " gap",
+            };
             let name = &plan.target(ask).name;
             match ask.window {
                 None => format!("{name}{kind}"),
@@ -443,7 +447,7 @@ fn run_until(
             Next::Ask(ask) => {
                 let name = plan.target(&ask).name.clone();
                 let is_answered = answers(&name, ask.window, now);
-                asked.push((now, name, ask.is_backfill));
+                asked.push((now, name, ask.is_backfill()));
                 if is_answered {
                     plan.taken(&ask, now);
                 } else {
@@ -493,11 +497,17 @@ fn a_target_that_stays_broken_keeps_its_windows_and_the_others_go_on() {
         let count = of("bad", is_backfill).len() / each;
         assert!((7 * 24..8 * 24).contains(&count), "{count}");
     }
-    let troubles: Vec<(&str, bool, &str)> = plan
+    let troubles: Vec<(&str, FailingPart<'_>, &str)> = plan
         .troubles()
-        .map(|(name, is_past, trouble)| (name, is_past, trouble.message.as_str()))
+        .map(|(name, part, trouble)| (name, part, trouble.message.as_str()))
         .collect();
-    assert_eq!(troubles, [("bad", false, "500"), ("bad", true, "500")]);
+    assert_eq!(
+        troubles,
+        [
+            ("bad", FailingPart::New, "500"),
+            ("bad", FailingPart::Past, "500")
+        ]
+    );
     let state = plan.backfill().unwrap();
     assert_eq!((state.windows_done, state.windows_left), (6, 3));
     assert_eq!(state.given_up, None);
@@ -565,50 +575,254 @@ fn one_window_that_stays_broken_holds_up_no_other_of_its_target() {
     assert!(plan.backfill().unwrap().is_over());
 }
 
-#[test]
-fn a_period_that_breaks_its_answers_keeps_no_newer_ones_away() {
-    let mut plan = fresh(vec![windowed("a", hourly())]);
-    let broken = MIDNIGHT - DAY_US;
-    let hours = |at: i64| (at - MIDNIGHT) / HOUR_US;
-    let mut now = MIDNIGHT + 20 * MINUTE_US;
-    let end = now + 5 * HOUR_US;
-    let (mut answered, mut failures) = (Vec::new(), 0);
+/// Asks until `end`; windows that hold a broken time fail. Returns what was answered, and how many failed.
+fn run_with_broken(
+    plan: &mut Plan,
+    (begin, end): (i64, i64),
+    broken: &[i64],
+) -> (Vec<String>, usize) {
+    let (mut now, mut answered, mut failures) = (begin, Vec::new(), 0);
     while now < end {
-        match plan.next(now) {
+        let next = plan.next(now);
+        let shown = show(plan, &next);
+        match next {
             Next::Wait(until) => now = until,
             Next::Ask(ask) => {
                 let window = ask.window.unwrap();
-                if (window.from..window.to).contains(&broken) {
+                if broken
+                    .iter()
+                    .any(|at| (window.from..window.to).contains(at))
+                {
                     failures += 1;
                     plan.failed(&ask, &Failure::new(FailureKind::Fault, "NaN"), now, 1.0);
                 } else {
-                    answered.push((hours(window.from), hours(window.to)));
+                    answered.push(shown);
                     plan.taken(&ask, now);
                 }
             }
         }
+        assert!(answered.len() + failures < 10_000, "it never rests");
     }
-    assert_eq!(answered, [(-6, 0), (-5, 1), (-4, 2), (-3, 3), (-2, 4)]);
-    assert!((10..20).contains(&failures), "{failures}");
-    // It is told, and the cursor stays before it.
+    (answered, failures)
+}
+
+/// The gaps of the first target, in hours since midnight of the 28th.
+fn gaps(plan: &Plan) -> Vec<(i64, i64)> {
+    let hours = |at: i64| (at - MIDNIGHT) / HOUR_US;
+    let (_, cursor) = plan.cursors().next().unwrap();
+    let windows = cursor.gaps.iter().map(|gap| gap.window);
+    windows
+        .map(|window| (hours(window.from), hours(window.to)))
+        .collect()
+}
+
+#[test]
+fn a_period_that_breaks_its_answers_keeps_no_newer_ones_away() {
+    let mut plan = fresh(vec![windowed("a", hourly())]);
+    let begin = MIDNIGHT + 20 * MINUTE_US;
+    let end = begin + 5 * HOUR_US;
+    let (answered, failures) = run_with_broken(&mut plan, (begin, end), &[MIDNIGHT - DAY_US]);
+    assert_eq!(
+        answered,
+        [
+            // They say that it is the window.
+            "a -6..0", "a -6..0", "a -5..1", "a -4..2", "a -3..3", "a -2..4",
+        ]
+    );
+    // Four until it is passed over, and then one an hour.
+    assert_eq!(failures, 8);
+    assert_eq!(gaps(&plan), [(-72, -6)]);
+    let (_, part, trouble) = plan.troubles().next().unwrap();
+    assert!(matches!(part, FailingPart::Gaps([_])), "{part:?}");
+    assert_eq!((trouble.since, trouble.message.as_str()), (begin, "NaN"));
     assert_eq!(plan.troubles().count(), 1);
-    assert!(plan.cursors().all(|(_, cursor)| cursor.through.is_none()));
+    let (_, cursor) = plan.cursors().next().unwrap();
+    assert_eq!(cursor.through, Some(MIDNIGHT + 4 * HOUR_US));
     // Once it is mended, nothing is left out.
-    let mut shown = Vec::new();
-    while shown.len() < 2 {
-        match plan.next(now) {
-            Next::Wait(until) => now = until,
-            Next::Ask(ask) => {
-                let window = ask.window.unwrap();
-                plan.taken(&ask, now);
-                if plan.troubles().count() == 0 {
-                    shown.push((hours(window.from), hours(window.to)));
+    let (answered, _) = run_with_broken(&mut plan, (end, end + HOUR_US / 2), &[]);
+    assert_eq!(answered, ["a gap -72..-6", "a -1..5"]);
+    assert!(gaps(&plan).is_empty() && plan.troubles().next().is_none());
+}
+
+/// A target whose history goes back ten days, in windows of a day.
+fn with_history() -> Target {
+    let rule = WindowRule {
+        since: Some(MIDNIGHT - 10 * DAY_US),
+        chunk_max: DAY_US,
+        ..hourly()
+    };
+    windowed("a", rule)
+}
+
+/// Three of these days are broken, two of them neighbours.
+const BROKEN: [i64; 3] = [
+    MIDNIGHT - 8 * DAY_US,
+    MIDNIGHT - 7 * DAY_US,
+    MIDNIGHT - DAY_US,
+];
+
+/// A plan that has passed over these, and when.
+fn with_gaps() -> (Plan, i64) {
+    let mut plan = fresh(vec![with_history()]);
+    let begin = MIDNIGHT + 20 * MINUTE_US;
+    let end = begin + HOUR_US / 2;
+    let (answered, failures) = run_with_broken(&mut plan, (begin, end), &BROKEN);
+    let newest = "a -6..0";
+    assert_eq!(
+        answered,
+        [
+            "a -240..-216",
+            "a -216..-192",
+            newest,
+            newest,
+            "a -144..-120",
+            "a -120..-96",
+            "a -96..-72",
+            "a -72..-48",
+            "a -48..-24",
+            newest,
+            // The rest of the last day.
+            "a -6..0",
+        ]
+    );
+    assert_eq!(failures, 12);
+    assert_eq!(gaps(&plan), [(-192, -144), (-24, -6)]);
+    (plan, end)
+}
+
+#[test]
+fn what_lies_behind_broken_windows_comes_and_they_come_once_they_are_mended() {
+    let (mut plan, now) = with_gaps();
+    // Of what is asked for again days later no window reaches into a gap, and each gap has its turn.
+    let three_days = now + 3 * DAY_US;
+    let (answered, failures) = run_with_broken(&mut plan, (now, three_days), &BROKEN);
+    assert!(
+        answered.iter().all(|of| !of.contains("gap")),
+        "{answered:?}"
+    );
+    assert!(answered.len() >= 3 * 24, "{}", answered.len());
+    assert!((3 * 24 - 2..=3 * 24).contains(&failures), "{failures}");
+    assert_eq!(gaps(&plan), [(-192, -144), (-24, -6)]);
+    // One window is mended, and then all.
+    let later = three_days + 4 * HOUR_US;
+    let (answered, _) = run_with_broken(&mut plan, (three_days, later), &BROKEN[1..]);
+    assert!(answered.iter().any(|of| of == "a gap -192..-168"));
+    assert_eq!(gaps(&plan), [(-168, -144), (-24, -6)]);
+    let (answered, _) = run_with_broken(&mut plan, (later, later + 2 * HOUR_US), &[]);
+    let mut of_gaps: Vec<&String> = answered.iter().filter(|of| of.contains("gap")).collect();
+    of_gaps.sort();
+    assert_eq!(of_gaps, ["a gap -168..-144", "a gap -24..-6"]);
+    assert!(gaps(&plan).is_empty() && plan.troubles().next().is_none());
+}
+
+#[test]
+fn gaps_outlive_a_restart_and_another_rule_but_not_their_target() {
+    let (plan, now) = with_gaps();
+    let cursors = plan.cursors();
+    let kept: Vec<Cursor> = cursors.map(|(_, cursor)| cursor.clone()).collect();
+    let restarted =
+        |target: Target, is_live: bool| Plan::new(vec![target], |_| kept[0].clone(), is_live);
+    // They are shown at once, and asked for at once.
+    let mut again = restarted(with_history(), true);
+    let (_, part, trouble) = again.troubles().next().unwrap();
+    assert!(matches!(part, FailingPart::Gaps([_, _])), "{part:?}");
+    assert_eq!(trouble.since, kept[0].gaps[0].since);
+    let next = again.next(now);
+    assert_eq!(show(&again, &next), "a gap -192..-168");
+    let (answered, _) = run_with_broken(&mut again, (now, now + MINUTE_US), &[]);
+    assert_eq!(
+        answered,
+        ["a gap -192..-168", "a gap -168..-144", "a gap -24..-6"]
+    );
+    assert!(gaps(&again).is_empty());
+    // Windows of another length and other limits.
+    let of_days = WindowRule {
+        align: 5 * DAY_US,
+        chunk_max: 90 * DAY_US,
+        ..hourly()
+    };
+    let days = restarted(windowed("a", of_days), true);
+    let (_, cursor) = days.cursors().next().unwrap();
+    for gap in &cursor.gaps {
+        assert_eq!(gap.window.from % (5 * DAY_US), 0);
+        assert_eq!(gap.window.to % (5 * DAY_US), 0);
+    }
+    let covers = |at: &i64| {
+        let mut gaps = cursor.gaps.iter();
+        gaps.any(|gap| (gap.window.from..gap.window.to).contains(at))
+    };
+    assert!(BROKEN.iter().all(covers));
+    // Of a target that has no windows any more there is nothing to ask.
+    assert!(gaps(&restarted(latest("a"), true)).is_empty());
+    // A command without live polling leaves them, but what its backfill is answered is none any more.
+    let mut past = restarted(with_history(), false);
+    assert!(past.troubles().next().is_none());
+    assert_eq!(past.next(now), Next::Wait(i64::MAX));
+    let span = Window {
+        from: MIDNIGHT - 8 * DAY_US,
+        to: MIDNIGHT - 6 * DAY_US,
+    };
+    assert_eq!(past.begin_backfill(span, now), 2);
+    drain(&mut past, now);
+    assert_eq!(gaps(&past), [(-24, -6)]);
+}
+
+#[test]
+fn a_window_that_is_refused_is_passed_over_and_a_target_that_is_refused_is_not() {
+    let run = |hours: i64, is_refused: &dyn Fn(Window) -> bool| {
+        let mut plan = fresh(vec![with_history()]);
+        let begin = MIDNIGHT + 20 * MINUTE_US;
+        let (mut now, mut refused) = (begin, 0);
+        while now < begin + hours * HOUR_US {
+            match plan.next(now) {
+                Next::Wait(until) => now = until,
+                Next::Ask(ask) if is_refused(ask.window.unwrap()) => {
+                    refused += 1;
+                    plan.failed(&ask, &Failure::new(FailureKind::Refused, "400"), now, 1.0);
                 }
+                Next::Ask(ask) => plan.taken(&ask, now),
             }
         }
+        (plan, refused)
+    };
+    // Twice, and then once an hour.
+    let (plan, refused) = run(3, &|window| window.from == BROKEN[0]);
+    assert_eq!(refused, 3);
+    assert_eq!(gaps(&plan), [(-192, -168)]);
+    let (_, cursor) = plan.cursors().next().unwrap();
+    assert_eq!(cursor.through, Some(MIDNIGHT + 2 * HOUR_US));
+    // Once an hour, in turn for what is next and for what is newest.
+    let (plan, refused) = run(24, &|_| true);
+    assert_eq!(refused, 24);
+    assert!(gaps(&plan).is_empty());
+    assert_eq!(plan.troubles().count(), 1);
+}
+
+#[test]
+fn an_outage_and_an_api_that_asks_for_a_pause_make_no_gap() {
+    let mut plan = fresh(vec![with_history()]);
+    let begin = MIDNIGHT + 20 * MINUTE_US;
+    let outage = begin + 5 * HOUR_US;
+    run_until(&mut plan, (begin, outage), |_, _, _| false);
+    assert!(gaps(&plan).is_empty());
+    let later = outage + 2 * HOUR_US;
+    run_until(&mut plan, (outage, later), |_, _, _| true);
+    assert!(gaps(&plan).is_empty() && plan.troubles().next().is_none());
+
+    let mut plan = fresh(vec![with_history()]);
+    let (mut now, mut busy) = (begin, 0);
+    while now < begin + 3 * HOUR_US {
+        match plan.next(now) {
+            Next::Wait(until) => now = until,
+            Next::Ask(ask) if ask.window.unwrap().from == BROKEN[0] => {
+                busy += 1;
+                plan.failed(&ask, &Failure::new(FailureKind::Busy, "429"), now, 1.0);
+            }
+            Next::Ask(ask) => plan.taken(&ask, now),
+        }
     }
-    assert_eq!(shown[0], (-72, 0));
-    assert_eq!(shown[1].0, 0_i64.min(shown[1].1 - 6));
+    assert!(busy > 4, "{busy}");
+    assert!(gaps(&plan).is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::Poller;
 use crate::poll::backfill::{BackfillCommand, BackfillEnd, BackfillProgress, BackfillRequest};
 use crate::poll::pace::Hosts;
-use crate::poll::plan::{Ask, BackfillState, Next, Plan, Window};
+use crate::poll::plan::{Ask, BackfillState, Next, Plan, Purpose, Window};
 use crate::poll::state::{BackfillCursor, Left};
 
 /// A backfill that is not at its end.
@@ -306,7 +306,8 @@ impl Poller {
     /// anew.
     fn forget_past_troubles(&mut self) {
         self.plan.forget_past_troubles();
-        self.told_failing.retain(|(_, is_past)| !is_past);
+        self.told_failing
+            .retain(|(_, purpose)| *purpose != Purpose::Past);
         self.show_failing();
     }
 

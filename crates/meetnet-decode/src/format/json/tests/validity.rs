@@ -109,6 +109,34 @@ fn numbers_with_a_decimal_comma_are_compared_as_numbers() {
 }
 
 #[test]
+fn numbers_with_their_unit_behind_them_are_compared_as_numbers() {
+    let source = heat("unit_in_value = true", ", valid = { min = -40, max = 60 }");
+    for (sent, expect) in [
+        ("21.5 °C", "21.5 40"),
+        ("61 °C", "40 not_valid"),
+        ("21.5", "21.5 40"),
+        // What nobody can read is refused for that.
+        ("21.5 V", "40 wrong_type"),
+        ("21,5 °C", "40 wrong_type"),
+    ] {
+        let body = format!(r#"{{"t": "{sent}", "h": 40}}"#);
+        assert_eq!(outcome(&source, &body), expect, "{sent}");
+    }
+    let source = heat(
+        "unit_in_value = true",
+        ", valid = { field = 'flow', min = 0.9 }",
+    );
+    for (flow, expect) in [
+        ("0.95 l/s", "0 40"),
+        ("0.8 l/s", "40 not_valid"),
+        ("1 fault", "40 not_valid"),
+    ] {
+        let body = format!(r#"{{"t": 0, "h": 40, "flow": "{flow}"}}"#);
+        assert_eq!(outcome(&source, &body), expect, "{flow}");
+    }
+}
+
+#[test]
 fn the_own_range_of_a_value_is_in_the_unit_as_sent() {
     let source = heat(
         "sentinels = [-999]",

@@ -123,6 +123,74 @@ fn a_text_may_have_a_decimal_comma_where_that_is_declared() {
 }
 
 #[test]
+fn a_number_may_have_its_unit_behind_it_where_that_is_declared() {
+    let declared =
+        |keys: &str| BALCONY.replace("format = 'json'", &format!("format = 'json'\n{keys}"));
+    let balcony = declared("unit_in_value = true");
+    let check_by = |source: &str, body: &str, expect: Expect| {
+        check_source(source, "zigbee2mqtt/a1", body, expect);
+    };
+    // The unit that stands there counts, and without one that of the map.
+    check_by(
+        &balcony,
+        r#"{"temperature": "70.7 °F", "humidity": "55 %", "air": {"pressure": "1006.59hPa"}}"#,
+        expect![[r#"
+            heat sensor_id=ns-a1 property=air_temperature time=2026-06-01T12:00:00Z value=21.5
+            heat sensor_id=ns-a1 property=relative_humidity time=2026-06-01T12:00:00Z value=55
+            heat sensor_id=ns-a1 property=air_pressure time=2026-06-01T12:00:00Z value=1006.59
+        "#]],
+    );
+    check_by(
+        &balcony,
+        r#"{"temperature": "-999 °C", "humidity": 44.5, "air": {"pressure": "100659"}}"#,
+        expect![[r#"
+            heat sensor_id=ns-a1 property=relative_humidity time=2026-06-01T12:00:00Z value=44.5
+            heat sensor_id=ns-a1 property=air_pressure time=2026-06-01T12:00:00Z value=1006.59
+        "#]],
+    );
+    // One that nobody knows, and one of something else.
+    check_by(
+        &balcony,
+        r#"{"temperature": "21.3 grad", "humidity": "21.3 °C", "air": {"pressure": "warm"}}"#,
+        expect![[r#"
+            wrong_type: the value at `/temperature`, `21.3 grad`, has another unit than it may: unknown unit `grad`; use a UCUM code such as Cel, [degF], %, hPa, m/s, mm, ug/m3 or [ppb]
+            wrong_type: the value at `/humidity`, `21.3 °C`, has another unit than it may: `°C` cannot become `%`: they measure different things
+            wrong_type: the value at `/air/pressure` is not a number
+        "#]],
+    );
+    // A comma is declared by itself.
+    let sent = r#"{"temperature": "21,5 °C", "air": {"pressure": "1.013 hPa"}}"#;
+    check_by(
+        &balcony,
+        sent,
+        expect![[r#"
+            heat sensor_id=ns-a1 property=air_pressure time=2026-06-01T12:00:00Z value=1.013
+            wrong_type: the value at `/temperature`, `21,5 °C`, is not a number; if its comma is a decimal comma, declare `decimal_comma = true` for the source
+        "#]],
+    );
+    check_by(
+        &declared("unit_in_value = true\ndecimal_comma = true"),
+        sent,
+        expect![[r#"
+            heat sensor_id=ns-a1 property=air_temperature time=2026-06-01T12:00:00Z value=21.5
+            wrong_type: the value at `/air/pressure` has a point before its last three digits, which with `decimal_comma` may be a decimal point or group digits; let the sender write `1,013` or `1013`
+        "#]],
+    );
+    // Columns: whole numbers, converted or not, and such as have no unit.
+    let counter = COUNTER.replace("format = 'json'", "format = 'ndjson'\nunit_in_value = true");
+    check_source(
+        &counter,
+        "",
+        "{\"at\": \"2026-06-01T11:00:00Z\", \"segment\": 17, \"minutes\": \"0.5 h\", \"bikes\": 12, \"speed\": \"36 km/h\"}\n\
+         {\"at\": \"2026-06-01T11:00:00Z\", \"segment\": \"17 m\", \"minutes\": 15, \"bikes\": 12}",
+        expect![[r#"
+            traffic segment_id=17 interval_s=1800 time=2026-06-01T11:00:00Z bike=12 v85=36
+            wrong_type: the value at `/segment`, `17 m`, has a unit behind the number, and what it becomes has none; let the sender write the number alone
+        "#]],
+    );
+}
+
+#[test]
 fn implausible_values_are_kept() {
     check(
         r#"{"temperature": -144.7, "humidity": 121318, "air": {"pressure": -70000}}"#,
@@ -155,6 +223,13 @@ fn a_value_of_another_kind_is_one_reject_and_the_others_stay() {
         expect![[r#"
             heat sensor_id=ns-a1 property=relative_humidity time=2026-06-01T12:00:00Z value=44
             wrong_type: the value at `/temperature` is not a number; if its comma is a decimal comma, declare `decimal_comma = true` for the source
+        "#]],
+    );
+    check(
+        r#"{"temperature": "21.3 °C", "humidity": "12,5%"}"#,
+        expect![[r#"
+            wrong_type: the value at `/temperature`, `21.3 °C`, has a unit behind the number; declare `unit_in_value = true` for the source, or let the sender write the number alone
+            wrong_type: the value at `/humidity`, `12,5 %`, has a unit behind the number; declare `unit_in_value = true` for the source, or let the sender write the number alone
         "#]],
     );
     // No decimal comma.

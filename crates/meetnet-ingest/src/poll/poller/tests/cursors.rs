@@ -60,6 +60,54 @@ async fn a_restart_goes_on_where_the_cursor_stands_and_a_lost_one_asks_again() {
 }
 
 #[tokio::test]
+async fn what_was_passed_over_is_saved_and_asked_for_after_a_restart() {
+    let scene = Scene::new(NOW, &[1, 2], true).await;
+    for segment in 1..=2 {
+        scene.telraam.quiet(segment, "2026-11-25T00:00:00Z", 24 * 5);
+    }
+    let broken = "2026-11-25T12:00:00Z";
+    scene.telraam.breaks_from(1, broken, Reply::new(500, "{}"));
+    let mut poller = scene.poller();
+    scene.run_until(&mut poller, "2026-11-28T12:50:00Z").await;
+    let of_first = || -> Vec<String> {
+        let all = scene.journalled().into_iter();
+        all.filter(|window| window.starts_with("1 ")).collect()
+    };
+    let newest = "1 2026-11-28T06:00:00Z/2026-11-28T12:00:00Z";
+    assert_eq!(of_first(), [newest, newest]);
+    let gap = "2026-11-25T12:00:00Z/2026-11-28T06:00:00Z";
+    let saved = || fs::read_to_string(scene.cursor_file()).unwrap();
+    assert!(
+        saved().contains(&format!("\"window\": \"{gap}\"")),
+        "{}",
+        saved()
+    );
+    // It is shown, and after a restart before anything is asked.
+    let shown = || {
+        let status = scene.status();
+        let gaps = status.failing.into_iter().map(|failing| failing.gaps);
+        (status.targets_failing, gaps.collect::<Vec<_>>())
+    };
+    assert_eq!(shown(), (1, vec![Some(gap.to_owned())]));
+    let requests = scene.server.seen().len();
+    let mut poller = scene.poller();
+    assert_eq!(shown(), (1, vec![Some(gap.to_owned())]));
+    scene.settle(&mut poller).await;
+    assert_eq!(scene.server.seen().len(), requests + 1);
+    // That it fails still says nothing of the API.
+    assert!(scene.status().connected);
+
+    scene.telraam.mends();
+    scene.run_until(&mut poller, "2026-11-28T14:00:00Z").await;
+    assert!(of_first().contains(&format!("1 {gap}")), "{:?}", of_first());
+    assert!(!saved().contains("gaps"), "{}", saved());
+    assert_eq!(shown(), (0, Vec::new()));
+    // Nothing is left out, and nothing of it is asked for again.
+    let count = of_first().iter().filter(|of| of.contains(broken)).count();
+    assert_eq!(count, 1);
+}
+
+#[tokio::test]
 async fn an_answer_without_rows_moves_the_cursor_and_journals_nothing() {
     let scene = Scene::new(NOW, &[1], true).await;
     scene.settle(&mut scene.poller()).await;

@@ -97,6 +97,11 @@ fn the_mapping_is_checked_where_it_stands() {
         &source("licence", "sentinels = [true]\nlicence"),
         "city/meetnet.toml:9: is no sentinel; write a number, or a text in quotes",
     );
+    let unit = source("licence", "unit_in_value = true\nlicence");
+    check(
+        &unit.replace("\"json\"", "\"tts-v3\""),
+        "city/meetnet.toml:9: `unit_in_value` is for format = \"json\", \"ndjson\" and \"csv\"; remove it",
+    );
     let comma = source("licence", "decimal_comma = true\nlicence");
     for (format, expect) in [
         (
