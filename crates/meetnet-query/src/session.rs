@@ -39,6 +39,7 @@ use crate::having::HavingInValues;
 use crate::in_turn::UnionsInTurn;
 use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
+use crate::list_order::OrderedLists;
 use crate::listed_members::ListedMembers;
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
@@ -48,6 +49,7 @@ use crate::negative_zeros::UnsignedZeros;
 use crate::null_members::NullMembers;
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
+use crate::removed_members;
 use crate::repeated_keys::RepeatedKeys;
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
@@ -115,6 +117,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
+            .with_analyzer_rule(Arc::new(OrderedLists))
             .with_analyzer_rule(Arc::new(NullMembers))
             .with_analyzer_rule(Arc::new(ListedMembers))
             .with_analyzer_rule(Arc::new(UnknownMembers))
@@ -129,6 +132,7 @@ impl Sessions {
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
+        removed_members::register(&mut state)?;
         micros::register(&mut state)?;
         arithmetic::register(&mut state)?;
         sliding::register(&mut state)?;
