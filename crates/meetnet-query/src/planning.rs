@@ -166,10 +166,9 @@ fn distinct(names: Vec<String>) -> Vec<String> {
 impl Planned {
     /// Puts values in place of the placeholders.
     pub(crate) fn with_values(self, values: &Parameters) -> Result<Self> {
-        Ok(Self {
-            plan: parameters::bind(self.plan, values, &self.filled)?,
-            ..self
-        })
+        let plan = parameters::bind(self.plan, values, &self.filled)?;
+        guard::check_casts(&plan)?;
+        Ok(Self { plan, ..self })
     }
 }
 
@@ -207,6 +206,7 @@ pub(crate) async fn planned(
     };
     let plan = row_members::by_parts(plan)?;
     guard::check_plan(&plan)?;
+    guard::check_casts(&plan)?;
     Ok(Planned {
         plan: computed_beneath(plan)?,
         names,
