@@ -33,6 +33,7 @@ mod empty_subqueries;
 pub mod encode;
 mod error;
 mod existence;
+mod float_casts;
 mod functions;
 mod gathered;
 mod giving_way;

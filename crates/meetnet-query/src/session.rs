@@ -32,6 +32,7 @@ use crate::decimals::{self, RoundedQuotients};
 use crate::distinct_rows::DistinctRows;
 use crate::empty_subqueries::EmptySubqueries;
 use crate::existence::ExistenceAsValue;
+use crate::float_casts::CheckedFloats;
 use crate::functions::{self, CallShare};
 use crate::gathered;
 use crate::grouping_sets::GroupingColumns;
@@ -115,6 +116,7 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(TimesOfDay))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
+            .with_analyzer_rule(Arc::new(CheckedFloats))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
             .with_analyzer_rule(Arc::new(OrderedLists))

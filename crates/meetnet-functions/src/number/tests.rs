@@ -32,5 +32,4 @@ fn a_sign_is_of_three() {
     for (x, expect) in [(-2.5, -1.0), (0.0, 0.0), (-0.0, 0.0), (7.0, 1.0)] {
         assert_eq!(sign(x).to_string(), f64::to_string(&expect), "{x}");
     }
-    assert!(sign(f64::NAN).is_nan());
 }
