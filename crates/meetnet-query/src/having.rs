@@ -69,13 +69,14 @@ fn conditional(subquery: &Subquery) -> Result<Option<Subquery>> {
     };
     let name = subquery.subquery.schema().field(0).name();
     let value = value.clone().unalias();
-    let value = match rows {
+    let (value, rows) = match rows {
         // Such a column in HAVING itself is looked for in a filter.
         LogicalPlan::Filter(having) if !having.predicate.contains_outer() => {
-            when(having.predicate.clone(), value).end()?
+            let value = when(having.predicate.clone(), value).end()?;
+            (value, having.input.as_ref())
         }
         _ if is_bare => return Ok(None),
-        _ => value,
+        rows => (value, rows),
     };
     let rows = LogicalPlanBuilder::from(rows.clone());
     let plan = rows.project([value.alias(name)])?.build()?;

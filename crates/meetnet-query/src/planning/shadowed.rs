@@ -124,6 +124,7 @@ impl VisitorMut for Shadowing {
             let _ = query.body.visit(&mut renaming);
             let _ = query.order_by.visit(&mut renaming);
             let _ = query.limit_clause.visit(&mut renaming);
+            let _ = query.pipe_operators.visit(&mut renaming);
         }
         ControlFlow::Continue(())
     }
