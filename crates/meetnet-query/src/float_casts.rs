@@ -107,8 +107,9 @@ impl ScalarUDFImpl for FloatCast {
         Ok(Arc::new(field.with_nullable(is_nullable)))
     }
 
+    /// NULL for NULL alone, as DataFusion 55.2 takes it: what is not NULL has no NULL then.
     fn is_strict(&self) -> bool {
-        true
+        !self.is_try
     }
 
     /// Any number: a bound without a type could not be compared with the other side.
