@@ -20,7 +20,7 @@ static SIGN: ScalarSpec = ScalarSpec {
         name: "sign",
         kind: FunctionKind::Scalar,
         signature: "sign(x) → float64",
-        description: "-1 for a number below 0, 1 for one above it, 0 for 0 itself.",
+        description: "-1 for a number below 0, 1 for one above it, 0 for 0 itself and for NaN.",
         unit: None,
         example: "SELECT sign(-2.5), sign(0)",
     },
@@ -57,9 +57,13 @@ static WIDTH_BUCKET: ScalarSpec = ScalarSpec {
     evaluate: width_bucket,
 };
 
-/// Of −0 too it is 0.
+/// Of −0 too it is 0, and of NaN, as in PostgreSQL and DuckDB.
 fn sign(x: f64) -> f64 {
-    if x == 0.0 { 0.0 } else { x.signum() }
+    match x {
+        x if x > 0.0 => 1.0,
+        x if x < 0.0 => -1.0,
+        _ => 0.0,
+    }
 }
 
 fn width_bucket(call: &Call<'_>) -> Result<ArrayRef> {

@@ -107,8 +107,9 @@ impl ScalarUDFImpl for ScalarFunction {
         Ok(with_unit(field, self.unit(args.scalar_arguments)))
     }
 
+    /// DataFusion 55.2 takes a strict function of what is never NULL for never NULL. These make NULL of what they cannot compute, too.
     fn is_strict(&self) -> bool {
-        true
+        false
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -146,13 +146,23 @@ fn text_value(text: &str, scalar: PgScalar) -> Result<ArrayRef, PgError> {
                 PgScalar::Date | PgScalar::Time => of_the_zone(text, scalar),
                 _ => None,
             };
-            let texts = StringArray::from(vec![whole.as_deref().unwrap_or(text)]);
+            let whole = whole.as_deref().unwrap_or(text);
             let options = CastOptions {
                 safe: false,
                 ..CastOptions::default()
             };
-            let value = cast_with_options(&texts, &scalar_arrow(scalar), &options);
-            let value = value.map_err(|_| bad())?;
+            let read = |text: &str| {
+                let texts = StringArray::from(vec![text]);
+                let value = cast_with_options(&texts, &scalar_arrow(scalar), &options);
+                value.map_err(|_| bad())
+            };
+            let mut value = read(whole)?;
+            // It has to be a zone all the same.
+            if matches!(scalar, PgScalar::Timestamp)
+                && let Some(time) = without_zone(whole)
+            {
+                value = read(time)?;
+            }
             // Digits that no float can hold are read as infinity.
             let has_digits = text.bytes().any(|letter| letter.is_ascii_digit());
             match has_digits && is_infinite(&value) {
@@ -188,6 +198,15 @@ fn of_the_zone(text: &str, scalar: PgScalar) -> Option<String> {
         PgScalar::TimestampTz if is_day => Some(format!("{value}T00:00:00{zone}")),
         _ => None,
     }
+}
+
+/// Returns a time without the zone behind it, which says nothing of a timestamp that has none: `2026-01-31 12:00:00+01` is noon. None
+/// where there is no zone.
+fn without_zone(time: &str) -> Option<&str> {
+    const DAY: &str = "dddd-dd-ddT";
+    let of_day = time.get(DAY.len()..)?;
+    let is_other = |letter: char| !(letter.is_ascii_digit() || matches!(letter, ':' | '.'));
+    time.get(..DAY.len() + of_day.find(is_other)?)
 }
 
 fn is_infinite(value: &ArrayRef) -> bool {

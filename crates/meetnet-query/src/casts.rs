@@ -141,8 +141,9 @@ impl ScalarUDFImpl for OpaqueCast {
         Ok(Arc::new(field.with_nullable(is_nullable)))
     }
 
+    /// NULL for NULL alone, as DataFusion 55.2 takes it: what is not NULL has no NULL then.
     fn is_strict(&self) -> bool {
-        true
+        !self.is_try
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

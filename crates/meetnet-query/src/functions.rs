@@ -39,6 +39,7 @@ use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{Expr, Operator, ScalarUDF, lit};
 
 mod bounded;
+mod counted;
 mod escaped;
 mod like;
 mod matched;
@@ -52,6 +53,7 @@ mod text;
 mod tests;
 
 use bounded::{Bounded, Growth, Work};
+use counted::{MatchCount, REGEXP_COUNT};
 use escaped::EscapedLike;
 use like::{BoundedLike, is_search};
 use matched::MatchedPart;
@@ -89,7 +91,7 @@ const BOUNDED: [(&str, Growth, Work); 34] = [
     ("regexp_replace", Growth::TimesReplacement, Work::Groups),
     ("regexp_like", Growth::Small, Work::Pattern),
     ("regexp_match", Growth::TimesGroups, Work::Groups),
-    ("regexp_count", Growth::Small, Work::Pattern),
+    (REGEXP_COUNT, Growth::Small, Work::Pattern),
     ("regexp_instr", Growth::Small, Work::Pattern),
     (SUBSTRING_OF_PATTERN, Growth::Small, Work::Groups),
     ("concat", Growth::Sum, Work::Small),
@@ -122,6 +124,10 @@ pub(crate) fn restrict(state: &mut SessionState) -> Result<()> {
     }
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(EscapedLike::new())))?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(MatchedPart::new())))?;
+    if let Some(inner) = state.deregister_udf(REGEXP_COUNT)? {
+        let counted = ScalarUDF::new_from_impl(MatchCount::new(inner));
+        state.register_udf(Arc::new(counted))?;
+    }
     let mut bound = HashMap::new();
     for (name, growth, work) in BOUNDED {
         if let Some(inner) = state.deregister_udf(name)? {

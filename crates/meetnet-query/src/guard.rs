@@ -8,8 +8,9 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Expr, LogicalPlan, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+    Expr, ExprSchemable, LogicalPlan, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
 };
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Select, Visit, Visitor};
@@ -21,6 +22,7 @@ use crate::error::{QueryError, QueryErrorKind};
 use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::ParameterValue;
 use crate::parse::parsed;
+use crate::rewrite;
 
 /// Operators, joins and the like in a statement. Each can make its plan one level deeper, and nobody bounds the stack on
 /// which all levels are copied and dropped.
@@ -293,6 +295,32 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), DataFusionError> {
                 check_expression(expr)?;
                 if !is_condition && matches!(expr, Expr::SetComparison(_)) {
                     return Err(DataFusionError::NotImplemented(COMPARED_SETS.to_owned()));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(())
+}
+
+/// Refuses casts of numbers to times: nobody knows what such a number counts, and DataFusion took whole ones for seconds and others
+/// for nanoseconds.
+///
+/// # Errors
+/// `BadRequest`, with what to write.
+pub(crate) fn check_casts(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    plan.apply_with_subqueries(|node| {
+        let mut schema = None;
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Some((value, DataType::Timestamp(..), _)) = rewrite::cast_of(expr) {
+                    let schema = schema.get_or_insert_with(|| merge_schema(&node.inputs()));
+                    if value.get_type(&*schema).is_ok_and(|of| of.is_numeric()) {
+                        return Err(QueryError::not_supported(
+                            "a cast of a number to a time; write to_timestamp(x) for seconds since 1970",
+                        )
+                        .into());
+                    }
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

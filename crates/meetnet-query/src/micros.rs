@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `TIMESTAMP '9999-12-31'`, `CAST(x AS TIMESTAMP)` | of microseconds |
 //! | `time < '9999-12-31'`, `time > now()`, `time < DATE '3000-01-01'` | compared as microseconds |
-//! | `CAST(1767225600 AS TIMESTAMP)` | a whole number is one of seconds, as DataFusion has it of nanoseconds |
 //! | `to_timestamp(1767225600.25)` | of microseconds; DataFusion answered the last nanosecond of 2262 for all that is later |
 //! | `coalesce(superseded_at, '2100-01-01')` | a text beside times is one |
 //!
@@ -25,7 +24,7 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, cast, lit, try_cast,
+    ScalarUDF, ScalarUDFImpl, Signature, cast, lit,
 };
 use datafusion::prelude::{round, to_timestamp_micros};
 use datafusion::sql::sqlparser::ast;
@@ -77,9 +76,7 @@ impl FunctionRewrite for ComparedTimes {
         schema: &DFSchema,
         _: &ConfigOptions,
     ) -> Result<Transformed<Expr>> {
-        let other = compared(&expr, schema)
-            .or_else(|| of_seconds(&expr, schema))
-            .or_else(|| of_number(&expr, schema));
+        let other = compared(&expr, schema).or_else(|| of_number(&expr, schema));
         Ok(match other {
             Some(other) => Transformed::yes(other),
             None => Transformed::no(expr),
@@ -119,23 +116,6 @@ fn compared(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     }
 }
 
-/// Returns the cast of a whole number, which is one of seconds, to microseconds; None for every other expression.
-fn of_seconds(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
-    let (number, to, is_try) = rewrite::cast_of(expr)?;
-    let DataType::Timestamp(TimeUnit::Microsecond, zone) = to else {
-        return None;
-    };
-    if !number.get_type(schema).ok()?.is_integer() {
-        return None;
-    }
-    let seconds = cast(number.clone(), DataType::Int64);
-    let seconds = cast(seconds, DataType::Timestamp(TimeUnit::Second, zone.clone()));
-    Some(match is_try {
-        true => try_cast(seconds, to.clone()),
-        false => cast(seconds, to.clone()),
-    })
-}
-
 /// Returns the time of microseconds that `to_timestamp` makes of a number of seconds; None for every other expression.
 fn of_number(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     let Expr::ScalarFunction(call) = expr else {
@@ -160,7 +140,6 @@ fn of_number(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     }
     let micros = cast(seconds, DataType::Float64) * lit(1e6);
     let micros = cast(round(vec![micros]), DataType::Int64);
-    // A cast of a whole number would be one of seconds, if the plan came by here again.
     let time = to_timestamp_micros(vec![micros]);
     data_type.is_numeric().then(|| cast(time, to))
 }
@@ -317,35 +296,6 @@ mod tests {
             (col("day").eq(text()), None),
         ] {
             assert_eq!(compared(&written, &schema), expect, "{written}");
-        }
-    }
-
-    #[test]
-    fn a_whole_number_is_one_of_seconds() {
-        let fields = vec![
-            Field::new("n", DataType::Int32, false),
-            Field::new("x", DataType::Float64, false),
-        ];
-        let schema = DFSchema::try_from(Schema::new(fields)).unwrap();
-        let clock = || time(TimeUnit::Microsecond, None);
-        let seconds = cast(
-            cast(col("n"), DataType::Int64),
-            time(TimeUnit::Second, None),
-        );
-        for (written, expect) in [
-            (
-                cast(col("n"), clock()),
-                Some(cast(seconds.clone(), clock())),
-            ),
-            (
-                try_cast(col("n"), clock()),
-                Some(try_cast(seconds.clone(), clock())),
-            ),
-            (cast(seconds, clock()), None),
-            (cast(col("x"), clock()), None),
-            (cast(col("n"), DataType::Int64), None),
-        ] {
-            assert_eq!(of_seconds(&written, &schema), expect, "{written}");
         }
     }
 

@@ -27,6 +27,7 @@ use crate::postgres::rewrite::rewritten;
 use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, name_casts};
 use crate::reach::Reach;
 
+mod grouped_pairs;
 mod groups;
 mod matched;
 mod members;
@@ -35,6 +36,7 @@ mod percentiles;
 mod positions;
 mod row_members;
 mod rows;
+mod shadowed;
 mod shared_columns;
 mod shifted;
 mod spans;
@@ -48,7 +50,8 @@ mod windows;
 use groups::check_groups;
 use negated::{is_of_negative, times_minus_one};
 use positions::name_positions;
-use shared_columns::name_tables_of_shared;
+use shadowed::name_shadowing;
+use shared_columns::{name_table_of_natural, name_tables_of_shared};
 use spelling::{name_series, respell};
 use unheard::check_heard;
 use unnested::is_unnested_there;
@@ -60,6 +63,8 @@ pub(crate) use spelling::{binary, call, respell_parsed};
 
 /// What PostgreSQL calls the column of a plan.
 const QUERY_PLAN: &str = "QUERY PLAN";
+/// Columns of tables that NATURAL joins which get a table: the statement is planned anew for each.
+const NATURAL_COLUMNS_MAX: usize = 16;
 /// Parameters of one statement: what the wire protocol can count.
 const PARAMETERS_MAX: usize = 65_535;
 
@@ -166,10 +171,12 @@ fn distinct(names: Vec<String>) -> Vec<String> {
 impl Planned {
     /// Puts values in place of the placeholders.
     pub(crate) fn with_values(self, values: &Parameters) -> Result<Self> {
-        Ok(Self {
-            plan: parameters::bind(self.plan, values, &self.filled)?,
-            ..self
-        })
+        let plan = parameters::bind(self.plan, values, &self.filled)?;
+        // Without values it is the plan that has been looked at.
+        if !values.is_empty() {
+            guard::check_casts(&plan)?;
+        }
+        Ok(Self { plan, ..self })
     }
 }
 
@@ -184,6 +191,7 @@ pub(crate) async fn planned(
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
     let filled = table_arguments::fill(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
+    name_shadowing(&mut statement);
     check_only_reads(&statement)?;
     write_out_windows(&mut statement)?;
     guard::check_lists(&statement)?;
@@ -207,6 +215,7 @@ pub(crate) async fn planned(
     };
     let plan = row_members::by_parts(plan)?;
     guard::check_plan(&plan)?;
+    guard::check_casts(&plan)?;
     Ok(Planned {
         plan: computed_beneath(plan)?,
         names,
@@ -230,12 +239,48 @@ async fn planned_or_renamed<N: Default>(
         Ok(plan) => return Ok((plan, N::default())),
         Err(error) => error,
     };
+    let ambiguous = ambiguous_column(&error);
+    if let Some(column) = ambiguous
+        && let Some(plan) = planned_by_natural(session, renamed.clone(), column).await
+    {
+        return Ok((plan, N::default()));
+    }
     let Some(names) = rename(&mut renamed, &error) else {
         return Err(error);
     };
     let planned = session.statement_to_plan(renamed).await;
     // Where that is refused, too, the error is about what was written.
     planned.map(|plan| (plan, names)).or(Err(error))
+}
+
+/// Plans a statement that is refused because a column is one of several tables, which NATURAL joins; None where it goes on being
+/// refused.
+async fn planned_by_natural(
+    session: &SessionState,
+    mut statement: Statement,
+    mut column: String,
+) -> Option<LogicalPlan> {
+    for _ in 0..NATURAL_COLUMNS_MAX {
+        if !name_table_of_natural(&mut statement, &column) {
+            return None;
+        }
+        column = match session.statement_to_plan(statement.clone()).await {
+            Ok(plan) => return (!is_unnested_there(&plan)).then_some(plan),
+            Err(error) => ambiguous_column(&error)?,
+        };
+    }
+    None
+}
+
+/// Returns the column that a statement is refused with because several tables have it.
+fn ambiguous_column(error: &DataFusionError) -> Option<String> {
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => match &**error {
+            SchemaError::AmbiguousReference { field } => Some(field.name.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its

@@ -32,6 +32,7 @@ use crate::decimals::{self, RoundedQuotients};
 use crate::distinct_rows::DistinctRows;
 use crate::empty_subqueries::EmptySubqueries;
 use crate::existence::ExistenceAsValue;
+use crate::float_casts::CheckedFloats;
 use crate::functions::{self, CallShare};
 use crate::gathered;
 use crate::grouping_sets::GroupingColumns;
@@ -39,6 +40,7 @@ use crate::having::HavingInValues;
 use crate::in_turn::UnionsInTurn;
 use crate::interval_arithmetic;
 use crate::intervals::{self, ComparedIntervals};
+use crate::list_order::OrderedLists;
 use crate::listed_members::ListedMembers;
 use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
@@ -48,6 +50,7 @@ use crate::negative_zeros::UnsignedZeros;
 use crate::null_members::NullMembers;
 use crate::options::QueryOptions;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
+use crate::removed_members;
 use crate::repeated_keys::RepeatedKeys;
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
@@ -113,8 +116,10 @@ impl Sessions {
             .with_analyzer_rule(Arc::new(ReadableTexts))
             .with_analyzer_rule(Arc::new(TimesOfDay))
             .with_analyzer_rule(Arc::new(InstantsOfClocks))
+            .with_analyzer_rule(Arc::new(CheckedFloats))
             .with_analyzer_rule(Arc::new(OpaqueCasts))
             .with_analyzer_rule(Arc::new(ComparedIntervals))
+            .with_analyzer_rule(Arc::new(OrderedLists))
             .with_analyzer_rule(Arc::new(NullMembers))
             .with_analyzer_rule(Arc::new(ListedMembers))
             .with_analyzer_rule(Arc::new(UnknownMembers))
@@ -129,6 +134,7 @@ impl Sessions {
             .build();
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
+        removed_members::register(&mut state)?;
         micros::register(&mut state)?;
         arithmetic::register(&mut state)?;
         sliding::register(&mut state)?;

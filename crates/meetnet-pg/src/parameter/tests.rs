@@ -58,6 +58,21 @@ fn texts_are_read_by_their_type() {
         check(day, scalar(PgScalar::TimestampTz), instant);
     }
     check("12:30:00+01", scalar(PgScalar::Time), "12:30:00");
+    // Of a timestamp without a zone it says nothing.
+    for time in [
+        "2026-01-01 12:00:00+00",
+        "2026-01-01T12:00:00+01:00",
+        "2026-01-01 12:00:00.000 -05",
+        "2026-01-01 12:00+0200",
+        "2026-01-01T12:00Z",
+        "2026-01-01 12:00:00 Europe/Brussels",
+        "2026-01-01 12:00",
+    ] {
+        check(time, scalar(PgScalar::Timestamp), "2026-01-01T12:00:00");
+    }
+    let times = r#"{"2026-01-01 12:00+02",NULL}"#;
+    let expected = "[2026-01-01T12:00:00, NULL]";
+    check(times, array(PgScalar::Timestamp), expected);
     check("\\x00ff", scalar(PgScalar::Bytea), "00ff");
     check("a\\\\\\000", scalar(PgScalar::Bytea), "615c00");
     for uuid in [
@@ -156,6 +171,13 @@ fn what_is_no_value_is_an_error() {
     check(
         b"yesterday",
         scalar(PgScalar::TimestampTz),
+        Format::Text,
+        state::BAD_TEXT,
+    );
+    // What stands behind it is no zone.
+    check(
+        b"2026-01-01 12:00:00 noon",
+        scalar(PgScalar::Timestamp),
         Format::Text,
         state::BAD_TEXT,
     );

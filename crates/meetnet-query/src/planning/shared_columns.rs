@@ -1,9 +1,10 @@
-//! Columns that all tables of a FROM share by USING.
+//! Columns that all tables of a FROM share by USING, or by NATURAL.
 //!
 //! `SELECT id, x, z FROM a JOIN b USING (id) LEFT JOIN c USING (id)` -> `SELECT a.id, x, z FROM …`
 //!
 //! DataFusion 55.2 knows of two tables that share a column; of three it says that `id` is ambiguous. What is meant is the column of the
-//! first one, which each of the rows has: a RIGHT and a FULL JOIN with USING are refused (`unheard.rs`).
+//! first one, which each of the rows has: a RIGHT and a FULL JOIN with USING are refused (`unheard.rs`). What a NATURAL JOIN shares
+//! nobody has written; the error names one such column after the other.
 
 use std::ops::ControlFlow;
 
@@ -19,22 +20,48 @@ use crate::parse::{meant, parsed_mut};
 ///
 /// It is the second choice, for what is refused without.
 pub(super) fn name_tables_of_shared(statement: &mut Statement) -> bool {
-    let mut queries = Queries(false);
+    name_tables(statement, None)
+}
+
+/// Writes the first table before a column of tables that are all joined by NATURAL; returns true where there was any.
+pub(super) fn name_table_of_natural(statement: &mut Statement, column: &str) -> bool {
+    name_tables(statement, Some(column))
+}
+
+fn name_tables(statement: &mut Statement, natural: Option<&str>) -> bool {
+    let mut queries = Queries {
+        natural,
+        found: false,
+    };
     if let Some(parsed) = parsed_mut(statement) {
         // The visitor never breaks.
         let _ = parsed.visit(&mut queries);
     }
-    queries.0
+    queries.found
 }
 
-/// Whether a column has got a table.
-struct Queries(bool);
+/// Queries whose columns get a table.
+struct Queries<'a> {
+    /// The column that is looked for where tables are joined by NATURAL; None: those of USING.
+    natural: Option<&'a str>,
+    /// Whether a column has got a table.
+    found: bool,
+}
 
-impl VisitorMut for Queries {
+impl Queries<'_> {
+    fn columns_of(&self, select: &Select) -> Option<Columns> {
+        match self.natural {
+            None => Columns::of(select),
+            Some(column) => Columns::of_natural(select, column),
+        }
+    }
+}
+
+impl VisitorMut for Queries<'_> {
     type Break = ();
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let Some(mut columns) = Columns::of(select) else {
+        let Some(mut columns) = self.columns_of(select) else {
             return ControlFlow::Continue(());
         };
         // The visitor never breaks.
@@ -44,7 +71,7 @@ impl VisitorMut for Queries {
         let _ = select.group_by.visit(&mut columns);
         let _ = select.having.visit(&mut columns);
         let _ = select.qualify.visit(&mut columns);
-        self.0 |= columns.found;
+        self.found |= columns.found;
         ControlFlow::Continue(())
     }
 
@@ -52,7 +79,7 @@ impl VisitorMut for Queries {
         let SetExpr::Select(select) = query.body.as_ref() else {
             return ControlFlow::Continue(());
         };
-        let Some(mut columns) = Columns::of(select) else {
+        let Some(mut columns) = self.columns_of(select) else {
             return ControlFlow::Continue(());
         };
         // A name that is given among the columns is what ORDER BY means.
@@ -62,7 +89,7 @@ impl VisitorMut for Queries {
         });
         // The visitor never breaks.
         let _ = query.order_by.visit(&mut columns);
-        self.0 |= columns.found;
+        self.found |= columns.found;
         ControlFlow::Continue(())
     }
 }
@@ -94,6 +121,22 @@ impl Columns {
         }
         (!shared.is_empty()).then_some(Self {
             shared,
+            table,
+            depth: 0,
+            found: false,
+        })
+    }
+
+    /// Returns a column that several of more than two tables have; None where these are not all joined by NATURAL, which makes one of
+    /// all that have a name.
+    fn of_natural(select: &Select, column: &str) -> Option<Self> {
+        let [TableWithJoins { relation, joins }] = select.from.as_slice() else {
+            return None;
+        };
+        let table = table_of(relation)?;
+        let are_natural = joins.iter().all(|join| is_natural(&join.join_operator));
+        (are_natural && joins.len() > 1).then(|| Self {
+            shared: vec![column.to_owned()],
             table,
             depth: 0,
             found: false,
@@ -154,4 +197,15 @@ fn shared_by(join: &JoinOperator) -> Option<Vec<String>> {
         }
         _ => None,
     }
+}
+
+/// Returns true for a NATURAL JOIN in which each row has the columns of its left side.
+fn is_natural(join: &JoinOperator) -> bool {
+    matches!(
+        join,
+        JoinOperator::Join(JoinConstraint::Natural)
+            | JoinOperator::Inner(JoinConstraint::Natural)
+            | JoinOperator::Left(JoinConstraint::Natural)
+            | JoinOperator::LeftOuter(JoinConstraint::Natural)
+    )
 }

@@ -24,6 +24,7 @@
 //! | `FROM counts` | `SELECT * FROM counts` |
 //! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
 //! | `(a, b) IN (SELECT x, y …)` | `struct(a, b) IN (SELECT struct(x, y) …)`, and from there to `EXISTS (…)`: `row_members.rs` |
+//! | `ROLLUP ((a, b), c)`, `CUBE ((a, b), c)` | `GROUPING SETS ((a, b, c), (a, b), ())`, …: `grouped_pairs.rs` |
 //! | `substring(place FROM '[0-9]+')` | `substring_of_pattern(place, '[0-9]+')`: `matched.rs` |
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)`: `typed.rs` |
 //! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
@@ -44,6 +45,7 @@ use meetnet_model::calendar::format_rfc3339;
 use meetnet_model::calendar_unit::CalendarUnit;
 use meetnet_model::time::with_seconds;
 
+use super::grouped_pairs::sets_of_pairs;
 use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
 use super::percentiles::{discrete_percentile, name_percentiles};
@@ -187,7 +189,7 @@ impl VisitorMut for Respelling {
         if let Some(other) = compared_by_parts(expr).or_else(|| as_one_value(expr)) {
             *expr = other;
         }
-        if let Some(other) = matched_part(expr) {
+        if let Some(other) = matched_part(expr).or_else(|| sets_of_pairs(expr)) {
             *expr = other;
         }
         ControlFlow::Continue(())

@@ -12,6 +12,7 @@ use super::catalog::{
 };
 use super::geometry::SRID;
 use super::settings::{SETTINGS, setting};
+use super::time_format::UTC;
 use super::types::PgType;
 use crate::catalog::SCHEMA;
 use crate::planning::{self, binary};
@@ -238,7 +239,7 @@ fn of_function(oid: &Expr, said: fn(CatalogFunction) -> String) -> Expr {
     case_else(oid, texts, null())
 }
 
-/// Returns what is said of every geometry, as far as there is one.
+/// Returns what is said of every geometry, or time, as far as there is one.
 fn where_given(geometry: &Expr, value: Expr) -> Expr {
     Expr::Case {
         case_token: AttachedToken::empty(),
@@ -249,6 +250,27 @@ fn where_given(geometry: &Expr, value: Expr) -> Expr {
             result: value,
         }],
         else_result: None,
+    }
+}
+
+/// Returns a time in one of two formats: that of times in UTC, and that of times without a zone, which have no name of one.
+pub(super) fn shown_with_zone(time: &Expr, [of_utc, without]: [String; 2]) -> Expr {
+    let shown = |format: &str| match format.contains('%') {
+        true => call("to_char", vec![time.clone(), text(format)]),
+        // A format of nothing else would be taken for one of PostgreSQL.
+        false => where_given(time, text(format)),
+    };
+    let of = call("arrow_typeof", vec![time.clone()]);
+    let place = call("strpos", vec![of, text(UTC)]);
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition: binary(place, BinaryOperator::Gt, number(0)),
+            result: shown(&of_utc),
+        }],
+        else_result: Some(Box::new(shown(&without))),
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
 //! | `geom && st_setsrid('BOX3D(…)'::box3d, 4326)`, `geom::geometry` | `geom && st_makeenvelope(…)`, `geom` |
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
+//! | `to_char(time, 'HH24:MI TZ')` | `CASE … THEN to_char(time, '%H:%M UTC') ELSE to_char(time, '%H:%M ') END`, by whether it is in a zone |
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
@@ -39,12 +40,12 @@ use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
-    null_texts, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two, text,
-    written_box,
+    null_texts, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two,
+    shown_with_zone, text, written_box,
 };
 use super::powers::signed_power;
 use super::search_path::is_search_path;
-use super::time_format::{format_of, reading_format_of};
+use super::time_format::{format_of, formats_with_zone, reading_format_of};
 use super::type_tree;
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
@@ -180,6 +181,8 @@ const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
 const ELEMENTS_MAX: usize = 2_000;
 /// How much of a text is shown that is no array.
 const SHOWN_BYTES_MAX: usize = 60;
+/// How long an expression may be written that is written several times: such may stand in each other.
+const REPEATED_BYTES_MAX: usize = 1_000;
 
 struct Rewriter<'a> {
     tables: &'a SnapshotTables,
@@ -320,6 +323,13 @@ impl Rewriter<'_> {
     /// Returns what the call of a function stands for; one that stays is written as DataFusion has it.
     fn rewrite_call(&mut self, function: &mut Function) -> Option<Expr> {
         let name = own_name(&function.name)?;
+        if name == "to_char"
+            && let [time, template] = arguments(function).as_slice()
+            && let Some(Ok(formats)) = literal(template).and_then(formats_with_zone)
+            && time.to_string().len() <= REPEATED_BYTES_MAX
+        {
+            return Some(shown_with_zone(time, formats));
+        }
         let other_format: Option<OtherFormat> = match name.as_str() {
             "to_char" => Some(format_of),
             "to_timestamp" | "to_date" => Some(reading_format_of),

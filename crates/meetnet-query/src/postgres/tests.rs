@@ -84,6 +84,13 @@ async fn times_are_shown_as_postgresql_shows_them() {
             "SELECT to_char(time, 'HH24 TZH') AS shown FROM counts WHERE segment_id = 1 ORDER BY time LIMIT 1",
             &["shown", "00 +00"],
         ),
+        // The zone has a name where a time is in one.
+        (
+            "SELECT to_char(time, 'HH24:MI TZ') AS shown, to_char(time, 'tz') AS zone, \
+             to_char(time AT TIME ZONE 'Europe/Brussels', 'HH24:MI \"(\"TZ\")\"') AS local, to_char(NULL::timestamptz, 'TZ') IS NULL AS none \
+             FROM counts WHERE segment_id = 1 ORDER BY time LIMIT 1",
+            &["shown|zone|local|none", "00:00 UTC|utc|01:00 ()|true"],
+        ),
         // What the clocks show has no zone.
         (
             "SELECT (time AT TIME ZONE 'Europe/Brussels')::text FROM counts WHERE segment_id = 1 ORDER BY time LIMIT 1",

@@ -40,6 +40,8 @@ const UNKNOWN: [&str; 18] = [
     "SSSSS", "MONTH", "SSSS", "IYY", "YYY", "MON", "DAY", "DY", "CC", "FF", "IY", "RM", "TH", "TZ",
     "WW", "D", "J", "W",
 ];
+/// The name of the zone that times are in.
+pub(super) const UTC: &str = "UTC";
 /// Says that the number behind it has no zeros before it.
 const UNFILLED: &str = "FM";
 
@@ -48,9 +50,30 @@ const UNFILLED: &str = "FM";
 /// # Errors
 /// What in it cannot be written here.
 pub(super) fn format_of(template: &str) -> Result<String, String> {
-    if template.contains('%') {
-        return Ok(template.to_owned());
+    match template.contains('%') {
+        true => Ok(template.to_owned()),
+        false => formatted(template, None),
     }
+}
+
+/// Returns the formats that a template means of which the name of a zone is a part: of a time in UTC, and of one without a zone. None
+/// for a template without it.
+///
+/// # Errors
+/// As [`format_of`].
+pub(super) fn formats_with_zone(template: &str) -> Option<Result<[String; 2], String>> {
+    if template.contains('%') {
+        return None;
+    }
+    let formats = [UTC, ""].map(|zone| formatted(template, Some(zone)));
+    match formats {
+        [Ok(of_utc), Ok(without)] => (of_utc != without).then_some(Ok([of_utc, without])),
+        [Err(message), _] | [_, Err(message)] => Some(Err(message)),
+    }
+}
+
+/// Returns the format that a template means; `zone` stands for the name of the zone, where that is known.
+fn formatted(template: &str, zone: Option<&str>) -> Result<String, String> {
     let (mut format, mut rest) = (String::new(), template);
     let mut is_unfilled = false;
     while let Some(next) = rest.chars().next() {
@@ -58,6 +81,16 @@ pub(super) fn format_of(template: &str) -> Result<String, String> {
         if next == '"' {
             let (text, behind) = rest[1..].split_once('"').unwrap_or((&rest[1..], ""));
             format.push_str(text);
+            rest = behind;
+            continue;
+        }
+        if let Some(zone) = zone
+            && let Some((name, behind)) = zone_name(rest)
+        {
+            match name {
+                "tz" => format.push_str(&zone.to_lowercase()),
+                _ => format.push_str(zone),
+            }
             rest = behind;
             continue;
         }
@@ -127,6 +160,13 @@ pub(crate) fn reading_format_of(template: &str) -> Result<String, String> {
     Ok(format.replace(".%3f", "%.f").replace(".%6f", "%.f"))
 }
 
+/// Returns the pattern of a zone's name that a text begins with, and what stands behind it; hours and minutes of an offset are others.
+fn zone_name(text: &str) -> Option<(&str, &str)> {
+    let (name, behind) = text.split_at_checked(2)?;
+    let is_offset = behind.starts_with(['H', 'h', 'M', 'm']);
+    (matches!(name, "TZ" | "tz") && !is_offset).then_some((name, behind))
+}
+
 /// Returns what stands behind a pattern, in whichever case it is written.
 fn without<'a>(text: &'a str, pattern: &str) -> Option<&'a str> {
     let (head, rest) = text.split_at_checked(pattern.len())?;
@@ -135,7 +175,7 @@ fn without<'a>(text: &'a str, pattern: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_of, reading_format_of};
+    use super::{format_of, formats_with_zone, reading_format_of};
 
     #[test]
     fn templates_become_formats() {
@@ -159,6 +199,25 @@ mod tests {
         check("%Y-%m", "%Y-%m");
         check("\"é", "é");
         check("", "");
+    }
+
+    #[test]
+    fn the_name_of_a_zone_is_a_part_of_a_format() {
+        let check = |template: &str, expect: Option<[&str; 2]>| {
+            let found = formats_with_zone(template).map(|found| found.expect("formats"));
+            let expect = expect.map(|formats| formats.map(str::to_owned));
+            assert_eq!(found, expect, "{template}");
+        };
+        check("HH24:MI TZ", Some(["%H:%M UTC", "%H:%M "]));
+        check("tz", Some(["utc", ""]));
+        check("TZ TZH", Some(["UTC %:::z", " %:::z"]));
+        check("HH24:MI TZH:TZM", None);
+        check("\"TZ\" HH24", None);
+        check("%H TZ", None);
+        check("", None);
+        let refused = formats_with_zone("WW TZ").and_then(Result::err);
+        assert!(refused.is_some_and(|why| why.contains("`WW`")));
+        assert!(reading_format_of("YYYY-MM-DD TZ").is_err());
     }
 
     #[test]

@@ -1,0 +1,235 @@
+//! Casts to floats that end in an error where a number does not fit, as in PostgreSQL.
+//!
+//! `CAST(x AS REAL)` -> `float_cast(x)`, of a `double precision` and of texts
+//!
+//! DataFusion 55.2 answers infinity: `1e300::real`, `'1e400'::float8`. What is infinite before stays it. A constant that fits stays a
+//! cast, so that it is compared as such.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::{CastOptions, cast, cast_with_options, nullif};
+use arrow::datatypes::{DataType, FieldRef, Float64Type};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::format::DEFAULT_CAST_OPTIONS;
+use datafusion::common::{DFSchema, Result};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::error::{QueryError, StatementFault, shortened};
+use crate::rewrite;
+
+/// How much of a number an error repeats.
+const SHOWN_BYTES_MAX: usize = 100;
+
+/// Makes such casts functions that look at what they make.
+#[derive(Debug)]
+pub(crate) struct CheckedFloats;
+
+impl AnalyzerRule for CheckedFloats {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let is_wanted =
+            |expr: &Expr| rewrite::cast_of(expr).is_some_and(|(_, to, _)| to.is_floating());
+        rewrite::expressions(plan, is_wanted, |expr, schema| {
+            rewrite::parts(expr, |part| call_for(part, schema))
+        })
+    }
+
+    fn name(&self) -> &str {
+        "checked_floats"
+    }
+}
+
+/// Returns the call that takes the place of a cast; None for one of which every number fits, and for every other expression.
+fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let (inner, to, is_try) = rewrite::cast_of(expr)?;
+    let from = inner.get_type(schema).ok()?;
+    if !may_overflow(&from, to) {
+        return None;
+    }
+    if let Expr::Literal(value, _) = inner {
+        let value = value.to_array().ok()?;
+        // What is no number is told by the cast.
+        checked(&value, to, false).err().filter(is_overflow)?;
+    }
+    let function = ScalarUDF::new_from_impl(FloatCast {
+        to: to.clone(),
+        is_try,
+        signature: Signature::any(1, Volatility::Immutable),
+    });
+    Some(function.call(vec![inner.clone()]))
+}
+
+/// Returns true for a cast that makes infinity of numbers.
+fn may_overflow(from: &DataType, to: &DataType) -> bool {
+    let of = match from {
+        DataType::Dictionary(_, values) => values.as_ref(),
+        from => from,
+    };
+    match to {
+        DataType::Float32 => of.is_string() || *of == DataType::Float64,
+        DataType::Float64 => of.is_string(),
+        _ => false,
+    }
+}
+
+/// A cast that refuses what does not fit.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct FloatCast {
+    to: DataType,
+    /// Whether what cannot be cast is NULL, and no error.
+    is_try: bool,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for FloatCast {
+    fn name(&self) -> &str {
+        "float_cast"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.to.clone())
+    }
+
+    /// As the cast does: with the unit of what is cast.
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let field = rewrite::returned_field(self.name(), &self.to, &args);
+        let is_nullable = self.is_try || field.is_nullable();
+        Ok(Arc::new(field.with_nullable(is_nullable)))
+    }
+
+    /// NULL for NULL alone, as DataFusion 55.2 takes it: what is not NULL has no NULL then.
+    fn is_strict(&self) -> bool {
+        !self.is_try
+    }
+
+    /// Any number: a bound without a type could not be compared with the other side.
+    fn evaluate_bounds(&self, _: &[&Interval]) -> Result<Interval> {
+        Interval::make_unbounded(&self.to)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [value] = args.args.as_slice() else {
+            let message = "`float_cast` takes one argument".to_owned();
+            return Err(DataFusionError::Plan(message));
+        };
+        rewrite::each_value(value, |values| checked(values, &self.to, self.is_try))
+    }
+}
+
+/// Casts numbers, and looks for those that have become infinite.
+///
+/// # Errors
+/// Where there are such, or what is no number, unless `is_try`.
+fn checked(values: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRef> {
+    let options = CastOptions {
+        safe: is_try,
+        ..DEFAULT_CAST_OPTIONS
+    };
+    let made = cast_with_options(values, to, &options)?;
+    let floats = cast(&made, &DataType::Float64)?;
+    let floats = floats.as_primitive::<Float64Type>();
+    if !floats.iter().flatten().any(f64::is_infinite) {
+        return Ok(made);
+    }
+    let texts = cast(values, &DataType::Utf8)?;
+    let texts = texts.as_string::<i32>();
+    // The words for infinity have no digits.
+    let is_number = |text: &str| text.bytes().any(|letter| letter.is_ascii_digit());
+    let does_not_fit = |row: usize| {
+        let is_infinite = floats.is_valid(row) && floats.value(row).is_infinite();
+        is_infinite && texts.is_valid(row) && is_number(texts.value(row))
+    };
+    if is_try {
+        let rows = (0..made.len()).map(|row| Some(does_not_fit(row)));
+        let rows: BooleanArray = rows.collect();
+        return Ok(nullif(&made, &rows)?);
+    }
+    match (0..made.len()).find(|row| does_not_fit(*row)) {
+        None => Ok(made),
+        Some(row) => {
+            let number = shortened(texts.value(row).to_owned(), SHOWN_BYTES_MAX);
+            let name = match to {
+                DataType::Float32 => "real",
+                _ => "double precision",
+            };
+            let message = format!("out of range: {number} is no {name}");
+            Err(QueryError::of_statement(StatementFault::OutOfRange, message).into())
+        }
+    }
+}
+
+/// Returns true for the error of a number that does not fit.
+fn is_overflow(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::External(error) => error
+            .downcast_ref::<QueryError>()
+            .is_some_and(|error| error.fault == Some(StatementFault::OutOfRange)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float32Array, Float64Array, StringArray};
+    use arrow::datatypes::Float32Type;
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_does_not_fit_is_an_error() {
+        let check = |values: ArrayRef, to: DataType, expect: Result<f64, &str>| {
+            let made = checked(&values, &to, false);
+            let tried = checked(&values, &to, true).expect("a try");
+            match expect {
+                Ok(expect) => {
+                    let made = cast(&made.expect("a float"), &DataType::Float64).expect("a float");
+                    let made = made.as_primitive::<Float64Type>().value(0);
+                    assert_eq!(made.to_string(), expect.to_string(), "{values:?}");
+                    assert!(tried.is_valid(0), "{values:?}");
+                }
+                Err(expect) => {
+                    let error = made.expect_err("no float");
+                    assert!(is_overflow(&error), "{error}");
+                    assert!(error.to_string().contains(expect), "{error}");
+                    assert!(tried.is_null(0), "{values:?}");
+                }
+            }
+        };
+        let double = |value: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![value])) };
+        let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
+        let (real, wide) = (DataType::Float32, DataType::Float64);
+        check(double(1.5), real.clone(), Ok(1.5));
+        check(double(-1e300), real.clone(), Err("is no real"));
+        check(double(1e-300), real.clone(), Ok(0.0));
+        check(double(f64::INFINITY), real.clone(), Ok(f64::INFINITY));
+        check(double(f64::NAN), real.clone(), Ok(f64::NAN));
+        check(text("3.5e38"), real.clone(), Err("3.5e38 is no real"));
+        check(text("3.5e38"), wide.clone(), Ok(3.5e38));
+        check(text("-1e400"), wide.clone(), Err("is no double precision"));
+        check(text("-inf"), wide, Ok(f64::NEG_INFINITY));
+        check(text("Infinity"), real, Ok(f64::INFINITY));
+    }
+
+    #[test]
+    fn one_of_many_is_null_for_a_try() {
+        let values: ArrayRef = Arc::new(Float64Array::from(vec![
+            Some(1.5),
+            Some(1e300),
+            None,
+            Some(f64::INFINITY),
+        ]));
+        let tried = checked(&values, &DataType::Float32, true).expect("a try");
+        let expect = Float32Array::from(vec![Some(1.5), None, None, Some(f32::INFINITY)]);
+        assert_eq!(tried.as_primitive::<Float32Type>(), &expect);
+    }
+}

@@ -1,0 +1,174 @@
+//! `array_remove(list, NULL)`, which takes NULL out of a list, as in PostgreSQL.
+//!
+//! DataFusion 55.2 answers NULL, as where the list is NULL.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, GenericListArray, OffsetSizeTrait, new_null_array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{filter, is_null};
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature,
+};
+
+use crate::rewrite;
+
+/// What `array_remove` is written as.
+const ARRAY_REMOVE_ALL: &str = "array_remove_all";
+
+/// Puts the function in the place of that of a session.
+///
+/// # Errors
+/// Where the session takes no functions.
+pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+    if let Some(inner) = state.deregister_udf(ARRAY_REMOVE_ALL)? {
+        let wrapped = ScalarUDF::new_from_impl(RemovedMembers { inner });
+        state.register_udf(Arc::new(wrapped))?;
+    }
+    Ok(())
+}
+
+/// Removes values as `inner` does, and NULL, too.
+#[derive(Debug)]
+struct RemovedMembers {
+    inner: Arc<ScalarUDF>,
+}
+
+impl PartialEq for RemovedMembers {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner
+    }
+}
+
+impl Eq for RemovedMembers {}
+
+impl Hash for RemovedMembers {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for RemovedMembers {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        self.inner.return_field_from_args(args)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [lists, members] = args.args.as_slice() else {
+            return self.inner.invoke_with_args(args);
+        };
+        let rows = args.number_rows;
+        let is_removed = match members {
+            ColumnarValue::Scalar(member) if !member.is_null() => None,
+            members => Some(is_null(members.to_array(rows)?.as_ref())?),
+        };
+        let Some(is_removed) = is_removed.filter(|is_removed| is_removed.has_true()) else {
+            return self.inner.invoke_with_args(args);
+        };
+        let without = without_nulls(&lists.to_array(rows)?)?;
+        let arguments = args.args.clone();
+        let others = self.inner.invoke_with_args(args)?.into_array(rows)?;
+        let made = zip(&is_removed, &without, &others)?;
+        rewrite::column_or_constant(&arguments, made)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}
+
+/// Returns lists without the NULLs in them; a list that is NULL stays it.
+///
+/// # Errors
+/// Where they are no lists.
+fn without_nulls(lists: &ArrayRef) -> Result<ArrayRef> {
+    match lists.data_type() {
+        DataType::List(_) => of_lists(lists.as_list::<i32>()),
+        DataType::LargeList(_) => of_lists(lists.as_list::<i64>()),
+        DataType::Null => Ok(new_null_array(lists.data_type(), lists.len())),
+        other => Err(DataFusionError::Plan(format!(
+            "`array_remove` takes a list, and not {other}"
+        ))),
+    }
+}
+
+fn of_lists<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Result<ArrayRef> {
+    let (field, offsets, values, nulls) = lists.clone().into_parts();
+    let are_null = values.logical_nulls();
+    let is_value = |at: usize| are_null.as_ref().is_none_or(|nulls| nulls.is_valid(at));
+    // Behind a list that is NULL there may be values, too.
+    let mut is_kept = vec![false; values.len()];
+    let mut lengths = Vec::with_capacity(lists.len());
+    for (row, ends) in offsets.windows(2).enumerate() {
+        let mut length = 0;
+        if lists.is_valid(row) {
+            for at in (ends[0].as_usize()..ends[1].as_usize()).filter(|at| is_value(*at)) {
+                is_kept[at] = true;
+                length += 1;
+            }
+        }
+        lengths.push(length);
+    }
+    let values = filter(values.as_ref(), &BooleanArray::from(is_kept))?;
+    let offsets = OffsetBuffer::<O>::from_lengths(lengths);
+    let lists = GenericListArray::<O>::try_new(field, offsets, values, nulls)?;
+    Ok(Arc::new(lists))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::ListArray;
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+
+    #[test]
+    fn lists_lose_their_nulls() {
+        let lists = |rows: Vec<Option<Vec<Option<i64>>>>| -> ArrayRef {
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(rows))
+        };
+        let rows = lists(vec![
+            Some(vec![Some(7), None]),
+            Some(vec![Some(1), None, Some(2), None]),
+            None,
+            Some(vec![None]),
+            Some(vec![]),
+            Some(vec![Some(3)]),
+        ]);
+        let expect = lists(vec![
+            Some(vec![Some(1), Some(2)]),
+            None,
+            Some(vec![]),
+            Some(vec![]),
+            Some(vec![Some(3)]),
+        ]);
+        // A part of a column, whose values are those of the whole.
+        let found = without_nulls(&rows.slice(1, 5)).expect("lists");
+        assert_eq!(&found, &expect);
+    }
+}
