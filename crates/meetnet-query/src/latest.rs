@@ -223,11 +223,10 @@ impl QueryService {
             ..QueryRequest::public(sql)
         };
         let mut answer = self.query_for_all(request).await.map_err(of_reading)?;
-        let expected = AnswerState::of([table], true).to_string();
         let is_same = answer
             .state
             .as_ref()
-            .is_some_and(|state| state.to_string() == expected);
+            .is_some_and(|state| state.is_version_of(table));
         if !is_same {
             return Ok(None);
         }
