@@ -201,13 +201,17 @@ impl Session<'_> {
         output: Option<PathBuf>,
     ) -> Result<(), Failure> {
         let mut progress = ProgressLine::start();
+        // Of a file that is not whole nothing stays, but only where the program ends by itself.
+        let is_stopped_here = self.is_interactive || output.is_some();
         let work = self.pass_on(question, shown, output, &mut progress);
-        if self.is_interactive {
+        if is_stopped_here {
             tokio::select! {
-                done = work => done?,
+                // Listens before the work begins.
+                biased;
                 _ = tokio::signal::ctrl_c() => {
                     return Err(Failure::Work(anyhow!("stopped")));
                 }
+                done = work => done?,
             }
         } else {
             work.await?;
