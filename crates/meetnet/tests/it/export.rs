@@ -277,8 +277,22 @@ fn who_stops_an_export_is_told_and_finds_no_part_of_it() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", silent.local_addr().expect("an address"));
     for arguments in [
-        ["export", "heat", "--url", &url, "-o", &csv_name],
-        ["sql", "SELECT 1", "--url", &url, "-o", &csv_name],
+        [
+            "export",
+            "heat",
+            "--url",
+            url.as_str(),
+            "-o",
+            csv_name.as_str(),
+        ],
+        [
+            "sql",
+            "SELECT 1",
+            "--url",
+            url.as_str(),
+            "-o",
+            csv_name.as_str(),
+        ],
     ] {
         let running = Running::start(&arguments);
         let (asked, _) = silent.accept().expect("a question");
