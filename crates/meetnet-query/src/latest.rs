@@ -167,7 +167,10 @@ impl QueryService {
         let schema = public_schema(&table.declaration);
         let mut hot_seen = hot_rows(table);
         let rows = match known {
-            Some(kept) if kept.state.to_string() == state.to_string() => {
+            // A new version is looked at, also where nothing was added: its stable time is later than that of the reading.
+            Some(kept)
+                if kept.version == table.version && kept.state.to_string() == state.to_string() =>
+            {
                 return Ok(Some(kept.rows.clone()));
             }
             Some(kept) if kept.version == table.version => {
