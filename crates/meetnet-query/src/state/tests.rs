@@ -139,11 +139,22 @@ async fn a_commit_without_rows_is_no_change_where_all_rows_are_in_files() {
         ..committed.clone()
     };
     check(later.clone(), (true, true), "a commit without rows").await;
+    let read_again = TableSnapshot {
+        files: Arc::new(later.files.to_vec()),
+        ..later.clone()
+    };
+    check(read_again, (true, true), "another list of the same files").await;
     let rows_came = TableSnapshot {
         hot: Arc::clone(&whole.hot),
         ..later.clone()
     };
     check(rows_came, (false, true), "rows that are hot").await;
+    assert!(!whole.masks.is_empty());
+    let masked = TableSnapshot {
+        masks: Arc::clone(&whole.masks),
+        ..later.clone()
+    };
+    check(masked, (false, true), "rows of files that are replaced").await;
     let fewer = later.files.iter().skip(1).cloned().collect();
     let removed = TableSnapshot {
         files: Arc::new(fewer),
