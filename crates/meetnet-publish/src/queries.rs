@@ -31,7 +31,7 @@ struct QueryDocument<'a> {
 }
 
 /// Returns the path of a query.
-pub(crate) fn path(query: &SavedQuery) -> String {
+fn path(query: &SavedQuery) -> String {
     format!("/api/v1/queries/{}", query.name)
 }
 

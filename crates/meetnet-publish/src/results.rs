@@ -57,6 +57,8 @@ impl Key {
     fn tag(&self, state: &AnswerState, answer: &QueryAnswer, format: Format) -> Arc<str> {
         let mut hash = Sha256::new();
         hash.update(TAG_VERSION);
+        // The state of a table may outlast an update, and another release may compute and write otherwise.
+        hash.update(env!("CARGO_PKG_VERSION"));
         hash.update(self.0);
         hash.update(state.to_string());
         hash.update(answer.rights.licence_text());

@@ -22,7 +22,6 @@ use crate::client::OfClient;
 use crate::links::Address;
 use crate::parameters::{self, choose_format, flag, licences, set_once, time};
 use crate::problem::{Problem, ProblemKind};
-use crate::queries;
 use crate::respond::{Question, respond};
 use crate::state::{PublishSettings, PublishState, SavedQuery};
 
@@ -313,17 +312,13 @@ pub(crate) async fn answer(
     };
     let named = parameter_pairs(&parameters.parameters);
     let address = named.and_then(|named| {
-        let (path, q) = match saved {
-            Some(saved) => (queries::path(saved), None),
-            None => ("/api/v1/sql".to_owned(), Some(("q", sql.as_str()))),
-        };
+        // Of a saved statement, too: under its name another one may stand by the time somebody looks a citation up.
         let licences = parameters.licence.iter();
-        let pairs = q
+        let pairs = [("q", sql.as_str()), ("format", format.as_str())]
             .into_iter()
-            .chain([("format", format.as_str())])
             .chain(named.iter().map(|(name, value)| (name.as_str(), *value)))
             .chain(licences.map(|licence| ("licence", licence.as_str())));
-        Address::new(path, pairs)
+        Address::new("/api/v1/sql", pairs)
     });
     let request = QueryRequest {
         parameters: parameters.parameters,

@@ -39,7 +39,7 @@ use crate::page::{
     Page, PageCondition, PageTest, PageValue, is_told, licences_asked, public_table,
 };
 use crate::service::QueryService;
-use crate::state::{AnswerState, hot_rows};
+use crate::state::hot_rows;
 use crate::table::schema::{public_schema, units_of};
 use crate::table::view::{View, recorded_or_received};
 
@@ -66,15 +66,16 @@ const SEEN_BY_QUERY: usize = 0;
 /// The newest row of every series, in the order of their keys.
 #[derive(Debug)]
 struct Kept {
-    state: AnswerState,
     version: u64,
+    /// How many hot rows the table had.
+    hot_rows: usize,
     /// How often files of the lake had been found damaged, or whole again.
     damage: u64,
     declaration: Arc<DatasetDeclaration>,
     /// Versions of rows that the table held: of all rows, replaced ones included.
     versions: u64,
     /// So many hot rows, the first ones, need not be looked at again.
-    hot_rows: usize,
+    hot_seen: usize,
     stable_time: i64,
     rows: RecordBatch,
 }
@@ -161,17 +162,17 @@ impl QueryService {
     ) -> Result<Option<RecordBatch>, QueryError> {
         // Before the files are read: what is found meanwhile is not in them.
         let damage = table.folder.damage_revision();
-        let state = AnswerState::of([table], false);
         let versions = versions(table);
         let known = kept.as_ref().filter(|kept| kept.is_of(table));
         let schema = public_schema(&table.declaration);
         let mut hot_seen = hot_rows(table);
         let rows = match known {
-            Some(kept) if kept.state.to_string() == state.to_string() => {
+            // A new version is looked at, also where nothing was added: its stable time is later than that of the reading.
+            Some(kept) if kept.version == table.version && kept.hot_rows == hot_rows(table) => {
                 return Ok(Some(kept.rows.clone()));
             }
             Some(kept) if kept.version == table.version => {
-                let came = live(&hot_behind(table, kept.hot_rows), &schema)?;
+                let came = live(&hot_behind(table, kept.hot_seen), &schema)?;
                 newest(Some(&kept.rows), &came, &table.declaration, &schema).map_err(merging)?
             }
             Some(kept) if kept.lacks_only_hot(table, versions) => {
@@ -200,12 +201,12 @@ impl QueryService {
             }
         };
         *kept = Some(Kept {
-            state,
             version: table.version,
+            hot_rows: hot_rows(table),
             damage,
             declaration: Arc::clone(&table.declaration),
             versions,
-            hot_rows: hot_seen,
+            hot_seen,
             stable_time: table.stable_time,
             rows: rows.clone(),
         });
@@ -223,11 +224,10 @@ impl QueryService {
             ..QueryRequest::public(sql)
         };
         let mut answer = self.query_for_all(request).await.map_err(of_reading)?;
-        let expected = AnswerState::of([table], true).to_string();
         let is_same = answer
             .state
             .as_ref()
-            .is_some_and(|state| state.to_string() == expected);
+            .is_some_and(|state| state.is_version_of(table));
         if !is_same {
             return Ok(None);
         }

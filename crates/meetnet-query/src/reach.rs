@@ -57,7 +57,8 @@ impl Reach {
         });
         is_steady &= !tables.is_unsteady.load(Ordering::Relaxed);
         let is_settled = !read.is_empty() && is_steady && is_as_of;
-        let state = (!read.is_empty() && is_steady).then(|| AnswerState::of(&read, is_settled));
+        let state = (!read.is_empty() && is_steady)
+            .then(|| AnswerState::of(&read, is_settled, &tables.prepared.marks));
         let mut rights = Rights::default();
         for table in &read {
             add_rights(&mut rights, table, tables.licences.as_ref());

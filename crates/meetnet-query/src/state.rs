@@ -6,12 +6,21 @@
 //! not depend on hot rows: all that could be in it have been there when it was made. It does depend on the version, since
 //! an erasure makes a new one. And on which files are known to be damaged: what was made of one before is not answered,
 //! nor is it the same answer once the file is whole again.
+//!
+//! A table without hot rows and masks is its files and nothing else, whatever its version: one that nobody adds to has a commit
+//! every few minutes, and at every end of the service, which says how far it has come and changes no row. So its files say which
+//! state it is, by their names, which never come again. Where there are hot rows they do not: rows may come, be committed and be
+//! erased, and leave the files as they were, with as many others hot by then.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
+use meetnet_lake::snapshot::{LakeSnapshot, LiveFile, TableSnapshot};
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::hex::Hex;
+use meetnet_model::ids::DatasetId;
+use sha2::{Digest, Sha256};
 
 #[cfg(test)]
 mod tests;
@@ -20,11 +29,14 @@ mod tests;
 #[derive(Clone, Debug)]
 pub struct AnswerState {
     tables: Vec<TableState>,
+    marks: Arc<FileMarks>,
 }
 
 #[derive(Clone, Debug)]
 struct TableState {
     version: u64,
+    /// What stands for its files; None where it has hot rows or masks beside them.
+    files: Option<FileMark>,
     /// How often files of the lake have been found damaged, or whole again.
     damage: u64,
     /// None where the answer is as of a settled time.
@@ -34,15 +46,17 @@ struct TableState {
 }
 
 impl AnswerState {
-    /// Returns the state of `tables`.
+    /// Returns the state of `tables`, with the marks that the service keeps.
     pub(crate) fn of<'a>(
         tables: impl IntoIterator<Item = &'a Arc<TableSnapshot>>,
         is_settled: bool,
+        marks: &Arc<FileMarks>,
     ) -> Self {
         let mut states: Vec<TableState> = tables
             .into_iter()
             .map(|table| TableState {
                 version: table.version,
+                files: is_in_files(table).then(|| marks.of(table)),
                 damage: table.folder.damage_revision(),
                 hot_rows: (!is_settled).then(|| hot_rows(table)),
                 declaration: Arc::clone(&table.declaration),
@@ -50,7 +64,10 @@ impl AnswerState {
             .collect();
         states.sort_by(|a, b| a.declaration.id.cmp(&b.declaration.id));
         states.dedup_by(|a, b| a.declaration.id == b.declaration.id);
-        Self { tables: states }
+        Self {
+            tables: states,
+            marks: Arc::clone(marks),
+        }
     }
 
     /// Returns true where the tables are in this state.
@@ -58,22 +75,44 @@ impl AnswerState {
         self.tables.iter().all(|state| {
             let table = snapshot.tables.get(&state.declaration.id);
             table.is_some_and(|table| {
-                table.version == state.version
-                    && table.folder.damage_revision() == state.damage
+                table.folder.damage_revision() == state.damage
                     && state.hot_rows.is_none_or(|rows| rows == hot_rows(table))
                     && Arc::ptr_eq(&table.declaration, &state.declaration)
+                    && (table.version == state.version || self.has_files_of(state, table))
             })
         })
     }
+
+    /// Returns true where all that an answer was made from is in the files that `table` has, whatever its version.
+    fn has_files_of(&self, state: &TableState, table: &TableSnapshot) -> bool {
+        // What came later is in no answer as of a settled time.
+        let is_settled = state.hot_rows.is_none();
+        (is_settled || is_in_files(table))
+            && state.files.is_some_and(|of| of == self.marks.of(table))
+    }
+
+    /// Returns true where one table alone was read, in the version that `table` is of, and no file has been found damaged since.
+    pub(crate) fn is_version_of(&self, table: &TableSnapshot) -> bool {
+        let [state] = &self.tables[..] else {
+            return false;
+        };
+        state.declaration.id == table.declaration.id
+            && state.version == table.version
+            && state.damage == table.folder.damage_revision()
+    }
 }
 
-/// `heat@3+120,traffic@7`: name, version and number of hot rows of each table, in the order of their names; `heat@3!1` where
-/// a file has been found damaged.
+/// `heat@3+120,stations@0f6c5b7d9e21a834+0`: name, version and number of hot rows of each table, in the order of their names; for
+/// the version of one whose rows are all in files stand these. `heat@3!1` where a file has been found damaged.
 impl fmt::Display for AnswerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, table) in self.tables.iter().enumerate() {
             let comma = if position > 0 { "," } else { "" };
-            write!(f, "{comma}{}@{}", table.declaration.id, table.version)?;
+            write!(f, "{comma}{}@", table.declaration.id)?;
+            match &table.files {
+                Some(files) => write!(f, "{}", Hex(&files[..16]))?,
+                None => write!(f, "{}", table.version)?,
+            }
             if table.damage > 0 {
                 write!(f, "!{}", table.damage)?;
             }
@@ -83,6 +122,73 @@ impl fmt::Display for AnswerState {
         }
         Ok(())
     }
+}
+
+/// Stands for the files of a table, and for what is declared of it.
+type FileMark = [u8; 32];
+
+/// The marks of tables, each made once for a list of files: it may be long, and is asked for with every answer.
+#[derive(Debug, Default)]
+pub(crate) struct FileMarks(Mutex<HashMap<DatasetId, Marked>>);
+
+#[derive(Debug)]
+struct Marked {
+    /// Keeps nothing of the list but its address, which no other list has meanwhile.
+    files: Weak<Vec<Arc<LiveFile>>>,
+    declaration: Weak<DatasetDeclaration>,
+    mark: FileMark,
+}
+
+impl Marked {
+    fn is_of(&self, table: &TableSnapshot) -> bool {
+        std::ptr::eq(self.files.as_ptr(), Arc::as_ptr(&table.files))
+            && std::ptr::eq(self.declaration.as_ptr(), Arc::as_ptr(&table.declaration))
+    }
+}
+
+impl FileMarks {
+    /// Every change is whole before the lock is given back.
+    fn marks(&self) -> MutexGuard<'_, HashMap<DatasetId, Marked>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the mark of a table.
+    fn of(&self, table: &TableSnapshot) -> FileMark {
+        let id = &table.declaration.id;
+        let known = self
+            .marks()
+            .get(id)
+            .filter(|known| known.is_of(table))
+            .map(|known| known.mark);
+        if let Some(mark) = known {
+            return mark;
+        }
+        let mark = file_mark(table);
+        let marked = Marked {
+            files: Arc::downgrade(&table.files),
+            declaration: Arc::downgrade(&table.declaration),
+            mark,
+        };
+        self.marks().insert(id.clone(), marked);
+        mark
+    }
+}
+
+/// Makes the mark of a table: of its files, and of its declaration, by which the same rows may be answered in other columns, units or
+/// order.
+fn file_mark(table: &TableSnapshot) -> FileMark {
+    let mut hash = Sha256::new();
+    hash.update(format!("{:?}", table.declaration));
+    for file in table.files.iter() {
+        hash.update(b"\n");
+        hash.update(file.path.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// Returns true where the rows of a table are those of its files, all of them.
+fn is_in_files(table: &TableSnapshot) -> bool {
+    hot_rows(table) == 0 && table.masks.is_empty()
 }
 
 /// Returns how many hot rows a table has, replaced ones included.

@@ -2,7 +2,7 @@
 //! finished stays for whoever goes on with it; of what cannot be gone on with nothing stays.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -94,6 +94,20 @@ impl PartFile {
     pub(crate) fn whole_or_nothing(mut self) -> Self {
         self.part.is_removed = true;
         self
+    }
+
+    /// Removes what an earlier attempt has left of a file that nobody goes on with.
+    ///
+    /// # Errors
+    /// Where it is there and cannot be removed.
+    pub(crate) fn forget(path: &Path) -> anyhow::Result<()> {
+        let part = part_of(path);
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("failed to remove {}", part.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns how many bytes there are.

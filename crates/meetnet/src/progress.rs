@@ -77,13 +77,10 @@ impl ProgressLine {
         self.is_shown = true;
     }
 
-    /// Shows how far it is where it is time; for work that never waits.
+    /// Shows how far it is where it is time, and lets others have their turn, such as who listens for Ctrl-C; for work that never
+    /// waits.
     pub(crate) async fn pass(&mut self) {
-        tokio::select! {
-            biased;
-            _ = self.ticks.tick() => self.show(),
-            () = std::future::ready(()) => {}
-        }
+        self.watch(tokio::task::yield_now()).await;
     }
 
     /// Takes the line away, before something else is written to the terminal.

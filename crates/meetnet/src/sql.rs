@@ -153,6 +153,7 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
         scripts: 0,
         output: options.output,
         is_interactive: items.is_none(),
+        is_listening: false,
     };
     let Some(items) = items else {
         return interactive::run(Arc::clone(&target), session, environment).await;

@@ -32,12 +32,15 @@ async fn a_name_stands_for_its_statement() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert_eq!(answer.json()["rows"], serde_json::json!([[81.0]]));
     assert!(!answer.header("etag").is_empty());
-    let cited =
-        "/api/v1/queries/warmer-than?format=json&param_least=0&as_of=2026-11-22T02%3A46%3A20Z";
+    // With the statement in it: under the name another one may stand later.
+    let cited = "/api/v1/sql?q=SELECT+value+FROM+heat+WHERE+value+%3E+%24least+ORDER+BY+value&format=json&param_least=0\
+                 &as_of=2026-11-22T02%3A46%3A20Z";
     assert_eq!(answer.header("link"), format!("<{cited}>; rel=\"cite-as\""));
     let again = fixture::get(router(), cited).await;
     assert_eq!(again.json()["rows"], answer.json()["rows"]);
     assert_eq!(again.header("meetnet-as-of"), "2026-11-22T02:46:20Z");
+    let named = fixture::get(router(), &format!("{path}&as_of=2026-11-22T02:46:20Z")).await;
+    assert_eq!(named.json()["rows"], answer.json()["rows"]);
     let csv = fixture::get(router(), &format!("{path}&format=csv")).await;
     assert_eq!(csv.body, "value\r\n81.0\r\n");
 }

@@ -61,6 +61,36 @@ async fn an_answer_is_kept_until_the_tables_change() {
     check(path, "44", "3").await;
 }
 
+/// Derived days change once an hour; who looks at them all day has them already.
+#[tokio::test]
+async fn a_commit_that_brings_no_rows_ends_no_answer() {
+    let snapshot = fixture::snapshot();
+    publish(&snapshot, |table| table.hot = Arc::default());
+    let router = public_router(fixture::state_over(Arc::clone(&snapshot)));
+    let path = "/api/v1/sql?q=SELECT+value+FROM+heat+ORDER+BY+value";
+    let ask = async |format: &str, known: &str| {
+        let path = format!("{path}&format={format}");
+        fixture::get_with(router.clone(), &path, &[("if-none-match", known)]).await
+    };
+    let kept = ask("json", "").await;
+    assert_eq!(kept.status, StatusCode::OK, "{}", kept.body);
+    publish(&snapshot, |table| table.version += 1);
+    publish(&snapshot, message);
+    let again = ask("json", "").await;
+    assert_eq!(again.header("meetnet-through"), "42", "it is kept");
+    let known = ask("json", kept.header("etag")).await;
+    assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+
+    // As after a restart, which keeps no answer: CSV does not say how far it reaches.
+    let first = ask("csv", "").await;
+    publish(&snapshot, |table| table.version += 1);
+    let restarted = public_router(fixture::state_over(Arc::clone(&snapshot)));
+    let path = format!("{path}&format=csv");
+    let known = [("if-none-match", first.header("etag"))];
+    let answer = fixture::get_with(restarted, &path, &known).await;
+    assert_eq!(answer.status, StatusCode::NOT_MODIFIED);
+}
+
 /// Nor where other rows have come in as many as have gone, and nor as of a time before.
 #[tokio::test]
 async fn an_answer_of_before_an_erasure_holds_no_more() {

@@ -108,3 +108,65 @@ async fn a_state_ends_with_every_change() {
     let again = again.expect("a state").to_string();
     assert_ne!(again, now.to_string());
 }
+
+/// A table that nobody adds to is committed to all the same, to say how far it has come.
+#[tokio::test]
+async fn a_commit_without_rows_is_no_change_where_all_rows_are_in_files() {
+    let database = Database::new();
+    let whole = TableSnapshot::clone(&database.lake.snapshot.load().tables[&"counts".into()]);
+    let committed = TableSnapshot {
+        hot: Arc::default(),
+        masks: Arc::default(),
+        ..whole.clone()
+    };
+    database.lake.publish(committed.clone());
+    let sql = "SELECT car FROM counts";
+    let now = state(&database, sql, None).await.expect("a state");
+    let settled = state(&database, sql, Some(START)).await;
+    let settled = settled.expect("a state");
+    let check = async |table: TableSnapshot, expect: (bool, bool), what: &str| {
+        database.lake.publish(table);
+        let holds = {
+            let snapshot = database.lake.snapshot.load();
+            (now.holds(&snapshot), settled.holds(&snapshot))
+        };
+        assert_eq!(holds, expect, "{what}");
+        let again = state(&database, sql, None).await.expect("a state");
+        assert_eq!(again.to_string() == now.to_string(), expect.0, "{what}");
+    };
+    let later = TableSnapshot {
+        version: committed.version + 1,
+        ..committed.clone()
+    };
+    check(later.clone(), (true, true), "a commit without rows").await;
+    let read_again = TableSnapshot {
+        files: Arc::new(later.files.to_vec()),
+        ..later.clone()
+    };
+    check(read_again, (true, true), "another list of the same files").await;
+    let rows_came = TableSnapshot {
+        hot: Arc::clone(&whole.hot),
+        ..later.clone()
+    };
+    check(rows_came, (false, true), "rows that are hot").await;
+    assert!(!whole.masks.is_empty());
+    let masked = TableSnapshot {
+        masks: Arc::clone(&whole.masks),
+        ..later.clone()
+    };
+    check(masked, (false, true), "rows of files that are replaced").await;
+    let fewer = later.files.iter().skip(1).cloned().collect();
+    let removed = TableSnapshot {
+        files: Arc::new(fewer),
+        ..later.clone()
+    };
+    check(removed, (false, false), "a file that is gone").await;
+
+    let mut declaration = DatasetDeclaration::clone(&later.declaration);
+    declaration.columns[2].unit = Some("Cel".to_owned());
+    let redeclared = TableSnapshot {
+        declaration: Arc::new(declaration),
+        ..later
+    };
+    check(redeclared, (false, false), "another unit").await;
+}

@@ -24,6 +24,7 @@ use object_store::prefix::PrefixStore;
 use super::schema::{public_schema, with_units};
 use super::statistics::file_statistics;
 use super::whole_ranges::WholeRanges;
+use crate::state::FileMarks;
 
 /// One live file, ready for a scan.
 #[derive(Debug)]
@@ -94,6 +95,8 @@ pub(crate) struct PreparedTables {
     registry: Arc<dyn ObjectStoreRegistry>,
     /// Footers of files, for as long as these are live.
     metadata_cache: Arc<FileMetadataCache>,
+    /// What stands for the files of tables.
+    pub(crate) marks: Arc<FileMarks>,
 }
 
 impl PreparedTables {
@@ -106,6 +109,7 @@ impl PreparedTables {
             stores: Mutex::default(),
             registry,
             metadata_cache,
+            marks: Arc::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! /api/v1/datasets/ID/files ─▶ there already, by hash? ─ no ─▶ NAME.part, from where it ends ─▶ hash ─▶ NAME
-//!                          └─▶ what an earlier run has fetched and the service no longer lists is removed
+//!                          └─▶ what an earlier run has fetched, or begun to, and the service no longer lists is removed
 //! ```
 //!
 //! Files never change under their name, so a run that broke off is gone on with. Readers of the folder see a file whole
@@ -34,7 +34,7 @@ use crate::sql::{self, Place, PlaceOptions};
 #[cfg(test)]
 mod tests;
 
-/// What an earlier run has fetched, in the folder of the dataset.
+/// What earlier runs have fetched or begun to, in the folder of the dataset.
 const LIST: &str = "files.json";
 
 /// Which files.
@@ -124,6 +124,7 @@ pub(super) async fn run(
     };
     let folder = dir.join(wanted.dataset);
     make_folder(&folder)?;
+    note_coming(&folder, &list.files).map_err(Failure::Work)?;
 
     let mut progress = ProgressLine::start();
     progress.amounts.total = Some(list.files.iter().map(|file| file.bytes).sum());
@@ -399,18 +400,7 @@ fn forget_others(
     dataset: &str,
     live: &BTreeSet<PathBuf>,
 ) -> anyhow::Result<Earlier> {
-    let list = folder.join(LIST);
-    let text = match fs::read_to_string(&list) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Earlier::default()),
-        Err(error) => {
-            return Err(error).with_context(|| format!("failed to read {}", list.display()));
-        }
-    };
-    let earlier: Vec<RemoteFile> = serde_json::from_str(&text).with_context(|| {
-        let list = list.display();
-        format!("{list} is not what this command wrote; move it away, and old files with it")
-    })?;
+    let earlier = read_list(folder)?;
     let mut found = Earlier::default();
     for file in earlier {
         let Some(path) = file.path(dataset) else {
@@ -431,8 +421,38 @@ fn forget_others(
                 return Err(error).with_context(|| format!("failed to remove {}", path.display()));
             }
         }
+        PartFile::forget(&path)?;
     }
     Ok(found)
+}
+
+/// Notes files that are about to be fetched beside those of earlier runs: a run that breaks off leaves some of them, and the next
+/// one has to know them as its own where the service has merged them meanwhile.
+fn note_coming(folder: &Path, coming: &[RemoteFile]) -> anyhow::Result<()> {
+    let mut noted = read_list(folder)?;
+    let known: BTreeSet<String> = noted.iter().map(|file| file.url.clone()).collect();
+    let before = noted.len();
+    let others = coming.iter().filter(|file| !known.contains(&file.url));
+    noted.extend(others.cloned());
+    if noted.len() == before {
+        return Ok(());
+    }
+    write_list(&folder.join(LIST), &noted)
+}
+
+fn read_list(folder: &Path) -> anyhow::Result<Vec<RemoteFile>> {
+    let list = folder.join(LIST);
+    let text = match fs::read_to_string(&list) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("failed to read {}", list.display()));
+        }
+    };
+    serde_json::from_str(&text).with_context(|| {
+        let list = list.display();
+        format!("{list} is not what this command wrote; move it away, and old files with it")
+    })
 }
 
 fn write_list(path: &Path, files: &[RemoteFile]) -> anyhow::Result<()> {

@@ -1,3 +1,6 @@
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::{Amounts, ProgressLine, text};
@@ -35,4 +38,14 @@ async fn watching_returns_what_was_waited_for() {
     let mut progress = ProgressLine::start();
     assert_eq!(progress.watch(async { 7 }).await, 7);
     progress.pass().await;
+}
+
+/// Of files that are there already all is read without a wait: Ctrl-C would be heard at the end.
+#[tokio::test]
+async fn work_that_never_waits_lets_others_have_their_turn() {
+    let mut progress = ProgressLine::start();
+    let mut passing = pin!(progress.pass());
+    let first = poll_fn(|context| Poll::Ready(passing.as_mut().poll(context))).await;
+    assert!(first.is_pending());
+    passing.await;
 }

@@ -40,6 +40,8 @@ pub(super) struct Session<'a> {
     pub(super) output: Option<PathBuf>,
     /// Whether Ctrl-C ends a query only.
     pub(super) is_interactive: bool,
+    /// Whether Ctrl-C is listened for. Who has done so once does it for good: nothing gives the signal back to the system.
+    pub(super) is_listening: bool,
 }
 
 /// How an answer looks.
@@ -183,7 +185,7 @@ impl Session<'_> {
     }
 
     /// Answers a question of the tool's own, as a table without a footer.
-    async fn describe(&self, statement: String) -> Result<(), Failure> {
+    async fn describe(&mut self, statement: String) -> Result<(), Failure> {
         let question = Question::new(statement);
         let shown = Shown {
             format: Format::Table,
@@ -195,19 +197,23 @@ impl Session<'_> {
 
     /// Answers a question; Ctrl-C stops it.
     async fn answer(
-        &self,
+        &mut self,
         question: &Question,
         shown: Shown,
         output: Option<PathBuf>,
     ) -> Result<(), Failure> {
         let mut progress = ProgressLine::start();
+        // Of a file that is not whole nothing stays, but only where the program ends by itself.
+        self.is_listening |= self.is_interactive || output.is_some();
         let work = self.pass_on(question, shown, output, &mut progress);
-        if self.is_interactive {
+        if self.is_listening {
             tokio::select! {
-                done = work => done?,
+                // Listens before the work begins.
+                biased;
                 _ = tokio::signal::ctrl_c() => {
                     return Err(Failure::Work(anyhow!("stopped")));
                 }
+                done = work => done?,
             }
         } else {
             work.await?;

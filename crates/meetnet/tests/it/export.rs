@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::desk::{self, installation, start};
-use crate::process::{answer, refusal, run, text};
+use crate::process::{Running, answer, refusal, run, text};
 
 /// Returns a time so many minutes ago, which the source's time window holds.
 fn minute(at: i64) -> String {
@@ -265,4 +265,42 @@ fn files_are_mirrored_and_gone_on_with() {
         2,
     );
     assert!(said.contains("from a running service"), "{said}");
+}
+
+/// Ctrl-C is how most long exports end: what was written by then is removed, as where one fails.
+#[test]
+fn who_stops_an_export_is_told_and_finds_no_part_of_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let csv = dir.path().join("heat.csv");
+    let csv_name = csv.display().to_string();
+    // A service that takes questions and answers none.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    for arguments in [
+        [
+            "export",
+            "heat",
+            "--url",
+            url.as_str(),
+            "-o",
+            csv_name.as_str(),
+        ],
+        [
+            "sql",
+            "SELECT 1",
+            "--url",
+            url.as_str(),
+            "-o",
+            csv_name.as_str(),
+        ],
+    ] {
+        let running = Running::start(&arguments);
+        let (asked, _) = silent.accept().expect("a question");
+        let (status, said) = running.interrupt();
+        assert_eq!(status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("stopped"), "{arguments:?}: {said}");
+        drop(asked);
+    }
+    let left = std::fs::read_dir(dir.path()).expect("a folder");
+    assert_eq!(left.count(), 0);
 }

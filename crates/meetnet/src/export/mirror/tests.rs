@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use meetnet_model::ids::LicenceId;
 
-use super::{LIST, RemoteFile, forget_others, holds, write_list};
+use super::{LIST, RemoteFile, forget_others, holds, note_coming, write_list};
 
 fn file(url: &str, content: &[u8], sha256: &str) -> RemoteFile {
     RemoteFile {
@@ -80,4 +80,23 @@ fn only_what_was_fetched_is_removed() {
     assert_eq!(there, [true, false, true, false]);
     fs::write(folder.join(LIST), "no list").expect("a file");
     forget_others(folder, "air", &wanted).expect_err("a list of another kind");
+}
+
+#[test]
+fn what_a_run_that_broke_off_has_left_is_known_to_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let of = |name: &str| file(&format!("/files/air/{name}"), b"ab", AB);
+    note_coming(folder, &[of("whole"), of("begun"), of("live")]).expect("a list");
+    note_coming(folder, &[of("live"), of("later")]).expect("a list");
+    for name in ["whole", "begun.part", "live", "own.part"] {
+        fs::write(folder.join(name), "a").expect("a file");
+    }
+    let live = BTreeSet::from([PathBuf::from("live"), PathBuf::from("later")]);
+    let earlier = forget_others(folder, "air", &live).expect("a list");
+    assert_eq!(earlier.removed, 1);
+    assert_eq!(earlier.kept, [of("live")]);
+    let there = ["whole", "begun.part", "live", "own.part"];
+    let there = there.map(|name| folder.join(name).exists());
+    assert_eq!(there, [false, false, true, true]);
 }
