@@ -170,6 +170,28 @@ fn who_ends_gives_its_place_on() {
     assert!(state.waiting.is_empty() && state.told.is_empty());
 }
 
+/// A sort that is cancelled drops thousands of tasks at once. If each looked at all others, these would be hundreds of millions of looks.
+#[test]
+fn many_that_end_are_forgotten_at_once() {
+    let turns = all_long();
+    let turn = turns.of(&client(1));
+    let mut tasks: Vec<Task> = Vec::new();
+    tasks.resize_with(30_000, || Task::of(&turn, Duration::ZERO));
+    let since = Instant::now();
+    at_work(&turns, || {
+        for task in &mut tasks {
+            assert!(!task.step());
+        }
+    });
+    // Each that ends has been told to go on, and tells the next.
+    drop(tasks);
+    let took = since.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let state = turns.state();
+    assert_eq!(state.taken, 0);
+    assert!(state.waiting.is_empty() && state.told.is_empty());
+}
+
 #[test]
 fn who_panics_gives_its_place_back() {
     let turns = all_long();
