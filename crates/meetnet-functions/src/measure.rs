@@ -112,7 +112,8 @@ static EAQI_DESCRIPTION: FunctionDescription = FunctionDescription {
     signature: "eaqi(property, value) → int64",
     description: "Class of the European Air Quality Index for an hourly mean in ug/m3: 1 good, 2 fair, 3 moderate, 4 poor, \
                   5 very poor, 6 extremely poor. Of pm2_5, pm10, no2, o3 and so2; NULL for other properties, of which \
-                  a constant is an error. The index of a place is the greatest class. Source: European Environment Agency, bands revised in 2024.",
+                  a constant is an error. The index of a place is the greatest class. Source: European Environment \
+                  Agency, bands revised in 2024.",
     unit: Some("1"),
     example: "SELECT eaqi('pm2_5', 17.0)",
 };

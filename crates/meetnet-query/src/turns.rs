@@ -150,8 +150,8 @@ impl Turns {
         if state.told.remove(&ticket) {
             return true;
         }
-        if let Some(waiting) = state.waiting.waker_mut(ticket) {
-            waiting.clone_from(waker);
+        if let Some(known) = state.waiting.waker_mut(ticket) {
+            known.clone_from(waker);
             return false;
         }
         if state.taken < self.0.places {
@@ -171,10 +171,14 @@ impl Turns {
     /// Forgets a task that ends, whether or not it waits.
     fn forget(&self, ticket: u64) {
         let mut state = self.state();
-        state.waiting.remove(ticket);
+        // Dropped without the lock, as wakers are told: a task may go with its last one, and is then forgotten itself.
+        let _waker = state.waiting.remove(ticket);
+        let was_told = state.told.remove(&ticket);
         // It has been told to go on, and will not.
-        if state.told.remove(&ticket) {
+        if was_told {
             Self::give_on(state);
+        } else {
+            drop(state);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Text for terminals: aligned columns, widths from the first rows; plans (`EXPLAIN`) as the trees they are. A width is what a
 //! terminal with characters of one width shows: an ideograph takes two of its cells, an accent that stands alone none.
 
+use std::iter;
+
 use arrow::array::RecordBatch;
 use unicode_width::UnicodeWidthStr;
 
@@ -189,9 +191,18 @@ fn cut(text: &str, width: usize) -> String {
 /// Returns the beginning of a text, with a mark behind it, of at most this width.
 fn marked(text: &str, width: usize) -> String {
     let room = width.saturating_sub(1);
-    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
-    let ends = ends.take_while(|end| text[..*end].width() <= room);
-    let mut shown = text[..ends.last().unwrap_or(0)].to_owned();
+    let end = if text.is_ascii() {
+        room.min(text.len())
+    } else {
+        // From the end: seldom more than a few letters have to go. What joins emoji makes one of several, so widths of letters
+        // are no widths of texts.
+        let ends = text.char_indices().rev().map(|(at, _)| at);
+        iter::once(text.len())
+            .chain(ends)
+            .find(|end| text[..*end].width() <= room)
+            .unwrap_or(0)
+    };
+    let mut shown = text[..end].to_owned();
     shown.push(MARK);
     shown
 }

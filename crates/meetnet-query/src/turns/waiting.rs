@@ -46,7 +46,8 @@ impl WaitingTasks {
         Some(&mut waiting.waker)
     }
 
-    /// Returns the ticket of who is next, by what each client has had.
+    /// Returns the ticket of who is next, by what each client has had. It looks at one task of each client: clients are as few as
+    /// queries that run, and what they have had changes while their tasks wait.
     pub(super) fn next<Had: Ord>(&self, had: impl Fn(&Share) -> Had) -> Option<u64> {
         let first_of_each = self.by_share.iter().filter_map(|(share, tasks)| {
             let (rank, first) = tasks.first_key_value()?;
@@ -55,7 +56,7 @@ impl WaitingTasks {
         first_of_each.min().map(|(_, _, ticket)| ticket)
     }
 
-    /// Takes a task out, if it waits; returns how to wake it.
+    /// Takes a task out, if it waits; returns how to wake it, which is to be dropped without a lock.
     pub(super) fn remove(&mut self, ticket: u64) -> Option<Waker> {
         let (share, rank) = self.ranks.remove(&ticket)?;
         let of_share = self.by_share.get_mut(&share)?;
