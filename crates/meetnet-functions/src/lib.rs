@@ -84,6 +84,10 @@ pub fn descriptions() -> impl Iterator<Item = &'static FunctionDescription> {
         &aggregate::TIME_WEIGHTED_AVG,
         &aggregate::COVERAGE,
         &aggregate::MODE,
+        &aggregate::PERCENTILE_CONT,
+        &aggregate::PERCENTILE_DISC,
+        &aggregate::APPROX_PERCENTILE_CONT,
+        &aggregate::MEDIAN,
     ];
     of_series
         .into_iter()

@@ -111,8 +111,9 @@ static EAQI_DESCRIPTION: FunctionDescription = FunctionDescription {
     kind: FunctionKind::Scalar,
     signature: "eaqi(property, value) → int64",
     description: "Class of the European Air Quality Index for an hourly mean in ug/m3: 1 good, 2 fair, 3 moderate, 4 poor, \
-                  5 very poor, 6 extremely poor. Of pm2_5, pm10, no2, o3 and so2; NULL for other properties. The index of \
-                  a place is the greatest class. Source: European Environment Agency, bands revised in 2024.",
+                  5 very poor, 6 extremely poor. Of pm2_5, pm10, no2, o3 and so2; NULL for other properties, of which \
+                  a constant is an error. The index of a place is the greatest class. Source: European Environment \
+                  Agency, bands revised in 2024.",
     unit: Some("1"),
     example: "SELECT eaqi('pm2_5', 17.0)",
 };
@@ -133,8 +134,8 @@ static BELAQI_DESCRIPTION: FunctionDescription = FunctionDescription {
     kind: FunctionKind::Scalar,
     signature: "belaqi(property, value) → int64",
     description: "Class of the Belgian air quality index BelAQI for an hourly mean in ug/m3, 1 (excellent) to 10 \
-                  (horrible). Of pm2_5, pm10, no2 and o3; NULL for other properties. The index of a place is the greatest \
-                  class. Source: IRCEL-CELINE, scale of November 2022.",
+                  (horrible). Of pm2_5, pm10, no2 and o3; NULL for other properties, of which a constant is an error. The \
+                  index of a place is the greatest class. Source: IRCEL-CELINE, scale of November 2022.",
     unit: Some("1"),
     example: "SELECT belaqi('no2', 31.0)",
 };

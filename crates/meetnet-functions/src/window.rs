@@ -31,8 +31,8 @@ pub(crate) static INTERPOLATE: FunctionDescription = FunctionDescription {
     name: "interpolate",
     kind: FunctionKind::Window,
     signature: "interpolate(value, time) OVER ([PARTITION BY series] ORDER BY time) → float64",
-    description: "The value, and where it is NULL, the one on the straight line between the values before and after it in \
-                  the partition. NULL before the first and after the last value.",
+    description: "The value, and where it is NULL or NaN, the one on the straight line between the values before and after \
+                  it in the partition. NULL before the first and after the last value.",
     unit: None,
     example: "SELECT time, interpolate(value, time) OVER (ORDER BY time) FROM (VALUES \
               (TIMESTAMP '2026-01-01T00:00:00Z', 10.0), (TIMESTAMP '2026-01-01T01:00:00Z', NULL), \

@@ -509,15 +509,16 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
 /// Says what may have been meant by a function that is not there. DataFusion says the same of a window function without a
 /// window, and then names the nearest of all functions, however far it is: `.\nDid you mean 'floor'?`.
 fn function_message(name: &str, rest: &str) -> String {
+    // Before what is described: of `percentile_disc` it says which calls there are.
+    if let Some(instead) = instead(name) {
+        return format!("there is no function `{name}`; write {instead}");
+    }
     let mut known = descriptions();
     if let Some(known) = known.find(|known| known.name == name) {
         return format!(
             "there is no function `{name}` for a call like this one; it is called as {}",
             known.signature
         );
-    }
-    if let Some(instead) = instead(name) {
-        return format!("there is no function `{name}`; write {instead}");
     }
     let names = descriptions().map(|known| known.name);
     let names: Vec<&str> = names.chain(rest.split('\'').nth(1)).collect();

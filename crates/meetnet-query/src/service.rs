@@ -34,10 +34,12 @@ use crate::table::prepared::PreparedTables;
 use crate::table::reader::{NoticedFiles, StoreFailure};
 use crate::turns::{self, Turns};
 
+mod counted;
 mod task;
 #[cfg(test)]
 mod tests;
 
+use counted::Counted;
 use task::{AnswerLimits, Task, WorkClock, expired};
 
 /// How much longer than the time limit the caller waits for the task to notice it by itself.
@@ -376,6 +378,7 @@ impl QueryService {
     /// Every kind of [`QueryErrorKind`]; errors after the first batch come through the answer.
     pub async fn query(&self, request: QueryRequest) -> Result<QueryAnswer, QueryError> {
         let started = Instant::now();
+        let counted = Counted::default();
         let mut noted = self.inner.shared.noted(&self.client, &request);
         let permit = match self.admitted(&request).await {
             Ok(permit) => permit,
@@ -383,11 +386,11 @@ impl QueryService {
                 if let Some(noted) = &mut noted {
                     noted.ended(error.kind.as_str());
                 }
-                refused(&error);
+                counted.ended(error.kind.as_str());
                 return Err(error);
             }
         };
-        self.run(request, permit, noted, started).await
+        self.run(request, permit, (counted, noted), started).await
     }
 
     /// Answers a statement of this process, whose answer is for everybody: it takes a place of the client, who has caused
@@ -400,17 +403,24 @@ impl QueryService {
         request: QueryRequest,
     ) -> Result<QueryAnswer, QueryError> {
         let started = Instant::now();
-        let permit = self.admitted(&request).await.inspect_err(refused)?;
+        let counted = Counted::default();
+        let permit = match self.admitted(&request).await {
+            Ok(permit) => permit,
+            Err(error) => {
+                counted.ended(error.kind.as_str());
+                return Err(error);
+            }
+        };
         let own = self.for_client(Client::own());
-        own.run(request, permit, None, started).await
+        own.run(request, permit, (counted, None), started).await
     }
 
-    /// Runs an admitted statement; returns as [`Self::query`] does.
+    /// Runs an admitted statement, with what tells of its end; returns as [`Self::query`] does.
     async fn run(
         &self,
         request: QueryRequest,
         permit: Permit,
-        noted: Option<Noted>,
+        (counted, noted): (Counted, Option<Noted>),
         started: Instant,
     ) -> Result<QueryAnswer, QueryError> {
         let shared = Arc::clone(&self.inner.shared);
@@ -429,6 +439,7 @@ impl QueryService {
             },
             room: shared.rooms.of(&self.client),
             place: Place::Taken(permit),
+            counted: Some(counted),
             noted,
             stop: stop.clone(),
             shared,
@@ -467,11 +478,6 @@ impl QueryService {
         self.check_licences(request.session, request.licences.iter().flatten())?;
         shared.admission.admit(&self.client).await
     }
-}
-
-/// Counts a query that has not run.
-fn refused(error: &QueryError) {
-    metrics::counter!("meetnet_queries_total", "result" => error.kind.as_str()).increment(1);
 }
 
 fn classified(error: DataFusionError, tables: &SnapshotTables) -> QueryError {

@@ -27,10 +27,12 @@ use datafusion::common::runtime::{JoinSetTracer, set_join_set_tracer};
 use futures::future::BoxFuture;
 use meetnet_lake::journal::step_aside;
 
+use self::waiting::WaitingTasks;
 use crate::client::{Client, Share};
 
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 /// Work up to which a query is young. What pages and dashboards ask is done by then.
 const YOUNG_TIME: Duration = Duration::from_millis(250);
@@ -60,19 +62,10 @@ struct Inner {
 struct State {
     /// Places that are taken, those of tasks that have been told to go on included. Somebody waits only where all are.
     taken: usize,
-    waiting: Vec<Waiting>,
+    waiting: WaitingTasks,
     /// Tasks that have been told to go on, and have not yet.
     told: HashSet<u64>,
     shares: HashMap<Share, OfShare>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    ticket: u64,
-    share: Share,
-    /// What its query has worked.
-    worked: Duration,
-    waker: Waker,
 }
 
 /// A client with queries.
@@ -94,18 +87,14 @@ impl State {
     /// Gives a place on to who is next; returns how to tell, which is done without the lock.
     fn give_on(&mut self) -> Option<Waker> {
         let of_share = |share: &Share| self.shares.get(share).map(OfShare::worked_ns);
-        let next = (0..self.waiting.len()).min_by_key(|at| {
-            let waiting = &self.waiting[*at];
-            (of_share(&waiting.share), waiting.worked)
-        });
-        let Some(next) = next else {
+        let next = self.waiting.next(of_share);
+        let next = next.and_then(|ticket| Some((ticket, self.waiting.remove(ticket)?)));
+        let Some((ticket, waker)) = next else {
             self.taken -= 1;
             return None;
         };
-        // The order of the others stays: of equals, who has waited longest is first.
-        let next = self.waiting.remove(next);
-        self.told.insert(next.ticket);
-        Some(next.waker)
+        self.told.insert(ticket);
+        Some(waker)
     }
 }
 
@@ -161,20 +150,16 @@ impl Turns {
         if state.told.remove(&ticket) {
             return true;
         }
-        if let Some(waiting) = state.waiting.iter_mut().find(|one| one.ticket == ticket) {
-            waiting.waker.clone_from(waker);
+        if let Some(known) = state.waiting.waker_mut(ticket) {
+            known.clone_from(waker);
             return false;
         }
         if state.taken < self.0.places {
             state.taken += 1;
             return true;
         }
-        state.waiting.push(Waiting {
-            ticket,
-            share: turn.0.share.clone(),
-            worked: turn.0.worked(),
-            waker: waker.clone(),
-        });
+        let worked = turn.0.worked();
+        state.waiting.push(ticket, &turn.0.share, worked, waker);
         false
     }
 
@@ -186,10 +171,14 @@ impl Turns {
     /// Forgets a task that ends, whether or not it waits.
     fn forget(&self, ticket: u64) {
         let mut state = self.state();
-        state.waiting.retain(|waiting| waiting.ticket != ticket);
+        // Dropped without the lock, as wakers are told: a task may go with its last one, and is then forgotten itself.
+        let _waker = state.waiting.remove(ticket);
+        let was_told = state.told.remove(&ticket);
         // It has been told to go on, and will not.
-        if state.told.remove(&ticket) {
+        if was_told {
             Self::give_on(state);
+        } else {
+            drop(state);
         }
     }
 

@@ -152,6 +152,8 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
         expanded: options.expanded,
         scripts: 0,
         output: options.output,
+        output_format: None,
+        format_said: options.format.is_some(),
         is_interactive: items.is_none(),
         is_listening: false,
     };

@@ -22,8 +22,8 @@ pub(super) static POINT_IN_POLYGON: ScalarSpec = ScalarSpec {
         signature: "point_in_polygon(lon, lat, polygon) → boolean",
         description: "Whether a place lies in a polygon, which is WKT (POLYGON, MULTIPOLYGON) or GeoJSON (Polygon, \
                       MultiPolygon, or a Feature of one) with longitude before latitude. Edges are straight in degrees; \
-                      inner rings are holes; of polygons that share an edge, a place on it lies in one. At most 10,000 \
-                      corners.",
+                      inner rings are holes; of polygons that share an edge, a place on it lies in one. A polygon over the \
+                      meridian of 180 degrees is written as two, one on each side. At most 10,000 corners.",
         unit: None,
         example: "SELECT point_in_polygon(4.70, 50.88, 'POLYGON((4.6 50.8, 4.8 50.8, 4.8 50.9, 4.6 50.9, 4.6 50.8))')",
     },

@@ -1,6 +1,10 @@
-//! Text for terminals: aligned columns, widths from the first rows; plans (`EXPLAIN`) as the trees they are.
+//! Text for terminals: aligned columns, widths from the first rows; plans (`EXPLAIN`) as the trees they are. A width is what a
+//! terminal with characters of one width shows: an ideograph takes two of its cells, an accent that stands alone none.
+
+use std::iter;
 
 use arrow::array::RecordBatch;
+use unicode_width::UnicodeWidthStr;
 
 use super::{Encoder, Footer, Header, cell, format_time};
 use crate::error::QueryError;
@@ -71,11 +75,8 @@ impl Table {
         };
         let widths: Vec<usize> = (0..self.names.len())
             .map(|column| {
-                let cells = sample.iter().map(|row| row[column].chars().count());
-                cells
-                    .chain([self.names[column].chars().count()])
-                    .max()
-                    .unwrap_or(0)
+                let cells = sample.iter().map(|row| row[column].width());
+                cells.chain([self.names[column].width()]).max().unwrap_or(0)
             })
             .collect();
         self.widths = match self.style.width_max {
@@ -110,7 +111,7 @@ impl Table {
             // A number with digits left out would be another number.
             let cut = (self.style.width_max.is_some() && !is_number).then(|| cut(text, *width));
             let text = cut.as_ref().unwrap_or(text);
-            let padding = " ".repeat(width.saturating_sub(text.chars().count()));
+            let padding = " ".repeat(width.saturating_sub(text.width()));
             if is_number {
                 line.extend([&padding, text, " "]);
             } else {
@@ -132,12 +133,13 @@ impl Table {
     /// Writes a row on lines of its own.
     fn write_record(&mut self, cells: &[String], out: &mut Vec<u8>) {
         self.records += 1;
-        let names = self.names.iter().map(|name| name.chars().count());
+        let names = self.names.iter().map(|name| name.width());
         let width = names.max().unwrap_or(0);
         let head = format!("-[ row {} ]", self.records);
         let mut lines = format!("{head:-<rule$}\n", rule = width + BETWEEN);
         for (name, cell) in self.names.iter().zip(cells) {
-            let line = format!("{name:width$} | {cell}");
+            let padding = " ".repeat(width - name.width());
+            let line = format!("{name}{padding} | {cell}");
             lines.push_str(line.trim_end());
             lines.push('\n');
         }
@@ -178,12 +180,29 @@ fn shrunk(widths: &[usize], right: &[bool], room: usize) -> Vec<usize> {
     shown
 }
 
-/// Returns a text of at most so many characters; the last is a mark where some were left out.
+/// Returns a text of at most this width; its end is a mark where some was left out.
 fn cut(text: &str, width: usize) -> String {
-    if text.chars().nth(width).is_none() {
+    if text.width() <= width {
         return text.to_owned();
     }
-    let mut shown: String = text.chars().take(width.saturating_sub(1)).collect();
+    marked(text, width)
+}
+
+/// Returns the beginning of a text, with a mark behind it, of at most this width.
+fn marked(text: &str, width: usize) -> String {
+    let room = width.saturating_sub(1);
+    let end = if text.is_ascii() {
+        room.min(text.len())
+    } else {
+        // From the end: seldom more than a few letters have to go. What joins emoji makes one of several, so widths of letters
+        // are no widths of texts.
+        let ends = text.char_indices().rev().map(|(at, _)| at);
+        iter::once(text.len())
+            .chain(ends)
+            .find(|end| text[..*end].width() <= room)
+            .unwrap_or(0)
+    };
+    let mut shown = text[..end].to_owned();
     shown.push(MARK);
     shown
 }
@@ -303,13 +322,19 @@ impl Encoder for Table {
     }
 }
 
-/// Returns a text on one line, of at most so many characters, without control characters, which would steer the terminal.
+/// Returns a text on one line, of at most this width and as many characters, without control characters, which would steer the
+/// terminal.
 fn printable(text: &str, width_max: usize) -> String {
-    let shown: String = text
-        .chars()
-        .take(width_max.saturating_add(1))
+    let mut chars = text.chars();
+    let shown: String = chars
+        .by_ref()
+        .take(width_max)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
+    // What takes no room (an accent that stands alone) may come any number of times.
+    if chars.next().is_some() {
+        return marked(&shown, width_max);
+    }
     cut(&shown, width_max)
 }
 

@@ -134,6 +134,11 @@ fn a_function_that_is_not_there_leads_to_one_that_is() {
         "there is no function `dateDiff`; write date_part('epoch', b - a), the seconds from a to b",
     );
     check(
+        "Invalid function 'percentile_disc'.\nDid you mean 'percentile_cont'?",
+        "there is no function `percentile_disc`; write percentile_disc(0.95) WITHIN GROUP (ORDER BY value), of a number \
+         from 0 to 1 that is written there, without OVER",
+    );
+    check(
         "Invalid function 'locf'.\nDid you mean 'log'?",
         "there is no function `locf` for a call like this one; it is called as locf(value) OVER ([PARTITION BY series] \
          ORDER BY time) → type of value",

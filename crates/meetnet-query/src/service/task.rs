@@ -22,6 +22,7 @@ use meetnet_lake::damage::Damage;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
+use super::counted::Counted;
 use super::{Shared, classified};
 use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
@@ -92,6 +93,8 @@ pub(super) struct AnswerLimits {
 pub(super) struct Task {
     pub(super) limits: AnswerLimits,
     pub(super) place: Place,
+    /// None once it is counted.
+    pub(super) counted: Option<Counted>,
     /// Its entry in the audit log.
     pub(super) noted: Option<Noted>,
     pub(super) stop: StopFlag,
@@ -151,7 +154,9 @@ impl Task {
         if let Some(mut noted) = self.noted.take() {
             noted.ended(kind);
         }
-        metrics::counter!("meetnet_queries_total", "result" => kind).increment(1);
+        if let Some(counted) = self.counted.take() {
+            counted.ended(kind);
+        }
         metrics::histogram!("meetnet_query_seconds").record(self.started.elapsed().as_secs_f64());
         match result {
             Err(error) if error.kind == QueryErrorKind::Internal => {

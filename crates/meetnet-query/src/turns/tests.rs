@@ -135,6 +135,25 @@ fn who_has_had_least_is_next() {
 }
 
 #[test]
+fn a_new_query_does_not_go_before_those_of_others() {
+    let turns = all_long();
+    let (greedy, modest) = (turns.of(&client(1)), turns.of(&client(2)));
+    assert!(Task::of(&modest, Duration::from_millis(1)).step());
+    let had = |turn: &Turn| turn.0.share_worked_ns.load(Ordering::Relaxed);
+    while had(&greedy) <= had(&modest) {
+        assert!(Task::of(&greedy, Duration::from_millis(2)).step());
+    }
+    // It has worked nothing yet, and its client the most.
+    let new = turns.of(&client(1));
+    let mut last = Task::of(&new, Duration::ZERO);
+    let mut next = Task::of(&modest, Duration::ZERO);
+    at_work(&turns, || {
+        assert!(!last.step() && !next.step());
+    });
+    assert_eq!((last.woken(), next.woken()), (0, 1));
+}
+
+#[test]
 fn who_comes_has_saved_nothing_up() {
     let turns = all_long();
     let present = turns.of(&client(1));
@@ -168,6 +187,55 @@ fn who_ends_gives_its_place_on() {
     let state = turns.state();
     assert_eq!(state.taken, 0);
     assert!(state.waiting.is_empty() && state.told.is_empty());
+}
+
+/// A sort that is cancelled drops thousands of tasks at once.
+#[test]
+fn each_of_many_that_end_tells_the_next() {
+    let turns = all_long();
+    let turn = turns.of(&client(1));
+    let mut tasks: Vec<Task> = Vec::new();
+    tasks.resize_with(3_000, || Task::of(&turn, Duration::ZERO));
+    at_work(&turns, || {
+        for task in &mut tasks {
+            assert!(!task.step());
+        }
+    });
+    let woken: Vec<Arc<Woken>> = tasks.iter().map(|task| Arc::clone(&task.woken)).collect();
+    drop(tasks);
+    let times: HashSet<usize> = woken
+        .iter()
+        .map(|woken| woken.0.load(Ordering::Relaxed))
+        .collect();
+    assert_eq!(times, HashSet::from([1]));
+    let state = turns.state();
+    assert_eq!(state.taken, 0);
+    assert!(state.waiting.is_empty() && state.told.is_empty());
+}
+
+/// If each task looked at all others to know who is next, thousands of them would be millions of looks.
+#[test]
+fn who_is_next_is_seen_at_one_task_of_each_client() {
+    let shares = [1, 2, 3].map(|number| client(number).share());
+    let mut waiting = WaitingTasks::default();
+    for (ticket, share) in (0..3_000).zip(shares.iter().cycle()) {
+        waiting.push(ticket, share, Duration::ZERO, Waker::noop());
+    }
+    let looks = AtomicUsize::new(0);
+    let had = |_: &Share| {
+        looks.fetch_add(1, Ordering::Relaxed);
+        0
+    };
+    for expect in 0..3_000 {
+        assert_eq!(waiting.next(had), Some(expect));
+        assert!(waiting.waker_mut(expect).is_some());
+        assert!(waiting.remove(expect).is_some());
+        assert!(waiting.remove(expect).is_none());
+    }
+    assert_eq!(waiting.next(had), None);
+    assert!(waiting.is_empty());
+    let looks = looks.load(Ordering::Relaxed);
+    assert!(looks <= 9_000, "{looks}");
 }
 
 #[test]

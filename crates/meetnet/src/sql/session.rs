@@ -14,7 +14,7 @@ use super::command::{Command, HELP};
 use super::parameters::{Parameters, quoted};
 use super::script::{Item, Script};
 use super::target::Target;
-use super::{Question, Sink, query_failure, terminal, went_out};
+use super::{Question, Sink, format_of, query_failure, terminal, went_out};
 use crate::failure::Failure;
 use crate::progress::ProgressLine;
 
@@ -38,6 +38,10 @@ pub(super) struct Session<'a> {
     pub(super) scripts: usize,
     /// Where the next answer goes; None: stdout.
     pub(super) output: Option<PathBuf>,
+    /// How that answer looks, where the name of its file says it; None: as others.
+    pub(super) output_format: Option<Format>,
+    /// Whether a format was asked for, by `--format` or `\format`.
+    pub(super) format_said: bool,
     /// Whether Ctrl-C ends a query only.
     pub(super) is_interactive: bool,
     /// Whether Ctrl-C is listened for. Who has done so once does it for good: nothing gives the signal back to the system.
@@ -81,8 +85,9 @@ impl Session<'_> {
                     licences: self.licences.clone(),
                 };
                 let output = self.output.take();
+                let format = self.output_format.take().unwrap_or(self.format);
                 let shown = Shown {
-                    format: self.format,
+                    format,
                     footer: true,
                     expanded: self.expanded,
                 };
@@ -146,7 +151,10 @@ impl Session<'_> {
             Command::Include(file) => self.include(&file).await?,
             Command::Echo(text) => say(&text)?,
             Command::Format(None) => say(&format!("format is {}", self.format.as_str()))?,
-            Command::Format(Some(format)) => self.format = format,
+            Command::Format(Some(format)) => {
+                self.format = format;
+                self.format_said = true;
+            }
             Command::AsOf(None) => say(&match self.as_of {
                 Some(time) => format!("as of {}", format_rfc3339(time)),
                 None => "as of now".to_owned(),
@@ -158,7 +166,11 @@ impl Session<'_> {
                 }
             }
             Command::Parameter(Some((name, literal))) => self.parameters.set(name, literal),
-            Command::Output(file) => self.output = Some(file),
+            Command::Output(file) => {
+                // As with `--output`: whoever says a format means it, else the name of the file says one.
+                self.output_format = (!self.format_said).then(|| format_of(&file)).flatten();
+                self.output = Some(file);
+            }
         }
         Ok(Flow::Continue)
     }

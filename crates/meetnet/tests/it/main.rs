@@ -17,6 +17,7 @@ mod memory;
 mod privacy;
 mod process;
 mod quality;
+mod queries;
 mod rejects;
 mod reload;
 mod scripts;

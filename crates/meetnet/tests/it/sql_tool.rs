@@ -111,6 +111,18 @@ fn answers_go_to_files_whole() {
         "c\r\n3\r\n"
     );
     let read = |path: &Path| std::fs::read_to_string(path).expect("a file");
+    // The name of the file says the format, unless somebody has said another one.
+    let (named, said) = (dir.path().join("named.json"), dir.path().join("said.json"));
+    let lines = format!(
+        "\\o {}\nSELECT 1 AS a;\n\\format csv\n\\o {}\nSELECT 2 AS b;\nSELECT 3 AS c;\n",
+        named.display(),
+        said.display()
+    );
+    let output = script(&["--lake", &lake], &lines);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "c\r\n3\r\n");
+    assert!(read(&named).starts_with('{'), "{}", read(&named));
+    assert_eq!(read(&said), "b\r\n2\r\n");
     // Scripts name scripts; one that names itself ends.
     let inner = dir.path().join("inner.sql");
     std::fs::write(&inner, "\\echo inner\nSELECT 1 AS a;\n\\q\nSELECT 2;").expect("a script");

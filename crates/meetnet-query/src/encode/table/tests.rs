@@ -49,6 +49,13 @@ fn what_is_cut_has_a_mark() {
         ("", 3, ""),
         ("čččč", 3, "čč…"),
         ("abc", 1, "…"),
+        // An ideograph is two wide; half of it cannot be shown.
+        ("日本", 4, "日本"),
+        ("日本語", 4, "日…"),
+        ("日本語", 5, "日本…"),
+        // Accents behind their letters take no room.
+        ("c\u{30c}c\u{30c}c\u{30c}", 3, "c\u{30c}c\u{30c}c\u{30c}"),
+        ("c\u{30c}c\u{30c}c\u{30c}c", 3, "c\u{30c}c\u{30c}…"),
     ] {
         assert_eq!(cut(text, width), expect, "{text} in {width}");
     }
@@ -147,6 +154,54 @@ more | x
     assert_eq!(lines[0], "-[ row 1 ]----------------------------");
     let value = lines[1].strip_prefix("a_name_that_is_longer_than_its_head | ");
     assert_eq!(value, Some("y".repeat(300).as_str()), "nothing is cut");
+}
+
+#[test]
+fn columns_stand_below_each_other_whatever_the_letters() {
+    let text = |texts: [&str; 3]| -> ArrayRef { Arc::new(StringArray::from(texts.to_vec())) };
+    let places = text(["東京", "Leuven", "Cze\u{328}stochowa"]);
+    let columns = [("场所", places), ("n", text(["a", "b", "c"]))];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let check = |expanded: bool, expect: &str| {
+        let style = TableStyle {
+            footer: false,
+            expanded,
+            ..TableStyle::default()
+        };
+        assert_eq!(written(style, &batch), expect);
+    };
+    check(
+        false,
+        " 场所        | n
+-------------+---
+ 東京        | a
+ Leuven      | b
+ Cze\u{328}stochowa | c
+",
+    );
+    check(
+        true,
+        "-[ row 1 ]
+场所 | 東京
+n    | a
+-[ row 2 ]
+场所 | Leuven
+n    | b
+-[ row 3 ]
+场所 | Cze\u{328}stochowa
+n    | c
+",
+    );
+}
+
+#[test]
+fn what_takes_no_room_is_cut_all_the_same() {
+    let text = format!("a{}", "\u{301}".repeat(1000));
+    let column: ArrayRef = Arc::new(StringArray::from(vec![text]));
+    let batch = RecordBatch::try_from_iter([("t", column)]).expect("a batch");
+    let shown = written(TableStyle::default(), &batch);
+    let row = shown.lines().nth(2).expect("a row");
+    assert_eq!(row, format!(" a{}…", "\u{301}".repeat(119)));
 }
 
 #[test]

@@ -312,10 +312,14 @@ async fn psql_lists_functions() {
            ORDER BY 1, 2, 4"#,
         &[
             "Schema|Name|Result data type|Argument data types|Description",
+            "public|approx_percentile_cont|double precision|fraction [, centroids]|true",
             "public|coverage|double precision|time, interval, from, to|true",
             "public|first|anyelement|value, time|true",
             "public|last|anyelement|value, time|true",
+            "public|median|double precision|value|true",
             "public|mode|anyelement|value|true",
+            "public|percentile_cont|double precision|fraction|true",
+            "public|percentile_disc|anyelement|fraction|true",
             "public|time_weighted_avg|double precision|value, time [, 'locf' | 'linear']|true",
         ],
     )
