@@ -11,6 +11,7 @@
 //! | `'\x00ff'::bytea`, `bytea 'a\\b'` | `X'00ff'`, … |
 //! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
+//! | `a.attnotnull = 't'`, `CASE a.attnotnull WHEN 't' THEN …` | `a.attnotnull = true`, `CASE a.attnotnull WHEN true THEN …` |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
 //! | `geom && st_setsrid('BOX3D(…)'::box3d, 4326)`, `geom::geometry` | `geom && st_makeenvelope(…)`, `geom` |
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
@@ -176,6 +177,17 @@ const TEXTS: [&str; 16] = [
 const TRIGGER_OID: i64 = 2279;
 /// Columns of the catalogue that name functions.
 const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
+/// Columns of the catalogue that are true or false, and that clients compare with texts.
+const BOOLEANS: [&str; 8] = [
+    "atthasdef",
+    "attisdropped",
+    "attnotnull",
+    "relhasindex",
+    "relhasrules",
+    "relhastriggers",
+    "relispartition",
+    "typnotnull",
+];
 /// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
 const ELEMENTS_MAX: usize = 2_000;
 /// How much of a text is shown that is no array.
@@ -311,6 +323,16 @@ impl Rewriter<'_> {
             }
             Expr::Subquery(query) => {
                 pick_one(query);
+                None
+            }
+            Expr::Case {
+                operand: Some(operand),
+                conditions,
+                ..
+            } if is_column_of(operand, &BOOLEANS) => {
+                for when in conditions {
+                    make_boolean(&mut when.condition);
+                }
                 None
             }
             _ => None,
@@ -511,7 +533,10 @@ fn rewrite_operator(left: &Expr, op: &mut BinaryOperator, right: &mut Expr) -> O
     {
         return Some(met);
     }
-    if names_function(left)
+    if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) && is_column_of(left, &BOOLEANS) {
+        make_boolean(right);
+    }
+    if is_column_of(left, &FUNCTIONS)
         && let Expr::Value(value) = &*right
         && let ast::Value::Number(number, _) = &value.value
     {
@@ -550,13 +575,27 @@ fn is_naive(expr: &Expr) -> bool {
     }
 }
 
-fn names_function(expr: &Expr) -> bool {
+/// Makes a text that stands for true or false what it stands for; any other stays, and is refused where it is compared.
+fn make_boolean(expr: &mut Expr) {
+    let Some(written) = literal(expr) else {
+        return;
+    };
+    let value = match written.trim().to_lowercase().as_str() {
+        "t" | "true" | "y" | "yes" | "on" | "1" => true,
+        "f" | "false" | "n" | "no" | "off" | "0" => false,
+        _ => return,
+    };
+    *expr = boolean(value);
+}
+
+/// Returns true for a column that has one of these names.
+fn is_column_of(expr: &Expr, names: &[&str]) -> bool {
     let column = match expr {
         Expr::Identifier(column) => Some(column),
         Expr::CompoundIdentifier(parts) => parts.last(),
         _ => None,
     };
-    column.is_some_and(|column| FUNCTIONS.contains(&column.value.to_lowercase().as_str()))
+    column.is_some_and(|column| names.contains(&column.value.to_lowercase().as_str()))
 }
 
 fn is_parameter(expr: &Expr) -> bool {

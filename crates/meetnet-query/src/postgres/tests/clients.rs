@@ -723,3 +723,103 @@ async fn drivers_ask_for_limits_types_and_quotes() {
         check(&database, sql, expected).await;
     }
 }
+
+/// Sequelize's `describeTable` finds the comments of columns through statistics of how tables are read.
+#[tokio::test]
+async fn sequelize_describes_a_table() {
+    check(
+        &Database::new(),
+        "SELECT pk.constraint_type as \"Constraint\",c.column_name as \"Field\", c.is_nullable as \"Null\",
+           (CASE WHEN c.udt_name = 'hstore' THEN c.udt_name ELSE c.data_type END)
+             || (CASE WHEN c.character_maximum_length IS NOT NULL THEN '(' || c.character_maximum_length || ')' ELSE '' END) as \"Type\",
+           (SELECT array_agg(e.enumlabel) FROM pg_catalog.pg_type t JOIN pg_catalog.pg_enum e ON t.oid=e.enumtypid
+            WHERE t.typname=c.udt_name) AS \"special\",
+           (SELECT pgd.description FROM pg_catalog.pg_statio_all_tables AS st
+              INNER JOIN pg_catalog.pg_description pgd on (pgd.objoid=st.relid)
+            WHERE c.ordinal_position=pgd.objsubid AND c.table_name=st.relname) AS \"Comment\"
+         FROM information_schema.columns c LEFT JOIN (
+           SELECT tc.table_schema, tc.table_name, cu.column_name, tc.constraint_type
+           FROM information_schema.TABLE_CONSTRAINTS tc JOIN information_schema.KEY_COLUMN_USAGE cu
+             ON tc.table_schema=cu.table_schema and tc.table_name=cu.table_name
+             and tc.constraint_name=cu.constraint_name and tc.constraint_type='PRIMARY KEY'
+         ) pk ON pk.table_schema=c.table_schema AND pk.table_name=c.table_name AND pk.column_name=c.column_name
+         WHERE c.table_name = 'counts' AND c.table_schema = 'public' AND c.column_name IN ('segment_id', 'car')
+         ORDER BY c.ordinal_position",
+        &[
+            "Constraint|Field|Null|Type|special|Comment",
+            "-|segment_id|NO|bigint|-|-",
+            "-|car|YES|double precision|-|cars (1/h)",
+        ],
+    )
+    .await;
+}
+
+/// DBD::Pg's `table_info` asks so; a description is of the table of the catalogue that its row is of.
+#[tokio::test]
+async fn dbd_pg_lists_tables() {
+    check(
+        &Database::new(),
+        "SELECT pg_catalog.quote_ident(n.nspname) AS \"TABLE_SCHEM\", pg_catalog.quote_ident(c.relname) AS \"TABLE_NAME\",
+           CASE WHEN pg_catalog.quote_ident(n.nspname) ~ '^pg_(toast_)?temp_' THEN 'LOCAL TEMPORARY'
+             WHEN c.relkind ~ 'r|p' THEN
+               CASE WHEN pg_catalog.quote_ident(n.nspname) ~ '^pg_' THEN 'SYSTEM TABLE' ELSE 'TABLE' END
+             ELSE 'UNKNOWN' END AS \"TABLE_TYPE\",
+           d.description AS \"REMARKS\", pg_catalog.quote_ident(t.spcname) AS \"pg_tablespace_name\",
+           pg_catalog.quote_ident(pg_catalog.pg_tablespace_location(t.oid)) AS \"pg_tablespace_location\"
+         FROM pg_catalog.pg_class AS c
+         LEFT JOIN pg_catalog.pg_description AS d
+           ON (c.oid = d.objoid AND c.tableoid = d.classoid AND d.objsubid = 0)
+         LEFT JOIN pg_catalog.pg_namespace n ON (n.oid = c.relnamespace)
+         LEFT JOIN pg_catalog.pg_tablespace t ON (t.oid = c.reltablespace)
+         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+           AND NOT (pg_catalog.quote_ident(n.nspname) ~ '^pg_(toast_)?temp_'
+             AND NOT pg_catalog.has_schema_privilege(n.nspname, 'USAGE'))
+           AND n.nspname = 'public' AND c.relname = 'counts'
+         ORDER BY \"TABLE_TYPE\", \"TABLE_SCHEM\", \"TABLE_NAME\"",
+        &[
+            "TABLE_SCHEM|TABLE_NAME|TABLE_TYPE|REMARKS|pg_tablespace_name|pg_tablespace_location",
+            "public|counts|TABLE|test|-|-",
+        ],
+    )
+    .await;
+}
+
+/// DBD::Pg's `column_info` compares what is true or false with a text, as PostgreSQL lets it.
+#[tokio::test]
+async fn dbd_pg_lists_columns() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT pg_catalog.quote_ident(c.relname) AS \"TABLE_NAME\", pg_catalog.quote_ident(a.attname) AS \"COLUMN_NAME\",
+           pg_catalog.format_type(a.atttypid, NULL) AS \"TYPE_NAME\", a.attlen AS \"COLUMN_SIZE\", NULL::text AS \"BUFFER_LENGTH\",
+           CASE a.attnotnull WHEN 't' THEN 0 ELSE 1 END AS \"NULLABLE\",
+           pg_catalog.col_description(a.attrelid, a.attnum) AS \"REMARKS\",
+           pg_catalog.pg_get_expr(af.adbin, af.adrelid) AS \"COLUMN_DEF\",
+           CASE a.attnotnull WHEN 't' THEN 'NO' ELSE 'YES' END AS \"IS_NULLABLE\", '?' AS \"pg_constraint\"
+         FROM pg_catalog.pg_type t
+           JOIN pg_catalog.pg_attribute a ON (t.oid = a.atttypid)
+           JOIN pg_catalog.pg_class c ON (a.attrelid = c.oid)
+           LEFT JOIN pg_catalog.pg_attrdef af ON (a.attnum = af.adnum AND a.attrelid = af.adrelid)
+           JOIN pg_catalog.pg_namespace n ON (n.oid = c.relnamespace)
+         WHERE a.attnum >= 0 AND c.relkind IN ('r','p','v','m','f')
+           AND n.nspname = 'public' AND c.relname = 'counts' AND a.attname IN ('segment_id', 'car')
+         ORDER BY \"TABLE_NAME\", \"COLUMN_NAME\"",
+        &[
+            "TABLE_NAME|COLUMN_NAME|TYPE_NAME|COLUMN_SIZE|BUFFER_LENGTH|NULLABLE|REMARKS|COLUMN_DEF|IS_NULLABLE|pg_constraint",
+            "counts|car|double precision|8|-|1|cars (1/h)|-|YES|?",
+            "counts|segment_id|bigint|8|-|0|-|-|NO|?",
+        ],
+    )
+    .await;
+    for (condition, expected) in [
+        ("attnotnull = 't'", "1"),
+        ("attnotnull <> 'TRUE'", "0"),
+        ("attisdropped = 'f'", "1"),
+        ("attisdropped = 'on'", "0"),
+    ] {
+        let sql = format!(
+            "SELECT count(*) AS n FROM pg_attribute WHERE attrelid = 'counts'::regclass AND attname = 'segment_id' AND {condition}"
+        );
+        check(&database, &sql, &["n", expected]).await;
+    }
+}
