@@ -29,6 +29,7 @@ mod settings;
 mod statements;
 pub(crate) mod syntax;
 mod time_format;
+mod type_functions;
 mod type_name;
 mod type_tree;
 mod types;

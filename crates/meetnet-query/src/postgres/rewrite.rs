@@ -18,6 +18,7 @@
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
+//! | `JOIN pg_proc AS p ON p.oid = t.typinput`: `type_functions.rs` | the names of such functions |
 //! | `WITH RECURSIVE typeinfo_tree …`, as asyncpg asks for types: `type_tree.rs` | a query that does not recur |
 //! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
 //! | `IN` what Grafana makes of the search path: `search_path.rs` | `IN ('public')` |
@@ -29,7 +30,7 @@ use datafusion::common::format::ExplainFormat;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident,
-    ObjectName, Query, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
 use meetnet_model::hex::Hex;
 
@@ -46,6 +47,7 @@ use super::functions::{
 use super::powers::signed_power;
 use super::search_path::is_search_path;
 use super::time_format::{format_of, reading_format_of};
+use super::type_functions;
 use super::type_tree;
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
@@ -176,7 +178,7 @@ const TEXTS: [&str; 16] = [
 /// The type of what a trigger calls.
 const TRIGGER_OID: i64 = 2279;
 /// Columns of the catalogue that name functions.
-const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
+pub(super) const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
 /// Columns of the catalogue that are true or false, and that clients compare with texts.
 const BOOLEANS: [&str; 8] = [
     "atthasdef",
@@ -212,6 +214,11 @@ impl VisitorMut for Rewriter<'_> {
             let name = Ident::new(ident.value.to_lowercase());
             *relation = ObjectName::from(vec![Ident::new(PG_CATALOG), name]);
         }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        type_functions::join_names(select);
         ControlFlow::Continue(())
     }
 
@@ -589,7 +596,7 @@ fn make_boolean(expr: &mut Expr) {
 }
 
 /// Returns true for a column that has one of these names.
-fn is_column_of(expr: &Expr, names: &[&str]) -> bool {
+pub(super) fn is_column_of(expr: &Expr, names: &[&str]) -> bool {
     let column = match expr {
         Expr::Identifier(column) => Some(column),
         Expr::CompoundIdentifier(parts) => parts.last(),

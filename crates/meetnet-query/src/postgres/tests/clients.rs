@@ -823,3 +823,37 @@ async fn dbd_pg_lists_columns() {
         check(&database, &sql, &["n", expected]).await;
     }
 }
+
+/// The gem `pg` of Ruby asks the first before it converts values, Npgsql part of the second.
+#[tokio::test]
+async fn types_are_joined_with_their_functions() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT t.oid, t.typname, t.typelem, t.typdelim, ti.proname AS typinput
+         FROM pg_type as t JOIN pg_proc as ti ON ti.oid = t.typinput
+         WHERE t.typname IN ('bool', '_int8') ORDER BY t.typname",
+        &[
+            "oid|typname|typelem|typdelim|typinput",
+            "1016|_int8|20|,|array_in",
+            "16|bool|0|,|bool_in",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT typ.typname, CASE WHEN proc.proname='array_recv' THEN 'a' ELSE typ.typtype END AS kind
+         FROM pg_type AS typ LEFT JOIN pg_class AS cls ON (cls.oid = typ.typrelid)
+           LEFT JOIN pg_proc AS proc ON proc.oid = typ.typreceive
+         WHERE typ.typname IN ('bool', '_int8') ORDER BY typ.typname",
+        &["typname|kind", "_int8|a", "bool|b"],
+    )
+    .await;
+    // What is joined otherwise are the functions for sensor data.
+    check(
+        &database,
+        "SELECT count(p.proname) > 0 AS found FROM pg_namespace AS n JOIN pg_proc AS p ON p.pronamespace = n.oid",
+        &["found", "true"],
+    )
+    .await;
+}
