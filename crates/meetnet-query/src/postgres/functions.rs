@@ -93,6 +93,8 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
                 case_else(first?, settings.into_iter(), null())
             }
         },
+        // The name of a type that is called is a cast.
+        "date" if arguments.len() == 1 => cast(first?.clone(), DataType::Date),
         "format" => formatted(&arguments)?,
         "format_type" => case(
             first?,

@@ -857,3 +857,42 @@ async fn types_are_joined_with_their_functions() {
     )
     .await;
 }
+
+/// Ibis writes `DATE(time)` for the day of a time, as many do by hand.
+#[tokio::test]
+async fn a_date_may_be_called() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT date(time), other.day = date(time) AS same
+         FROM counts CROSS JOIN (SELECT DATE '2026-01-01' AS day) AS other
+         WHERE segment_id = 1 ORDER BY time LIMIT 1",
+        &["date|same", "2026-01-01|true"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT date('2026-01-31 12:00:00') + 1 AS next",
+        &["next", "2026-02-01"],
+    )
+    .await;
+}
+
+/// Drizzle begins so when it looks for a schema.
+#[tokio::test]
+async fn there_are_no_sequences_and_policies() {
+    let database = Database::new();
+    check(
+        &database,
+        "select schemaname, sequencename, start_value, min_value, max_value, increment_by, cycle, cache_size from pg_sequences as seq \
+         WHERE schemaname = 'public'",
+        &["schemaname|sequencename|start_value|min_value|max_value|increment_by|cycle|cache_size"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT schemaname, tablename, policyname AS name FROM pg_policies",
+        &["schemaname|tablename|name"],
+    )
+    .await;
+}
