@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{ScalarValue, SchemaError};
 use datafusion::error::{DataFusionError, Result};
@@ -86,6 +87,8 @@ pub(crate) enum ShownNames {
     ByPlanned(BTreeMap<String, String>),
     /// As PostgreSQL does where EXPLAIN answers JSON: one column, without the one that says which plan it is.
     PlanAsJson,
+    /// As PostgreSQL does where EXPLAIN answers texts: one column, and a row for each line.
+    PlanAsText,
 }
 
 impl ShownNames {
@@ -128,6 +131,7 @@ impl ShownNames {
                 });
                 json.into_iter().collect()
             }
+            Self::PlanAsText => vec![plan_field()],
             _ => return schema,
         };
         Arc::new(Schema::new(renamed))
@@ -137,9 +141,33 @@ impl ShownNames {
     pub(crate) fn shown(&self, batch: RecordBatch) -> Result<RecordBatch> {
         match self {
             Self::PlanAsJson => Ok(batch.project(&[batch.num_columns().saturating_sub(1)])?),
+            Self::PlanAsText => plan_lines(&batch),
             _ => Ok(batch),
         }
     }
+}
+
+/// Returns the column that has the lines of a plan.
+fn plan_field() -> Field {
+    Field::new(QUERY_PLAN, DataType::Utf8, false)
+}
+
+/// Returns a row for each line of the plans of a batch. What a plan is called stands before its lines, which are moved in.
+fn plan_lines(batch: &RecordBatch) -> Result<RecordBatch> {
+    let mut lines = Vec::new();
+    if let [names, plans] = batch.columns() {
+        let names = cast(names, &DataType::Utf8)?;
+        let plans = cast(plans, &DataType::Utf8)?;
+        let plans = plans.as_string::<i32>();
+        for (name, plan) in names.as_string::<i32>().iter().zip(plans) {
+            lines.push(name.unwrap_or_default().to_owned());
+            let of_plan = plan.unwrap_or_default().lines();
+            lines.extend(of_plan.map(|line| format!("  {line}")));
+        }
+    }
+    let schema = Arc::new(Schema::new(vec![plan_field()]));
+    let lines: ArrayRef = Arc::new(StringArray::from(lines));
+    Ok(RecordBatch::try_new(schema, vec![lines])?)
 }
 
 /// Returns names of which no two are the same: a name that was there before has a number behind it, `time_1`.

@@ -103,7 +103,7 @@ pub(crate) fn rewritten(
         // Its columns are those of every plan.
         names = match explain.options.format {
             Some(ExplainFormat::PostgresJSON) => ShownNames::PlanAsJson,
-            _ => ShownNames::AsPlanned,
+            _ => ShownNames::PlanAsText,
         };
     }
     Ok(Rewritten { statement, names })

@@ -330,9 +330,6 @@ async fn a_plan_is_told_as_json_in_one_column() {
         let plan: serde_json::Value = serde_json::from_str(&row[0]).expect("JSON");
         assert!(plan[0]["Plan"]["Node Type"].is_string(), "{sql}: {plan}");
     }
-    // As a text it has the two columns of every plan.
-    let found = table(&database, request("EXPLAIN (FORMAT TEXT) SELECT 1")).await;
-    assert_eq!(found[0], ["plan_type", "plan"]);
     let refused = database
         .answer(request("EXPLAIN (FORMAT JSON) DELETE FROM counts"))
         .await;
@@ -340,6 +337,37 @@ async fn a_plan_is_told_as_json_in_one_column() {
         refused.map(|_| ()).map_err(|error| error.kind),
         Err(QueryErrorKind::Forbidden)
     );
+}
+
+#[tokio::test]
+async fn a_plan_is_told_as_text_line_by_line() {
+    let database = Database::new();
+    for sql in [
+        "EXPLAIN SELECT car FROM counts WHERE segment_id = 4",
+        "EXPLAIN (FORMAT TEXT) SELECT car FROM counts WHERE segment_id = 4",
+        "EXPLAIN ANALYZE SELECT car FROM counts WHERE segment_id = 4",
+        "EXPLAIN (VERBOSE, COSTS off) SELECT car FROM counts WHERE segment_id = 4",
+    ] {
+        let described = database.service.describe(request(sql), Vec::new()).await;
+        let described = described.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let [column] = &described.schema.fields()[..] else {
+            panic!("{sql}: {:?}", described.schema);
+        };
+        assert_eq!(PgType::of_field(column), PgType::TEXT);
+        let found = table(&database, request(sql)).await;
+        assert_eq!(found[0], ["QUERY PLAN"], "{sql}");
+        let lines = found.iter().skip(1).map(|row| row.join("|"));
+        let lines: Vec<String> = lines.collect();
+        let has_breaks = lines.iter().any(|line| line.contains(['\n', '\r']));
+        assert!(lines.len() > 2 && !has_breaks, "{sql}: {lines:?}");
+        // Which plan it is, and its lines.
+        assert!(!lines[0].starts_with(' '), "{sql}: {lines:?}");
+        assert!(lines[1].starts_with("  "), "{sql}: {lines:?}");
+    }
+    let found = table(&database, request("EXPLAIN SELECT 1 AS a")).await;
+    let kinds = found.iter().skip(1).map(|row| row[0].as_str());
+    let kinds: Vec<&str> = kinds.filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(kinds, ["logical_plan", "physical_plan"]);
 }
 
 #[tokio::test]
