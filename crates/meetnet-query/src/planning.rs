@@ -369,6 +369,9 @@ pub struct StatementDescription {
     pub schema: SchemaRef,
     /// Types of `$1`, `$2`, …; None where nothing in the statement tells.
     pub parameters: Vec<Option<DataType>>,
+    /// Which of these, counted from 0, are cast to numbers of decimal digits, and used as nothing else. Their values are read from
+    /// texts: a float would lose digits.
+    pub digits: BTreeSet<usize>,
     /// Every frame up to this sequence had arrived in the tables it reads, now. An answer reaches as far, or further.
     pub through: Sequence,
     /// `recorded_at` of `through`, µs since 1970 UTC.
@@ -414,6 +417,10 @@ pub(crate) async fn described(
         ),
         false => (HashMap::new(), HashMap::new()),
     };
+    let (decimals, said): (HashMap<_, _>, HashMap<_, _>) = said
+        .into_iter()
+        .partition(|(_, data_type): &(String, DataType)| data_type.is_decimal());
+    let mut digits = BTreeSet::new();
     let mut parameters: Vec<Option<DataType>> = known.to_vec();
     for (name, data_type) in found {
         let number = name.trim_start_matches('$');
@@ -425,6 +432,9 @@ pub(crate) async fn described(
         }
         if parameters.len() < position {
             parameters.resize(position, None);
+        }
+        if data_type.is_none() && decimals.contains_key(number) {
+            digits.insert(position - 1);
         }
         let parameter = &mut parameters[position - 1];
         if parameter.is_none() {
@@ -457,6 +467,7 @@ pub(crate) async fn described(
     Ok(StatementDescription {
         schema: names.of(schema),
         parameters,
+        digits,
         through: reach.through,
         stable_time: reach.stable_time,
         rights: reach.rights,

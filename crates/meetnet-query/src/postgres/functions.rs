@@ -514,7 +514,7 @@ pub(super) fn text(value: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.to_owned()).with_empty_span())
 }
 
-fn number(value: i64) -> Expr {
+pub(super) fn number(value: i64) -> Expr {
     Expr::Value(Value::Number(value.to_string(), false).with_empty_span())
 }
 

@@ -16,6 +16,7 @@
 //! | `geom && st_setsrid('BOX3D(…)'::box3d, 4326)`, `geom::geometry` | `geom && st_makeenvelope(…)`, `geom` |
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
+//! | `9223372036854775808`, which no `bigint` can be | `CAST('9223372036854775808' AS DECIMAL(20, 0))` |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
 //! | `JOIN pg_proc AS p ON p.oid = t.typinput`: `type_functions.rs` | the names of such functions |
@@ -29,8 +30,9 @@ use std::ops::ControlFlow;
 use datafusion::common::format::ExplainFormat;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident,
-    ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    self, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, Function,
+    FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use meetnet_model::hex::Hex;
 
@@ -41,8 +43,8 @@ use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
-    null_texts, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two, text,
-    written_box,
+    null_texts, number, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two,
+    text, written_box,
 };
 use super::powers::signed_power;
 use super::search_path::is_search_path;
@@ -192,6 +194,8 @@ const BOOLEANS: [&str; 8] = [
 ];
 /// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
 const ELEMENTS_MAX: usize = 2_000;
+/// What stands behind the sign of the least `bigint`.
+const BEHIND_THE_LEAST: &str = "9223372036854775808";
 /// How much of a text is shown that is no array.
 const SHOWN_BYTES_MAX: usize = 60;
 
@@ -261,6 +265,11 @@ impl VisitorMut for Rewriter<'_> {
                 list: vec![text(crate::catalog::SCHEMA)],
                 negated: *negated,
             }),
+            // Before the number is looked at, which is too large without its sign.
+            Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr: behind,
+            } if is_number(behind, BEHIND_THE_LEAST) => Some(number(i64::MIN)),
             _ => None,
         };
         if let Some(constant) = constant {
@@ -302,6 +311,7 @@ impl Rewriter<'_> {
                 Some(text(crate::catalog::SCHEMA))
             }
             Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
+            Expr::Value(value) => large_number(&value.value),
             Expr::BinaryOp { left, op, right } => rewrite_operator(left, op, right),
             Expr::AnyOp {
                 left,
@@ -578,6 +588,27 @@ fn is_naive(expr: &Expr) -> bool {
             "date_trunc" | "date_bin" => arguments(function).into_iter().any(is_naive),
             _ => false,
         },
+        _ => false,
+    }
+}
+
+/// Returns the decimal number that a whole number is in PostgreSQL if no `bigint` can be it; None for any other value. It is one
+/// without a sign otherwise, which is taken for a `bigint`.
+fn large_number(value: &Value) -> Option<Expr> {
+    let Value::Number(digits, _) = value else {
+        return None;
+    };
+    let size = digits.parse::<u64>().ok()?;
+    let decimal = DataType::Decimal(ExactNumberInfo::PrecisionAndScale(20, 0));
+    i64::try_from(size)
+        .is_err()
+        .then(|| cast(text(digits), decimal))
+}
+
+/// Returns true for a number that is written with these digits.
+fn is_number(expr: &Expr, written: &str) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits == written),
         _ => false,
     }
 }
