@@ -25,7 +25,9 @@ use crate::parameters::{self, Parameters};
 use crate::parse;
 use crate::placeholders;
 use crate::postgres::rewrite::rewritten;
-use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, name_casts};
+use crate::postgres::{
+    JSON_EXTENSION, apart, beside_stars, escape_by_backslash, leave_out_empty, name_casts,
+};
 use crate::reach::Reach;
 
 mod groups;
@@ -289,14 +291,18 @@ fn rename_columns(
 }
 
 /// Gives names of their own to casts that would have the same one, and to what an alias of a series means, and a table to columns
-/// that several share, in a statement whose columns have such names already, and makes products of negatives that are none; returns
-/// None where the statement is the same.
+/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, and leaves out
+/// what can have no rows, which may be written with what only PostgreSQL has; returns None where the statement is the same.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
     let has_shared = is_of_same_names(error) && name_tables_of_shared(statement);
     let has_casts = is_of_same_names(error) && name_casts(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
     let has_negatives = is_of_negative(error) && times_minus_one(statement);
-    (has_shared || has_casts || has_series || has_negatives).then_some(())
+    let has_empty = match parse::parsed_mut(statement) {
+        Some(ast::Statement::Query(query)) => leave_out_empty(query),
+        _ => false,
+    };
+    (has_shared || has_casts || has_series || has_negatives || has_empty).then_some(())
 }
 
 /// Returns true for what a statement is refused with because no column has the name that it says.

@@ -39,6 +39,7 @@ pub use arrays::array_elements;
 pub use bytea::bytea;
 pub(crate) use casts::{name_casts, register as register_casts};
 pub use copy::{CopyArgument, CopyOut, copy_out};
+pub(crate) use emptiness::leave_out_empty;
 pub(crate) use escapes::escape_by_backslash;
 pub use functions::USER;
 pub(crate) use functions::formatted_call;

@@ -149,7 +149,7 @@ fn no_rows(query: &Query, names: &[String]) -> Box<Query> {
     Box::new(query)
 }
 
-fn no_values() -> ast::Values {
+pub(super) fn no_values() -> ast::Values {
     ast::Values {
         explicit_row: false,
         value_keyword: false,

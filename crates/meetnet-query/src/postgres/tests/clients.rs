@@ -896,3 +896,55 @@ async fn there_are_no_sequences_and_policies() {
     )
     .await;
 }
+
+/// DBD::Pg's `statistics_info`, with fewer columns: what it says of indexes is written with functions that only PostgreSQL has.
+#[tokio::test]
+async fn dbd_pg_lists_a_table_without_indexes() {
+    let database = Database::new();
+    let sql = |table: &str, schema: &str, of_index: &str, index_schema: &str, unique: &str| {
+        format!(
+            "SELECT pg_catalog.current_database() AS \"TABLE_CAT\", n.nspname AS \"TABLE_SCHEM\", d.relname AS \"TABLE_NAME\",
+               NULL AS \"NON_UNIQUE\", NULL AS \"INDEX_NAME\", 'table' AS \"TYPE\", NULL AS \"ORDINAL_POSITION\",
+               d.relpages AS \"PAGES\", NULL AS \"pg_null_ordering\"
+             FROM pg_catalog.pg_class d JOIN pg_catalog.pg_namespace n ON n.oid = d.relnamespace
+             WHERE d.relname = {table} AND n.nspname = {schema}
+             UNION ALL
+             SELECT pg_catalog.current_database() AS \"TABLE_CAT\", n.nspname AS \"TABLE_SCHEM\", d.relname AS \"TABLE_NAME\",
+               NOT(i.indisunique) AS \"NON_UNIQUE\", c.relname AS \"INDEX_NAME\",
+               CASE WHEN i.indisclustered THEN 'clustered' WHEN a.amname = 'btree' THEN 'btree' ELSE 'other' END AS \"TYPE\",
+               col.i AS \"ORDINAL_POSITION\", c.relpages AS \"PAGES\",
+               CASE WHEN pg_catalog.pg_index_column_has_property(c.oid, col.i, 'nulls_first') THEN 'first' END AS \"pg_null_ordering\"
+             FROM pg_catalog.pg_index i
+               JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+               JOIN pg_catalog.pg_class d ON d.oid = i.indrelid
+               JOIN pg_catalog.pg_am a ON a.oid = c.relam
+               JOIN pg_catalog.pg_namespace n ON n.oid = d.relnamespace
+               JOIN pg_catalog.generate_series(1, pg_catalog.current_setting('max_index_keys')::integer) col(i)
+                 ON col.i <= i.indnatts
+               LEFT JOIN pg_catalog.pg_attribute att ON att.attrelid = d.oid AND att.attnum = i.indkey[col.i - 1]
+             WHERE d.relname = {of_index} AND n.nspname = {index_schema} AND (i.indisunique OR NOT({unique}))
+             ORDER BY \"NON_UNIQUE\", \"TYPE\", \"INDEX_NAME\", \"ORDINAL_POSITION\""
+        )
+    };
+    check(
+        &database,
+        &sql("'counts'", "'public'", "'counts'", "'public'", "false"),
+        &[
+            "TABLE_CAT|TABLE_SCHEM|TABLE_NAME|NON_UNIQUE|INDEX_NAME|TYPE|ORDINAL_POSITION|PAGES|pg_null_ordering",
+            "meetnet|public|counts|-|-|table|-|0|-",
+        ],
+    )
+    .await;
+    // The parameters of what is left out are taken all the same.
+    let asked = sql("$1", "$2", "$3", "$4", "$5");
+    let described = database.service.describe(request(&asked), Vec::new()).await;
+    let described = described.unwrap_or_else(|error| panic!("{asked}\n{error}"));
+    assert_eq!(described.parameters.len(), 5);
+    // What can be planned keeps the types of all its parts.
+    check(
+        &database,
+        "SELECT pg_typeof(x) AS type FROM (SELECT NULL AS x UNION ALL SELECT indexrelid FROM pg_index) AS t",
+        &["type", "bigint"],
+    )
+    .await;
+}
