@@ -106,11 +106,13 @@ fn bad_binary(pg_type: PgType) -> PgError {
 
 fn out_of_range(scalar: PgScalar) -> PgError {
     let name = PgType::of(scalar).sql_name();
+    let range = match scalar {
+        PgScalar::Digits => "numbers here",
+        _ => "the floats that it is compared as",
+    };
     PgError::new(
         state::OUT_OF_RANGE,
-        format!(
-            "a parameter of the type {name} is out of the range of the floats that it is compared as"
-        ),
+        format!("a parameter of the type {name} is out of the range of {range}"),
     )
 }
 
@@ -129,6 +131,12 @@ fn text_value(text: &str, scalar: PgScalar) -> Result<ArrayRef, PgError> {
         PgScalar::Bytea => {
             let bytes = bytea(text).ok_or_else(bad)?;
             Ok(Arc::new(BinaryArray::from_vec(vec![bytes.as_slice()])))
+        }
+        PgScalar::Digits => {
+            let text = text.trim();
+            // Whatever is a number can be read as a float, if with fewer digits.
+            let _: f64 = text.parse().map_err(|_| bad())?;
+            Ok(Arc::new(StringArray::from(vec![text])))
         }
         PgScalar::Uuid => {
             let uuid = uuid_of_text(text).ok_or_else(bad)?;
@@ -268,6 +276,10 @@ fn uuid_of_text(text: &str) -> Option<String> {
 
 fn binary_value(bytes: &[u8], scalar: PgScalar) -> Result<ArrayRef, PgError> {
     let bad = || bad_binary(PgType::of(scalar));
+    let no_number = |why: NoNumber| match why {
+        NoNumber::Malformed => bad(),
+        NoNumber::OutOfRange => out_of_range(scalar),
+    };
     let int4 = || Some(i32::from_be_bytes(bytes.try_into().ok()?));
     let int8 = || Some(i64::from_be_bytes(bytes.try_into().ok()?));
     // Both ends are infinity there, and here.
@@ -310,11 +322,12 @@ fn binary_value(bytes: &[u8], scalar: PgScalar) -> Result<ArrayRef, PgError> {
             uuid.map(|uuid| Arc::new(StringArray::from(vec![uuid])) as ArrayRef)
         }
         PgScalar::Numeric => {
-            let value = numeric::read(bytes).map_err(|why| match why {
-                NoNumber::Malformed => bad(),
-                NoNumber::OutOfRange => out_of_range(scalar),
-            })?;
+            let value = numeric::read(bytes).map_err(no_number)?;
             Some(Arc::new(Float64Array::from(vec![value])))
+        }
+        PgScalar::Digits => {
+            let digits = numeric::read_digits(bytes).map_err(no_number)?;
+            Some(Arc::new(StringArray::from(vec![digits])))
         }
         PgScalar::Date => {
             let days = match int4().ok_or_else(bad)? {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use meetnet_model::ids::LicenceId;
-use meetnet_query::postgres::{PgStatement, PgType, statements};
+use meetnet_query::postgres::{PgScalar, PgStatement, PgType, statements};
 use meetnet_query::{Dialect, QueryAnswer, QueryRequest, QueryService, positional};
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
@@ -501,6 +501,11 @@ async fn describe(
     let parameters = described.parameters.iter().enumerate();
     let parameters = parameters.map(|(position, found)| {
         let named = known.get(position).copied().flatten();
+        let is_number = named.is_none_or(|named| named == PgType::of(PgScalar::Numeric));
+        // Whoever says that it is a number would not have it lose digits either.
+        if is_number && described.digits.contains(&position) {
+            return PgType::of(PgScalar::Digits);
+        }
         named.unwrap_or_else(|| found.as_ref().map_or(PgType::TEXT, PgType::of_parameter))
     });
     Ok((parameters.collect(), fields_of(&described.schema)))

@@ -216,6 +216,22 @@ async fn simple_queries_are_answered_in_order() {
     let plan = client.query("EXPLAIN (FORMAT JSON) SELECT 1 AS a").await;
     assert_eq!(plan[0], "columns QUERY PLAN:114");
     assert!(plan[1].contains("Node Type"), "{plan:?}");
+    check(
+        client,
+        "EXPLAIN SELECT 1 AS a",
+        &[
+            "columns QUERY PLAN:25",
+            "row logical_plan",
+            "row   Projection: Int64(1) AS a",
+            "row     EmptyRelation: rows=1",
+            "row physical_plan",
+            "row   ProjectionExec: expr=[1 as a]",
+            "row     PlaceholderRowExec",
+            "SELECT 6",
+            "ready I",
+        ],
+    )
+    .await;
     // What comes after an error is not done.
     check(
         client,

@@ -91,7 +91,8 @@ impl Column {
     /// Matches a column to the type that the client was told of.
     ///
     /// # Errors
-    /// `XX000` where a value does not fit into it.
+    /// `22003` where a whole number without a sign is larger than a `bigint` can be, or a span has too many days; `XX000` where
+    /// another value does not fit into its type.
     pub(crate) fn new(array: &ArrayRef, pg_type: PgType, format: Format) -> Result<Self, PgError> {
         let array = converted(array, pg_type)?;
         let values = if pg_type.is_array {
@@ -125,9 +126,11 @@ impl Column {
                 PgScalar::Interval => {
                     Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().clone())
                 }
-                PgScalar::Text | PgScalar::Numeric | PgScalar::Json | PgScalar::Uuid => {
-                    Values::Text(array.as_string::<i32>().clone())
-                }
+                PgScalar::Text
+                | PgScalar::Numeric
+                | PgScalar::Digits
+                | PgScalar::Json
+                | PgScalar::Uuid => Values::Text(array.as_string::<i32>().clone()),
                 PgScalar::Bytea | PgScalar::Geometry => {
                     Values::Bytes(array.as_binary::<i32>().clone())
                 }
@@ -318,7 +321,28 @@ fn converted(array: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, PgError> {
         safe: false,
         ..CastOptions::default()
     };
-    cast_with_options(array, &wanted, &options).map_err(|error| failed(&error))
+    cast_with_options(array, &wanted, &options).map_err(|error| match pg_type.scalar {
+        PgScalar::Int8 if is_unsigned(array.data_type()) => too_large(),
+        _ => failed(&error),
+    })
+}
+
+/// Returns true for whole numbers without a sign, and for lists of them: those alone may be too large for a `bigint`.
+fn is_unsigned(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::UInt64 => true,
+        DataType::List(field) | DataType::LargeList(field) => is_unsigned(field.data_type()),
+        DataType::Dictionary(_, values) => is_unsigned(values),
+        _ => false,
+    }
+}
+
+fn too_large() -> PgError {
+    let message = format!(
+        "a number in the answer is larger than a bigint can be, {}; cast it to numeric",
+        i64::MAX
+    );
+    PgError::new(state::OUT_OF_RANGE, message)
 }
 
 /// Returns spans, or lists of them, as PostgreSQL makes intervals of the difference of two times: whole days, and the time beside

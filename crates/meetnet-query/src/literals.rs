@@ -3,6 +3,7 @@
 //! | written | read as |
 //! |---|---|
 //! | `time >= '2026-02-01 00:00'`, `TIMESTAMP '2026-02-01T00:00+01'`, `to_timestamp('2026-02-01 00:00')` | `… 00:00:00` |
+//! | `'45e-1'::decimal` | `'004.5'::decimal`: there Arrow reads no exponents |
 //! | `h3_r9 = '891fa47a103ffff'`, `h3_cell(…) IN ('891fa47a103ffff')` | the number of that cell |
 //!
 //! Only literals are: whole columns of texts are read by Arrow, which is strict.
@@ -23,6 +24,8 @@ use crate::rewrite;
 
 /// What columns and functions of H3 cells are called.
 pub(crate) const CELLS: &str = "h3_";
+/// Places by which an exponent moves the point, and digits of a number with one: more than any float or decimal number has.
+const PLACES_MAX: usize = 400;
 
 /// Reads such texts. It goes behind the step that makes types equal, which says what a text is read as.
 #[derive(Debug)]
@@ -49,12 +52,12 @@ pub(crate) fn readable(expr: Expr) -> Result<Transformed<Expr>> {
 /// Returns what an expression is where a text in it is read otherwise than it is written; None for every other one.
 fn read(expr: &Expr) -> Option<Expr> {
     match expr {
-        Expr::Cast(cast) if is_time(cast.field.data_type()) => Some(Expr::Cast(Cast {
-            expr: Box::new(whole_time(&cast.expr)?),
+        Expr::Cast(cast) => Some(Expr::Cast(Cast {
+            expr: Box::new(read_as(cast.field.data_type(), &cast.expr)?),
             field: Arc::clone(&cast.field),
         })),
-        Expr::TryCast(cast) if is_time(cast.field.data_type()) => Some(Expr::TryCast(TryCast {
-            expr: Box::new(whole_time(&cast.expr)?),
+        Expr::TryCast(cast) => Some(Expr::TryCast(TryCast {
+            expr: Box::new(read_as(cast.field.data_type(), &cast.expr)?),
             field: Arc::clone(&cast.field),
         })),
         Expr::ScalarFunction(call) if call.name().starts_with("to_timestamp") => {
@@ -89,13 +92,44 @@ fn read(expr: &Expr) -> Option<Expr> {
     }
 }
 
-fn is_time(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Timestamp(..))
+/// Returns the literal that is cast in place of another one; None where that is read as it is written.
+fn read_as(data_type: &DataType, expr: &Expr) -> Option<Expr> {
+    match data_type {
+        DataType::Timestamp(..) => whole_time(expr),
+        decimal if decimal.is_decimal() => Some(lit(without_exponent(literal_text(expr)??)?)),
+        _ => None,
+    }
 }
 
 /// Returns the text of a literal that is a time without seconds, with them.
 fn whole_time(expr: &Expr) -> Option<Expr> {
     Some(lit(with_seconds(literal_text(expr)??)?))
+}
+
+/// Returns the digits of a number that is written with an exponent; None for every other text, and for a number that is larger or
+/// smaller than a float can be, or has more digits than any number.
+fn without_exponent(text: &str) -> Option<String> {
+    let (number, exponent) = text.trim().split_once(['e', 'E'])?;
+    let exponent: i32 = exponent.parse().ok()?;
+    let places = exponent.unsigned_abs() as usize;
+    if places > PLACES_MAX || number.len() > PLACES_MAX {
+        return None;
+    }
+    let unsigned = number.strip_prefix(['-', '+']).unwrap_or(number);
+    let sign = if number.starts_with('-') { "-" } else { "" };
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    // Zeros, by which the point moves to where it belongs.
+    let zeros = "0".repeat(places);
+    let (filled, before) = match exponent < 0 {
+        true => (format!("{zeros}{digits}"), whole.len()),
+        false => (format!("{digits}{zeros}"), whole.len() + places),
+    };
+    let (whole, fraction) = filled.split_at(before);
+    Some(format!("{sign}0{whole}.{fraction}"))
 }
 
 /// Returns true for a column or a call whose values are H3 cells.
@@ -133,6 +167,44 @@ pub(crate) fn cell(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_with_an_exponent_has_digits() {
+        let check = |text: &str, expect: Option<&str>| {
+            assert_eq!(without_exponent(text).as_deref(), expect, "{text}");
+        };
+        check("45e-1", Some("004.5"));
+        check(" -4.5E+1 ", Some("-045.0"));
+        check("+12.345e1", Some("0123.450"));
+        check("12.345e-4", Some("000.0012345"));
+        check(".5e2", Some("050.0"));
+        check("5.e-2", Some("00.05"));
+        check("0e0", Some("00."));
+        for text in [
+            "45",
+            "4.5",
+            "",
+            "e",
+            "e5",
+            ".e5",
+            "-e5",
+            "1e",
+            "1e5x",
+            "1x5e2",
+            "1e2e3",
+            "1e1.5",
+            "--1e2",
+            "1e401",
+            "1e-401",
+            "1e4294967297",
+            "héé",
+            "1,5e3",
+            "infinity",
+            "twelve",
+        ] {
+            check(text, None);
+        }
+    }
 
     #[test]
     fn a_cell_has_a_number() {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{ScalarValue, SchemaError};
 use datafusion::error::{DataFusionError, Result};
@@ -24,7 +25,9 @@ use crate::parameters::{self, Parameters};
 use crate::parse;
 use crate::placeholders;
 use crate::postgres::rewrite::rewritten;
-use crate::postgres::{JSON_EXTENSION, apart, beside_stars, escape_by_backslash, name_casts};
+use crate::postgres::{
+    JSON_EXTENSION, apart, beside_stars, escape_by_backslash, leave_out_empty, name_casts,
+};
 use crate::reach::Reach;
 
 mod grouped_pairs;
@@ -91,6 +94,8 @@ pub(crate) enum ShownNames {
     ByPlanned(BTreeMap<String, String>),
     /// As PostgreSQL does where EXPLAIN answers JSON: one column, without the one that says which plan it is.
     PlanAsJson,
+    /// As PostgreSQL does where EXPLAIN answers texts: one column, and a row for each line.
+    PlanAsText,
 }
 
 impl ShownNames {
@@ -133,6 +138,7 @@ impl ShownNames {
                 });
                 json.into_iter().collect()
             }
+            Self::PlanAsText => vec![plan_field()],
             _ => return schema,
         };
         Arc::new(Schema::new(renamed))
@@ -142,9 +148,33 @@ impl ShownNames {
     pub(crate) fn shown(&self, batch: RecordBatch) -> Result<RecordBatch> {
         match self {
             Self::PlanAsJson => Ok(batch.project(&[batch.num_columns().saturating_sub(1)])?),
+            Self::PlanAsText => plan_lines(&batch),
             _ => Ok(batch),
         }
     }
+}
+
+/// Returns the column that has the lines of a plan.
+fn plan_field() -> Field {
+    Field::new(QUERY_PLAN, DataType::Utf8, false)
+}
+
+/// Returns a row for each line of the plans of a batch. What a plan is called stands before its lines, which are moved in.
+fn plan_lines(batch: &RecordBatch) -> Result<RecordBatch> {
+    let mut lines = Vec::new();
+    if let [names, plans] = batch.columns() {
+        let names = cast(names, &DataType::Utf8)?;
+        let plans = cast(plans, &DataType::Utf8)?;
+        let plans = plans.as_string::<i32>();
+        for (name, plan) in names.as_string::<i32>().iter().zip(plans) {
+            lines.push(name.unwrap_or_default().to_owned());
+            let of_plan = plan.unwrap_or_default().lines();
+            lines.extend(of_plan.map(|line| format!("  {line}")));
+        }
+    }
+    let schema = Arc::new(Schema::new(vec![plan_field()]));
+    let lines: ArrayRef = Arc::new(StringArray::from(lines));
+    Ok(RecordBatch::try_new(schema, vec![lines])?)
 }
 
 /// Returns names of which no two are the same: a name that was there before has a number behind it, `time_1`.
@@ -306,14 +336,18 @@ fn rename_columns(
 }
 
 /// Gives names of their own to casts that would have the same one, and to what an alias of a series means, and a table to columns
-/// that several share, in a statement whose columns have such names already, and makes products of negatives that are none; returns
-/// None where the statement is the same.
+/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, and leaves out
+/// what can have no rows, which may be written with what only PostgreSQL has; returns None where the statement is the same.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
     let has_shared = is_of_same_names(error) && name_tables_of_shared(statement);
     let has_casts = is_of_same_names(error) && name_casts(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
     let has_negatives = is_of_negative(error) && times_minus_one(statement);
-    (has_shared || has_casts || has_series || has_negatives).then_some(())
+    let has_empty = match parse::parsed_mut(statement) {
+        Some(ast::Statement::Query(query)) => leave_out_empty(query),
+        _ => false,
+    };
+    (has_shared || has_casts || has_series || has_negatives || has_empty).then_some(())
 }
 
 /// Returns true for what a statement is refused with because no column has the name that it says.
@@ -386,6 +420,9 @@ pub struct StatementDescription {
     pub schema: SchemaRef,
     /// Types of `$1`, `$2`, …; None where nothing in the statement tells.
     pub parameters: Vec<Option<DataType>>,
+    /// Which of these, counted from 0, are cast to numbers of decimal digits, and used as nothing else. Their values are read from
+    /// texts: a float would lose digits.
+    pub digits: BTreeSet<usize>,
     /// Every frame up to this sequence had arrived in the tables it reads, now. An answer reaches as far, or further.
     pub through: Sequence,
     /// `recorded_at` of `through`, µs since 1970 UTC.
@@ -431,6 +468,10 @@ pub(crate) async fn described(
         ),
         false => (HashMap::new(), HashMap::new()),
     };
+    let (decimals, said): (HashMap<_, _>, HashMap<_, _>) = said
+        .into_iter()
+        .partition(|(_, data_type): &(String, DataType)| data_type.is_decimal());
+    let mut digits = BTreeSet::new();
     let mut parameters: Vec<Option<DataType>> = known.to_vec();
     for (name, data_type) in found {
         let number = name.trim_start_matches('$');
@@ -442,6 +483,9 @@ pub(crate) async fn described(
         }
         if parameters.len() < position {
             parameters.resize(position, None);
+        }
+        if data_type.is_none() && decimals.contains_key(number) {
+            digits.insert(position - 1);
         }
         let parameter = &mut parameters[position - 1];
         if parameter.is_none() {
@@ -474,6 +518,7 @@ pub(crate) async fn described(
     Ok(StatementDescription {
         schema: names.of(schema),
         parameters,
+        digits,
         through: reach.through,
         stable_time: reach.stable_time,
         rights: reach.rights,

@@ -85,6 +85,12 @@ fn texts_are_read_by_their_type() {
         check(uuid, scalar(PgScalar::Uuid), canonical);
     }
     check("NaN", scalar(PgScalar::Numeric), "NaN");
+    check(
+        " 12345678901234567890.123 ",
+        scalar(PgScalar::Digits),
+        "12345678901234567890.123",
+    );
+    check("45e-1", scalar(PgScalar::Digits), "45e-1");
     check("Infinity", scalar(PgScalar::Float8), "inf");
     check("{1,NULL,3}", array(PgScalar::Int8), "[1, NULL, 3]");
     check("{}", array(PgScalar::Text), "[]");
@@ -124,6 +130,25 @@ fn binary_is_read_by_its_type() {
     // Its scale hides a digit.
     let numeric = [0, 3, 0, 1, 0x40, 0, 0, 2, 0, 1, 0x09, 0x29, 0x1a, 0x7c];
     check(&numeric, scalar(PgScalar::Numeric), "-12345.67");
+    // As digits, wherever the point stands.
+    for (numeric, digits) in [
+        (
+            &[0, 3, 0, 1, 0x40, 0, 0, 3, 0, 1, 0x09, 0x29, 0x1a, 0x7c][..],
+            "-12345.678",
+        ),
+        (
+            &[0, 3, 0, 1, 0x40, 0, 0, 2, 0, 1, 0x09, 0x29, 0x1a, 0x7c],
+            "-12345.67",
+        ),
+        (&[0, 1, 0, 0, 0, 0, 0, 0, 0, 45], "45"),
+        (&[0, 1, 0, 1, 0, 0, 0, 0, 0, 45], "450000"),
+        (&[0, 1, 0xff, 0xff, 0, 0, 0, 4, 0, 45], "0.0045"),
+        (&[0, 1, 0xff, 0xfe, 0, 0, 0, 8, 0, 45], "0.00000045"),
+        (&[0, 0, 0, 0, 0, 0, 0, 2], "0"),
+        (&[0, 0, 0, 0, 0xc0, 0, 0, 0], "NaN"),
+    ] {
+        check(numeric, scalar(PgScalar::Digits), digits);
+    }
     // Nothing but zeros, whatever their weight.
     let zero = [0, 1, 0x7f, 0xff, 0, 0, 0, 0, 0, 0];
     check(&zero, scalar(PgScalar::Numeric), "0.0");
@@ -221,6 +246,10 @@ fn what_is_no_value_is_an_error() {
         Format::Binary,
         state::BAD_BINARY,
     );
+    for text in ["", "much", "1e", "1,5"] {
+        let digits = scalar(PgScalar::Digits);
+        check(text.as_bytes(), digits, Format::Text, state::BAD_TEXT);
+    }
     for text in [
         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1",
         "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11f",
@@ -296,6 +325,9 @@ fn numbers_that_no_float_can_hold_are_refused() {
     let small = [0, 1, 0xf0, 0x01, 0, 0, 0x3f, 0xff, 0, 1];
     check(&great, PgScalar::Numeric, Format::Binary);
     check(&small, PgScalar::Numeric, Format::Binary);
+    // As digits they would be thousands.
+    check(&great, PgScalar::Digits, Format::Binary);
+    check(&small, PgScalar::Digits, Format::Binary);
     for scalar in [PgScalar::Numeric, PgScalar::Float8, PgScalar::Float4] {
         check(b"1e400", scalar, Format::Text);
         check(b"-1e400", scalar, Format::Text);

@@ -310,6 +310,96 @@ async fn times_of_the_day_are_described_and_compared() {
     }
 }
 
+/// As pgx sends a `pgtype.Numeric`, psycopg a Decimal and JDBC a BigDecimal: a float would lose most of these digits.
+#[tokio::test]
+async fn a_number_that_is_cast_to_numeric_keeps_its_digits() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let sql = "SELECT $1::numeric(30, 10) AS n";
+    for (said, value, expected) in [
+        (
+            0,
+            "12345678901234567890.0123456789",
+            "row 12345678901234567890.0123456789",
+        ),
+        (
+            1700,
+            "12345678901234567890.0123456789",
+            "row 12345678901234567890.0123456789",
+        ),
+        (0, "45e-1", "row 4.5000000000"),
+    ] {
+        let found = sent_as_text(&mut client, sql, said, value).await;
+        assert_eq!(
+            found,
+            [
+                "parsed",
+                "parameters [1700]",
+                "columns n:1700",
+                "bound",
+                expected,
+                "SELECT 1",
+                "ready I"
+            ],
+            "{said}"
+        );
+    }
+    let found = sent_as_text(&mut client, sql, 0, "much").await;
+    assert_eq!(found[3..], ["ERROR 22P02", "ready I"]);
+    // −12345.678 in binary.
+    let bytes = [0, 3, 0, 1, 0x40, 0, 0, 3, 0, 1, 0x09, 0x29, 0x1a, 0x7c];
+    client.send(&Parse::new(None, sql.to_owned(), vec![])).await;
+    let value = Some(Bytes::copy_from_slice(&bytes));
+    client
+        .send(&Bind::new(None, None, vec![1], vec![value], vec![]))
+        .await;
+    client.send(&Execute::new(None, 0)).await;
+    client.send(&Sync::new()).await;
+    assert_eq!(
+        client.exchange().await,
+        [
+            "parsed",
+            "bound",
+            "row -12345.6780000000",
+            "SELECT 1",
+            "ready I"
+        ]
+    );
+    // A value that is computed.
+    assert_eq!(
+        client
+            .query("PREPARE n AS SELECT $1::numeric(10, 2) AS n")
+            .await,
+        ["PREPARE", "ready I"]
+    );
+    for (value, expected) in [
+        ("1.5", "row 1.50"),
+        ("'12.345e1'", "row 123.45"),
+        ("2::numeric(4, 1)", "row 2.00"),
+    ] {
+        assert_eq!(
+            client.query(&format!("EXECUTE n({value})")).await,
+            ["columns n:1700", expected, "SELECT 1", "ready I"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn ranks_are_bigints() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    for (sql, expected) in [
+        (
+            "SELECT row_number() OVER () AS n",
+            &["columns n:20", "row 1", "SELECT 1", "ready I"][..],
+        ),
+        (
+            "COPY (SELECT row_number() OVER () AS n) TO STDOUT",
+            &["copy 0 [0]", r"data 1\n", "copied", "COPY 1", "ready I"],
+        ),
+    ] {
+        assert_eq!(client.query(sql).await, expected, "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn a_uuid_is_a_text_that_clients_send_as_one() {
     let (mut client, _) = Client::login(default_server().await).await;

@@ -12,6 +12,8 @@ const NEGATIVE_INFINITE: u16 = 0xf000;
 const SCALE_MAX: u16 = 0x3fff;
 /// Decimal digits of one digit.
 const WIDTH: usize = 4;
+/// Zeros that are written before or behind digits: no number of decimal digits here has as many places.
+const PLACES_MAX: usize = 400;
 
 /// Appends a number that is written as decimal digits, with a sign and a point where it has them.
 pub(super) fn write(decimal: &str, out: &mut BytesMut) {
@@ -60,8 +62,66 @@ pub(crate) enum NoNumber {
     OutOfRange,
 }
 
+/// A number that was sent.
+enum Sent {
+    /// One that has no digits, as it is written.
+    Special(&'static str, f64),
+    /// Digits, and by how many places the point lies behind the last of them; none: zero.
+    Digits {
+        is_negative: bool,
+        digits: String,
+        exponent: i32,
+    },
+}
+
 /// Reads a number as the double that is nearest to it. What its scale hides is cut off, as PostgreSQL does.
 pub(crate) fn read(bytes: &[u8]) -> Result<f64, NoNumber> {
+    let (is_negative, digits, exponent) = match sent(bytes)? {
+        Sent::Special(_, value) => return Ok(value),
+        Sent::Digits { digits, .. } if digits.is_empty() => return Ok(0.0),
+        Sent::Digits {
+            is_negative,
+            digits,
+            exponent,
+        } => (is_negative, digits, exponent),
+    };
+    // Through text, which rounds once. It is as long as what was sent, whatever the weight says.
+    let size: f64 = format!("{digits}e{exponent}")
+        .parse()
+        .map_err(|_| NoNumber::Malformed)?;
+    if size.is_infinite() || size == 0.0 {
+        return Err(NoNumber::OutOfRange);
+    }
+    Ok(if is_negative { -size } else { size })
+}
+
+/// Reads a number as it is written in digits, with a sign and a point where it has them. What its scale hides is cut off.
+pub(crate) fn read_digits(bytes: &[u8]) -> Result<String, NoNumber> {
+    let (is_negative, digits, exponent) = match sent(bytes)? {
+        Sent::Special(written, _) => return Ok(written.to_owned()),
+        Sent::Digits { digits, .. } if digits.is_empty() => return Ok("0".to_owned()),
+        Sent::Digits {
+            is_negative,
+            digits,
+            exponent,
+        } => (is_negative, digits, exponent),
+    };
+    let places = exponent.unsigned_abs() as usize;
+    if places > PLACES_MAX {
+        return Err(NoNumber::OutOfRange);
+    }
+    let sign = if is_negative { "-" } else { "" };
+    if exponent >= 0 {
+        return Ok(format!("{sign}{digits}{:0<places$}", ""));
+    }
+    // At least one digit stands before the point.
+    let width = places + 1;
+    let filled = format!("{digits:0>width$}");
+    let (whole, fraction) = filled.split_at(filled.len() - places);
+    Ok(format!("{sign}{whole}.{fraction}"))
+}
+
+fn sent(bytes: &[u8]) -> Result<Sent, NoNumber> {
     let (header, digits) = bytes.split_at_checked(8).ok_or(NoNumber::Malformed)?;
     let field = |at: usize| u16::from_be_bytes([header[2 * at], header[2 * at + 1]]);
     let (count, weight, sign, scale) = (field(0), field(1) as i16, field(2), field(3));
@@ -70,12 +130,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<f64, NoNumber> {
     }
     match sign {
         0 | NEGATIVE => {}
-        NAN => return Ok(f64::NAN),
-        INFINITE => return Ok(f64::INFINITY),
-        NEGATIVE_INFINITE => return Ok(f64::NEG_INFINITY),
+        NAN => return Ok(Sent::Special("NaN", f64::NAN)),
+        INFINITE => return Ok(Sent::Special("Infinity", f64::INFINITY)),
+        NEGATIVE_INFINITE => return Ok(Sent::Special("-Infinity", f64::NEG_INFINITY)),
         _ => return Err(NoNumber::Malformed),
     }
-    // Through text, which rounds once. It is as long as what was sent, whatever the weight says.
     let mut decimal = String::with_capacity(WIDTH * usize::from(count));
     for digit in digits.chunks_exact(2) {
         let digit = u16::from_be_bytes([digit[0], digit[1]]);
@@ -91,14 +150,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<f64, NoNumber> {
         decimal.truncate(decimal.len().saturating_sub(hidden));
         exponent = -i32::from(scale);
     }
-    if decimal.bytes().all(|digit| digit == b'0') {
-        return Ok(0.0);
-    }
-    let size: f64 = format!("{decimal}e{exponent}")
-        .parse()
-        .map_err(|_| NoNumber::Malformed)?;
-    if size.is_infinite() || size == 0.0 {
-        return Err(NoNumber::OutOfRange);
-    }
-    Ok(if sign == NEGATIVE { -size } else { size })
+    Ok(Sent::Digits {
+        is_negative: sign == NEGATIVE,
+        digits: decimal.trim_start_matches('0').to_owned(),
+        exponent,
+    })
 }

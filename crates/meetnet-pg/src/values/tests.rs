@@ -3,7 +3,7 @@ use arrow::array::{
     Float64Array, Int8Array, Int64Array, TimestampMicrosecondArray, TimestampSecondArray,
     UInt64Array,
 };
-use arrow::datatypes::DurationMicrosecondType;
+use arrow::datatypes::{DurationMicrosecondType, UInt64Type};
 
 use super::*;
 
@@ -67,9 +67,10 @@ fn every_type_has_a_text() {
         |value: i64| Arc::new(TimestampMicrosecondArray::from(vec![value]).with_timezone("UTC"));
     check(Arc::new(BooleanArray::from(vec![true])), "t");
     check(Arc::new(Int8Array::from(vec![-4])), "-4");
+    let largest = u64::try_from(i64::MAX).expect("no sign");
     check(
-        Arc::new(UInt64Array::from(vec![u64::MAX])),
-        "18446744073709551615",
+        Arc::new(UInt64Array::from(vec![largest])),
+        "9223372036854775807",
     );
     check(Arc::new(Float64Array::from(vec![21.5])), "21.5");
     check(Arc::new(Float64Array::from(vec![1.0])), "1");
@@ -125,6 +126,7 @@ fn every_type_has_a_binary_form() {
         Arc::new(Int64Array::from(vec![258])),
         &[0, 0, 0, 0, 0, 0, 1, 2],
     );
+    check(Arc::new(UInt64Array::from(vec![3])), &3_i64.to_be_bytes());
     check(
         Arc::new(Float64Array::from(vec![1.0])),
         &1.0_f64.to_be_bytes(),
@@ -204,6 +206,24 @@ fn what_was_described_is_what_is_sent() {
     // What does not fit is an error, not NULL.
     let array: ArrayRef = Arc::new(Int64Array::from(vec![70_000]));
     assert!(Column::new(&array, PgType::of(PgScalar::Int2), Format::Text).is_err());
+}
+
+#[test]
+fn a_number_larger_than_a_bigint_is_refused_as_such() {
+    let ranks = [Some(vec![Some(1), Some(u64::MAX)])];
+    let arrays: [ArrayRef; 2] = [
+        Arc::new(UInt64Array::from(vec![1, u64::MAX])),
+        Arc::new(ListArray::from_iter_primitive::<UInt64Type, _, _>(ranks)),
+    ];
+    for array in &arrays {
+        for format in [Format::Text, Format::Binary] {
+            let pg_type = PgType::of_arrow(array.data_type());
+            let refused = Column::new(array, pg_type, format).err();
+            let refused = refused.map(|error| (error.code, error.message));
+            let message = "a number in the answer is larger than a bigint can be, 9223372036854775807; cast it to numeric";
+            assert_eq!(refused, Some(("22003", message.to_owned())));
+        }
+    }
 }
 
 #[test]

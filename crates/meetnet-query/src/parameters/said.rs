@@ -14,9 +14,10 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use super::name_of;
 
 /// Returns the types that placeholders are cast to, by their names without `$`, and those of LIMIT and OFFSET. One that is cast to
-/// several types has none, nor has a number of decimal digits: its value is a text until it is cast, for a float would lose digits.
+/// several types has none, nor has a number of decimal digits that is used as something else elsewhere.
 pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
     let mut said: HashMap<String, HashSet<DataType>> = HashMap::new();
+    let mut used_otherwise = HashSet::new();
     let mut note = |expr: &Expr, data_type: &DataType| {
         if let Expr::Placeholder(placeholder) = expr
             && placeholder.field.is_none()
@@ -32,6 +33,11 @@ pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
                 note(expr, &DataType::Int64);
             }
             expr.apply(|expr| {
+                if let Expr::Placeholder(placeholder) = expr
+                    && placeholder.field.is_some()
+                {
+                    used_otherwise.insert(name_of(placeholder));
+                }
                 if let Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) =
                     expr
                 {
@@ -44,7 +50,8 @@ pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
     let only = said.into_iter().filter_map(|(name, types)| {
         let mut types = types.into_iter();
         let only = types.next().filter(|_| types.next().is_none())?;
-        (!only.is_nested() && !only.is_decimal()).then_some((name, only))
+        let is_unsure = only.is_decimal() && used_otherwise.contains(&name);
+        (!only.is_nested() && !is_unsure).then_some((name, only))
     });
     Ok(only.collect())
 }

@@ -56,7 +56,7 @@ const FIRST_OID: i64 = 16_384;
 const OIDS: i64 = 1 << 30;
 
 /// Tables of `pg_catalog` that have rows.
-const FILLED: [&str; 16] = [
+const FILLED: [&str; 18] = [
     "geometry_columns",
     "pg_am",
     "pg_attribute",
@@ -67,6 +67,8 @@ const FILLED: [&str; 16] = [
     "pg_proc",
     "pg_roles",
     "pg_settings",
+    "pg_statio_all_tables",
+    "pg_statio_user_tables",
     "pg_tables",
     "pg_tablespace",
     "pg_type",
@@ -135,6 +137,7 @@ pub(crate) fn pg_catalog_table(
         "pg_proc" => functions::pg_proc(),
         "pg_roles" => server::pg_roles(),
         "pg_settings" => server::pg_settings(),
+        "pg_statio_all_tables" | "pg_statio_user_tables" => pg_statio_tables(tables),
         "pg_tables" => pg_tables(tables),
         "pg_tablespace" => one_row(&[
             ("oid", Int(TABLESPACE_OID)),
@@ -316,6 +319,7 @@ fn pg_class(tables: &SnapshotTables) -> NamedColumns {
             ("relacl", NoList),
             ("reloptions", NoList),
             ("relpartbound", Null),
+            ("tableoid", Int(PG_CLASS_OID)),
         ],
     ));
     columns
@@ -525,6 +529,25 @@ fn pg_tables(tables: &SnapshotTables) -> NamedColumns {
             ("rowsecurity", Bool(false)),
         ],
     ));
+    columns
+}
+
+/// What Sequelize looks up comments through: the numbers of tables by their names. Nobody counts how they are read.
+fn pg_statio_tables(tables: &SnapshotTables) -> NamedColumns {
+    let mut relations = relations(tables);
+    relations.retain(|relation| kind(tables, relation) == "r");
+    let rows = relations.len();
+    let mut columns = vec![
+        (
+            "relid",
+            ints(relations.iter().map(|relation| relation.oid).collect()),
+        ),
+        (
+            "relname",
+            strings(relations.into_iter().map(|relation| relation.name)),
+        ),
+    ];
+    columns.extend(same(rows, &[("schemaname", Text(SCHEMA))]));
     columns
 }
 

@@ -8,11 +8,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Join, JoinOperator,
-    ObjectName, Query, Select, SetExpr, SetOperator, TableFactor, TableWithJoins,
+    ObjectName, Query, Select, SetExpr, SetOperator, SetQuantifier, TableFactor, TableWithJoins,
     visit_expressions,
 };
 
 use super::catalog::{is_always_empty, is_null_texts};
+use super::rewrite::no_values;
 
 /// Functions that answer one row where they are given none.
 const AGGREGATES: [&str; 12] = [
@@ -36,6 +37,30 @@ type Named = BTreeMap<String, bool>;
 /// Returns true where a query cannot have rows.
 pub(super) fn is_empty(query: &Query) -> bool {
     is_query_empty(query, &Named::new())
+}
+
+/// Leaves out the parts of a UNION ALL behind its first that cannot have rows, so that they need no planning; returns false where there
+/// are none. The columns are those of the first part then: a NULL there has no type of another any more.
+pub(crate) fn leave_out_empty(query: &mut Query) -> bool {
+    query.with.is_none() && leave_out_of(&mut query.body)
+}
+
+fn leave_out_of(body: &mut SetExpr) -> bool {
+    let SetExpr::SetOperation {
+        left,
+        op: SetOperator::Union,
+        set_quantifier: SetQuantifier::All,
+        right,
+    } = body
+    else {
+        return false;
+    };
+    let is_left_out = leave_out_of(left);
+    if !is_set_empty(right, &Named::new()) {
+        return is_left_out;
+    }
+    *body = std::mem::replace(left.as_mut(), SetExpr::Values(no_values()));
+    true
 }
 
 fn is_query_empty(query: &Query, around: &Named) -> bool {

@@ -94,6 +94,8 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
                 case_else(first?, settings.into_iter(), null())
             }
         },
+        // The name of a type that is called is a cast.
+        "date" if arguments.len() == 1 => cast(first?.clone(), DataType::Date),
         "format" => formatted(&arguments)?,
         "format_type" => case(
             first?,
@@ -534,7 +536,7 @@ pub(super) fn text(value: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.to_owned()).with_empty_span())
 }
 
-fn number(value: i64) -> Expr {
+pub(super) fn number(value: i64) -> Expr {
     Expr::Value(Value::Number(value.to_string(), false).with_empty_span())
 }
 

@@ -11,13 +11,16 @@
 //! | `'\x00ff'::bytea`, `bytea 'a\\b'` | `X'00ff'`, … |
 //! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
+//! | `a.attnotnull = 't'`, `CASE a.attnotnull WHEN 't' THEN …` | `a.attnotnull = true`, `CASE a.attnotnull WHEN true THEN …` |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
 //! | `geom && st_setsrid('BOX3D(…)'::box3d, 4326)`, `geom::geometry` | `geom && st_makeenvelope(…)`, `geom` |
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `to_char(time, 'HH24:MI TZ')` | `CASE … THEN to_char(time, '%H:%M UTC') ELSE to_char(time, '%H:%M ') END`, by whether it is in a zone |
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
+//! | `9223372036854775808`, which no `bigint` can be | `CAST('9223372036854775808' AS DECIMAL(20, 0))` |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
+//! | `JOIN pg_proc AS p ON p.oid = t.typinput`: `type_functions.rs` | the names of such functions |
 //! | `WITH RECURSIVE typeinfo_tree …`, as asyncpg asks for types: `type_tree.rs` | a query that does not recur |
 //! | a subquery that reads an empty table: `emptiness.rs` | NULL, false, or no rows |
 //! | `IN` what Grafana makes of the search path: `search_path.rs` | `IN ('public')` |
@@ -28,8 +31,9 @@ use std::ops::ControlFlow;
 use datafusion::common::format::ExplainFormat;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident,
-    ObjectName, Query, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    self, ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, Function,
+    FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use meetnet_model::hex::Hex;
 
@@ -40,12 +44,13 @@ use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
-    null_texts, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two,
+    null_texts, number, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two,
     shown_with_zone, text, written_box,
 };
 use super::powers::signed_power;
 use super::search_path::is_search_path;
 use super::time_format::{format_of, formats_with_zone, reading_format_of};
+use super::type_functions;
 use super::type_tree;
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
@@ -101,7 +106,7 @@ pub(crate) fn rewritten(
         // Its columns are those of every plan.
         names = match explain.options.format {
             Some(ExplainFormat::PostgresJSON) => ShownNames::PlanAsJson,
-            _ => ShownNames::AsPlanned,
+            _ => ShownNames::PlanAsText,
         };
     }
     Ok(Rewritten { statement, names })
@@ -145,7 +150,7 @@ fn no_rows(query: &Query, names: &[String]) -> Box<Query> {
     Box::new(query)
 }
 
-fn no_values() -> ast::Values {
+pub(super) fn no_values() -> ast::Values {
     ast::Values {
         explicit_row: false,
         value_keyword: false,
@@ -176,9 +181,22 @@ const TEXTS: [&str; 16] = [
 /// The type of what a trigger calls.
 const TRIGGER_OID: i64 = 2279;
 /// Columns of the catalogue that name functions.
-const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
+pub(super) const FUNCTIONS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];
+/// Columns of the catalogue that are true or false, and that clients compare with texts.
+const BOOLEANS: [&str; 8] = [
+    "atthasdef",
+    "attisdropped",
+    "attnotnull",
+    "relhasindex",
+    "relhasrules",
+    "relhastriggers",
+    "relispartition",
+    "typnotnull",
+];
 /// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
 const ELEMENTS_MAX: usize = 2_000;
+/// What stands behind the sign of the least `bigint`.
+const BEHIND_THE_LEAST: &str = "9223372036854775808";
 /// How much of a text is shown that is no array.
 const SHOWN_BYTES_MAX: usize = 60;
 /// How long an expression may be written that is written several times: such may stand in each other.
@@ -203,6 +221,11 @@ impl VisitorMut for Rewriter<'_> {
             let name = Ident::new(ident.value.to_lowercase());
             *relation = ObjectName::from(vec![Ident::new(PG_CATALOG), name]);
         }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        type_functions::join_names(select);
         ControlFlow::Continue(())
     }
 
@@ -245,6 +268,11 @@ impl VisitorMut for Rewriter<'_> {
                 list: vec![text(crate::catalog::SCHEMA)],
                 negated: *negated,
             }),
+            // Before the number is looked at, which is too large without its sign.
+            Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr: behind,
+            } if is_number(behind, BEHIND_THE_LEAST) => Some(number(i64::MIN)),
             _ => None,
         };
         if let Some(constant) = constant {
@@ -286,6 +314,7 @@ impl Rewriter<'_> {
                 Some(text(crate::catalog::SCHEMA))
             }
             Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
+            Expr::Value(value) => large_number(&value.value),
             Expr::BinaryOp { left, op, right } => rewrite_operator(left, op, right),
             Expr::AnyOp {
                 left,
@@ -314,6 +343,16 @@ impl Rewriter<'_> {
             }
             Expr::Subquery(query) => {
                 pick_one(query);
+                None
+            }
+            Expr::Case {
+                operand: Some(operand),
+                conditions,
+                ..
+            } if is_column_of(operand, &BOOLEANS) => {
+                for when in conditions {
+                    make_boolean(&mut when.condition);
+                }
                 None
             }
             _ => None,
@@ -521,7 +560,10 @@ fn rewrite_operator(left: &Expr, op: &mut BinaryOperator, right: &mut Expr) -> O
     {
         return Some(met);
     }
-    if names_function(left)
+    if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) && is_column_of(left, &BOOLEANS) {
+        make_boolean(right);
+    }
+    if is_column_of(left, &FUNCTIONS)
         && let Expr::Value(value) = &*right
         && let ast::Value::Number(number, _) = &value.value
     {
@@ -560,13 +602,48 @@ fn is_naive(expr: &Expr) -> bool {
     }
 }
 
-fn names_function(expr: &Expr) -> bool {
+/// Returns the decimal number that a whole number is in PostgreSQL if no `bigint` can be it; None for any other value. It is one
+/// without a sign otherwise, which is taken for a `bigint`.
+fn large_number(value: &Value) -> Option<Expr> {
+    let Value::Number(digits, _) = value else {
+        return None;
+    };
+    let size = digits.parse::<u64>().ok()?;
+    let decimal = DataType::Decimal(ExactNumberInfo::PrecisionAndScale(20, 0));
+    i64::try_from(size)
+        .is_err()
+        .then(|| cast(text(digits), decimal))
+}
+
+/// Returns true for a number that is written with these digits.
+fn is_number(expr: &Expr, written: &str) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits == written),
+        _ => false,
+    }
+}
+
+/// Makes a text that stands for true or false what it stands for; any other stays, and is refused where it is compared.
+fn make_boolean(expr: &mut Expr) {
+    let Some(written) = literal(expr) else {
+        return;
+    };
+    let value = match written.trim().to_lowercase().as_str() {
+        "t" | "true" | "y" | "yes" | "on" | "1" => true,
+        "f" | "false" | "n" | "no" | "off" | "0" => false,
+        _ => return,
+    };
+    *expr = boolean(value);
+}
+
+/// Returns true for a column that has one of these names.
+pub(super) fn is_column_of(expr: &Expr, names: &[&str]) -> bool {
     let column = match expr {
         Expr::Identifier(column) => Some(column),
         Expr::CompoundIdentifier(parts) => parts.last(),
         _ => None,
     };
-    column.is_some_and(|column| FUNCTIONS.contains(&column.value.to_lowercase().as_str()))
+    column.is_some_and(|column| names.contains(&column.value.to_lowercase().as_str()))
 }
 
 fn is_parameter(expr: &Expr) -> bool {

@@ -337,9 +337,6 @@ async fn a_plan_is_told_as_json_in_one_column() {
         let plan: serde_json::Value = serde_json::from_str(&row[0]).expect("JSON");
         assert!(plan[0]["Plan"]["Node Type"].is_string(), "{sql}: {plan}");
     }
-    // As a text it has the two columns of every plan.
-    let found = table(&database, request("EXPLAIN (FORMAT TEXT) SELECT 1")).await;
-    assert_eq!(found[0], ["plan_type", "plan"]);
     let refused = database
         .answer(request("EXPLAIN (FORMAT JSON) DELETE FROM counts"))
         .await;
@@ -347,6 +344,76 @@ async fn a_plan_is_told_as_json_in_one_column() {
         refused.map(|_| ()).map_err(|error| error.kind),
         Err(QueryErrorKind::Forbidden)
     );
+}
+
+#[tokio::test]
+async fn a_plan_is_told_as_text_line_by_line() {
+    let database = Database::new();
+    for sql in [
+        "EXPLAIN SELECT car FROM counts WHERE segment_id = 4",
+        "EXPLAIN (FORMAT TEXT) SELECT car FROM counts WHERE segment_id = 4",
+        "EXPLAIN ANALYZE SELECT car FROM counts WHERE segment_id = 4",
+        "EXPLAIN (VERBOSE, COSTS off) SELECT car FROM counts WHERE segment_id = 4",
+    ] {
+        let described = database.service.describe(request(sql), Vec::new()).await;
+        let described = described.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let [column] = &described.schema.fields()[..] else {
+            panic!("{sql}: {:?}", described.schema);
+        };
+        assert_eq!(PgType::of_field(column), PgType::TEXT);
+        let found = table(&database, request(sql)).await;
+        assert_eq!(found[0], ["QUERY PLAN"], "{sql}");
+        let lines = found.iter().skip(1).map(|row| row.join("|"));
+        let lines: Vec<String> = lines.collect();
+        let has_breaks = lines.iter().any(|line| line.contains(['\n', '\r']));
+        assert!(lines.len() > 1 && !has_breaks, "{sql}: {lines:?}");
+        // Which plan it is, and its lines.
+        assert!(!lines[0].starts_with(' '), "{sql}: {lines:?}");
+        assert!(lines[1].starts_with("  "), "{sql}: {lines:?}");
+    }
+    let found = table(&database, request("EXPLAIN SELECT 1 AS a")).await;
+    let kinds = found.iter().skip(1).map(|row| row[0].as_str());
+    let kinds: Vec<&str> = kinds.filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(kinds, ["logical_plan", "physical_plan"]);
+}
+
+/// Sequel makes a BigDecimal of every `numeric`, and nobody counts in such.
+#[tokio::test]
+async fn counts_and_ranks_are_bigints() {
+    let database = Database::new();
+    for call in [
+        "row_number() OVER (ORDER BY time)",
+        "rank() OVER (ORDER BY time)",
+        "dense_rank() OVER (ORDER BY time)",
+        "ntile(4) OVER (ORDER BY time)",
+        "count(*) OVER ()",
+        "approx_distinct(segment_id) OVER ()",
+    ] {
+        let sql = format!("SELECT {call} AS n, pg_typeof({call}) AS type FROM counts LIMIT 1");
+        let described = database.service.describe(request(&sql), Vec::new()).await;
+        let described = described.unwrap_or_else(|error| panic!("{sql}\n{error}"));
+        let found = PgType::of_field(&described.schema.fields()[0]);
+        assert_eq!(found, PgType::of(PgScalar::Int8), "{sql}");
+        assert_eq!(
+            table(&database, request(&sql)).await[1][1],
+            "bigint",
+            "{sql}"
+        );
+    }
+    // What no `bigint` can be is written as one that can be more.
+    check(
+        &database,
+        "SELECT pg_typeof(9223372036854775808) AS more, pg_typeof(9223372036854775807) AS most, \
+         pg_typeof(-9223372036854775808) AS least, pg_typeof(-9223372036854775809) AS less",
+        &["more|most|least|less", "numeric|bigint|bigint|numeric"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT 18446744073709551615 AS much, -9223372036854775808 AS least, 1 < 9223372036854775808 AS is_less",
+        &["much|least|is_less", "18446744073709551615|-9223372036854775808|true"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -523,6 +590,40 @@ async fn a_parameter_is_of_the_type_that_it_is_cast_to() {
         let described = database.service.describe(request(sql), vec![None]).await;
         let described = described.unwrap_or_else(|error| panic!("{sql}\n{error}"));
         assert_eq!(described.parameters, [expected], "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_cast_to_numeric_keeps_its_digits() {
+    let database = Database::new();
+    for (sql, known, expected) in [
+        ("SELECT $1::numeric", None, true),
+        (
+            "SELECT CAST($1 AS numeric(20, 2)) + 1",
+            Some(DataType::Float64),
+            true,
+        ),
+        // It is used as a float, too, as another type, or as nothing.
+        (
+            "SELECT $1::numeric AS digits FROM counts WHERE car > $1",
+            None,
+            false,
+        ),
+        (
+            "SELECT car > $1 AS is_more, $1::numeric AS digits FROM counts",
+            None,
+            false,
+        ),
+        ("SELECT $1::numeric, $1::int", None, false),
+        ("SELECT $1::double precision", None, false),
+        ("SELECT $1", None, false),
+    ] {
+        let described = database
+            .service
+            .describe(request(sql), vec![known])
+            .await
+            .unwrap_or_else(|error| panic!("{sql}\n{error}"));
+        assert_eq!(described.digits.contains(&0), expected, "{sql}");
     }
 }
 

@@ -49,6 +49,8 @@ pub enum PgScalar {
     Uuid,
     /// `oid`: a type of parameters, which are numbers here. No column has it.
     Oid,
+    /// `numeric`: a type of parameters that are cast to it, which are texts here and keep every digit. No column has it.
+    Digits,
     /// `geometry` of PostGIS, which has no number of its own: every database gives it another.
     Geometry,
 }
@@ -104,7 +106,7 @@ impl PgScalar {
                 "D",
             ),
             Self::Interval => (1186, 1187, 16, "interval", "interval", "T"),
-            Self::Numeric => (1700, 1231, -1, "numeric", "numeric", "N"),
+            Self::Numeric | Self::Digits => (1700, 1231, -1, "numeric", "numeric", "N"),
             Self::Json => (114, 199, -1, "json", "json", "U"),
             Self::Oid => (26, 1028, 4, "oid", "oid", "N"),
             Self::Uuid => (2950, 2951, 16, "uuid", "uuid", "U"),
@@ -122,7 +124,7 @@ impl PgScalar {
             Self::Int2 => DataType::Int16,
             Self::Int4 => DataType::Int32,
             Self::Int8 | Self::Oid => DataType::Int64,
-            Self::Text | Self::Numeric | Self::Json | Self::Uuid => DataType::Utf8,
+            Self::Text | Self::Numeric | Self::Digits | Self::Json | Self::Uuid => DataType::Utf8,
             Self::Float4 => DataType::Float32,
             Self::Float8 => DataType::Float64,
             Self::Date => DataType::Date32,
@@ -170,9 +172,9 @@ impl PgType {
             DataType::Boolean => PgScalar::Bool,
             DataType::Int8 | DataType::Int16 | DataType::UInt8 => PgScalar::Int2,
             DataType::Int32 | DataType::UInt16 => PgScalar::Int4,
-            DataType::Int64 | DataType::UInt32 => PgScalar::Int8,
-            DataType::UInt64
-            | DataType::Decimal32(..)
+            // PostgreSQL counts and ranks in `bigint`. What is larger than that is refused where it is sent.
+            DataType::Int64 | DataType::UInt32 | DataType::UInt64 => PgScalar::Int8,
+            DataType::Decimal32(..)
             | DataType::Decimal64(..)
             | DataType::Decimal128(..)
             | DataType::Decimal256(..) => PgScalar::Numeric,
@@ -301,6 +303,7 @@ impl PgType {
             | PgScalar::TimestampTz
             | PgScalar::Interval
             | PgScalar::Numeric
+            | PgScalar::Digits
             | PgScalar::Json
             | PgScalar::Uuid
             | PgScalar::Geometry => format!("{name}_{what}"),

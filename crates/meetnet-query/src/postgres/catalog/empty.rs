@@ -9,7 +9,7 @@ use super::{INFORMATION_SCHEMA, PG_CATALOG};
 use crate::catalog::NamedColumns;
 
 /// Tables that never have rows, and their columns: `i` a number, `b` a boolean, `l` a list of numbers, `t` a text.
-pub(super) const EMPTY: [(&str, &str); 44] = [
+pub(super) const EMPTY: [(&str, &str); 46] = [
     ("pg_aggregate", "aggfnoid:i"),
     ("pg_attrdef", "oid:i adrelid:i adnum:i adbin:t"),
     (
@@ -94,6 +94,10 @@ pub(super) const EMPTY: [(&str, &str); 44] = [
         "partrelid:i partstrat:t partnatts:i",
     ),
     (
+        "pg_policies",
+        "schemaname:t tablename:t policyname:t permissive:t roles:t cmd:t qual:t with_check:t",
+    ),
+    (
         "pg_policy",
         "oid:i polname:t polrelid:i polcmd:t polpermissive:b polroles:t polqual:t polwithcheck:t",
     ),
@@ -106,6 +110,11 @@ pub(super) const EMPTY: [(&str, &str); 44] = [
     (
         "pg_sequence",
         "seqrelid:i seqtypid:i seqstart:i seqincrement:i seqmax:i seqmin:i seqcache:i seqcycle:b",
+    ),
+    (
+        "pg_sequences",
+        "schemaname:t sequencename:t sequenceowner:t data_type:t start_value:i min_value:i max_value:i \
+         increment_by:i cycle:b cache_size:i last_value:i",
     ),
     ("pg_shdescription", "objoid:i classoid:i description:t"),
     (

@@ -723,3 +723,228 @@ async fn drivers_ask_for_limits_types_and_quotes() {
         check(&database, sql, expected).await;
     }
 }
+
+/// Sequelize's `describeTable` finds the comments of columns through statistics of how tables are read.
+#[tokio::test]
+async fn sequelize_describes_a_table() {
+    check(
+        &Database::new(),
+        "SELECT pk.constraint_type as \"Constraint\",c.column_name as \"Field\", c.is_nullable as \"Null\",
+           (CASE WHEN c.udt_name = 'hstore' THEN c.udt_name ELSE c.data_type END)
+             || (CASE WHEN c.character_maximum_length IS NOT NULL THEN '(' || c.character_maximum_length || ')' ELSE '' END) as \"Type\",
+           (SELECT array_agg(e.enumlabel) FROM pg_catalog.pg_type t JOIN pg_catalog.pg_enum e ON t.oid=e.enumtypid
+            WHERE t.typname=c.udt_name) AS \"special\",
+           (SELECT pgd.description FROM pg_catalog.pg_statio_all_tables AS st
+              INNER JOIN pg_catalog.pg_description pgd on (pgd.objoid=st.relid)
+            WHERE c.ordinal_position=pgd.objsubid AND c.table_name=st.relname) AS \"Comment\"
+         FROM information_schema.columns c LEFT JOIN (
+           SELECT tc.table_schema, tc.table_name, cu.column_name, tc.constraint_type
+           FROM information_schema.TABLE_CONSTRAINTS tc JOIN information_schema.KEY_COLUMN_USAGE cu
+             ON tc.table_schema=cu.table_schema and tc.table_name=cu.table_name
+             and tc.constraint_name=cu.constraint_name and tc.constraint_type='PRIMARY KEY'
+         ) pk ON pk.table_schema=c.table_schema AND pk.table_name=c.table_name AND pk.column_name=c.column_name
+         WHERE c.table_name = 'counts' AND c.table_schema = 'public' AND c.column_name IN ('segment_id', 'car')
+         ORDER BY c.ordinal_position",
+        &[
+            "Constraint|Field|Null|Type|special|Comment",
+            "-|segment_id|NO|bigint|-|-",
+            "-|car|YES|double precision|-|cars (1/h)",
+        ],
+    )
+    .await;
+}
+
+/// DBD::Pg's `table_info` asks so; a description is of the table of the catalogue that its row is of.
+#[tokio::test]
+async fn dbd_pg_lists_tables() {
+    check(
+        &Database::new(),
+        "SELECT pg_catalog.quote_ident(n.nspname) AS \"TABLE_SCHEM\", pg_catalog.quote_ident(c.relname) AS \"TABLE_NAME\",
+           CASE WHEN pg_catalog.quote_ident(n.nspname) ~ '^pg_(toast_)?temp_' THEN 'LOCAL TEMPORARY'
+             WHEN c.relkind ~ 'r|p' THEN
+               CASE WHEN pg_catalog.quote_ident(n.nspname) ~ '^pg_' THEN 'SYSTEM TABLE' ELSE 'TABLE' END
+             ELSE 'UNKNOWN' END AS \"TABLE_TYPE\",
+           d.description AS \"REMARKS\", pg_catalog.quote_ident(t.spcname) AS \"pg_tablespace_name\",
+           pg_catalog.quote_ident(pg_catalog.pg_tablespace_location(t.oid)) AS \"pg_tablespace_location\"
+         FROM pg_catalog.pg_class AS c
+         LEFT JOIN pg_catalog.pg_description AS d
+           ON (c.oid = d.objoid AND c.tableoid = d.classoid AND d.objsubid = 0)
+         LEFT JOIN pg_catalog.pg_namespace n ON (n.oid = c.relnamespace)
+         LEFT JOIN pg_catalog.pg_tablespace t ON (t.oid = c.reltablespace)
+         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+           AND NOT (pg_catalog.quote_ident(n.nspname) ~ '^pg_(toast_)?temp_'
+             AND NOT pg_catalog.has_schema_privilege(n.nspname, 'USAGE'))
+           AND n.nspname = 'public' AND c.relname = 'counts'
+         ORDER BY \"TABLE_TYPE\", \"TABLE_SCHEM\", \"TABLE_NAME\"",
+        &[
+            "TABLE_SCHEM|TABLE_NAME|TABLE_TYPE|REMARKS|pg_tablespace_name|pg_tablespace_location",
+            "public|counts|TABLE|test|-|-",
+        ],
+    )
+    .await;
+}
+
+/// DBD::Pg's `column_info` compares what is true or false with a text, as PostgreSQL lets it.
+#[tokio::test]
+async fn dbd_pg_lists_columns() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT pg_catalog.quote_ident(c.relname) AS \"TABLE_NAME\", pg_catalog.quote_ident(a.attname) AS \"COLUMN_NAME\",
+           pg_catalog.format_type(a.atttypid, NULL) AS \"TYPE_NAME\", a.attlen AS \"COLUMN_SIZE\", NULL::text AS \"BUFFER_LENGTH\",
+           CASE a.attnotnull WHEN 't' THEN 0 ELSE 1 END AS \"NULLABLE\",
+           pg_catalog.col_description(a.attrelid, a.attnum) AS \"REMARKS\",
+           pg_catalog.pg_get_expr(af.adbin, af.adrelid) AS \"COLUMN_DEF\",
+           CASE a.attnotnull WHEN 't' THEN 'NO' ELSE 'YES' END AS \"IS_NULLABLE\", '?' AS \"pg_constraint\"
+         FROM pg_catalog.pg_type t
+           JOIN pg_catalog.pg_attribute a ON (t.oid = a.atttypid)
+           JOIN pg_catalog.pg_class c ON (a.attrelid = c.oid)
+           LEFT JOIN pg_catalog.pg_attrdef af ON (a.attnum = af.adnum AND a.attrelid = af.adrelid)
+           JOIN pg_catalog.pg_namespace n ON (n.oid = c.relnamespace)
+         WHERE a.attnum >= 0 AND c.relkind IN ('r','p','v','m','f')
+           AND n.nspname = 'public' AND c.relname = 'counts' AND a.attname IN ('segment_id', 'car')
+         ORDER BY \"TABLE_NAME\", \"COLUMN_NAME\"",
+        &[
+            "TABLE_NAME|COLUMN_NAME|TYPE_NAME|COLUMN_SIZE|BUFFER_LENGTH|NULLABLE|REMARKS|COLUMN_DEF|IS_NULLABLE|pg_constraint",
+            "counts|car|double precision|8|-|1|cars (1/h)|-|YES|?",
+            "counts|segment_id|bigint|8|-|0|-|-|NO|?",
+        ],
+    )
+    .await;
+    for (condition, expected) in [
+        ("attnotnull = 't'", "1"),
+        ("attnotnull <> 'TRUE'", "0"),
+        ("attisdropped = 'f'", "1"),
+        ("attisdropped = 'on'", "0"),
+    ] {
+        let sql = format!(
+            "SELECT count(*) AS n FROM pg_attribute WHERE attrelid = 'counts'::regclass AND attname = 'segment_id' AND {condition}"
+        );
+        check(&database, &sql, &["n", expected]).await;
+    }
+}
+
+/// The gem `pg` of Ruby asks the first before it converts values, Npgsql part of the second.
+#[tokio::test]
+async fn types_are_joined_with_their_functions() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT t.oid, t.typname, t.typelem, t.typdelim, ti.proname AS typinput
+         FROM pg_type as t JOIN pg_proc as ti ON ti.oid = t.typinput
+         WHERE t.typname IN ('bool', '_int8') ORDER BY t.typname",
+        &[
+            "oid|typname|typelem|typdelim|typinput",
+            "1016|_int8|20|,|array_in",
+            "16|bool|0|,|bool_in",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT typ.typname, CASE WHEN proc.proname='array_recv' THEN 'a' ELSE typ.typtype END AS kind
+         FROM pg_type AS typ LEFT JOIN pg_class AS cls ON (cls.oid = typ.typrelid)
+           LEFT JOIN pg_proc AS proc ON proc.oid = typ.typreceive
+         WHERE typ.typname IN ('bool', '_int8') ORDER BY typ.typname",
+        &["typname|kind", "_int8|a", "bool|b"],
+    )
+    .await;
+    // What is joined otherwise are the functions for sensor data.
+    check(
+        &database,
+        "SELECT count(p.proname) > 0 AS found FROM pg_namespace AS n JOIN pg_proc AS p ON p.pronamespace = n.oid",
+        &["found", "true"],
+    )
+    .await;
+}
+
+/// Ibis writes `DATE(time)` for the day of a time, as many do by hand.
+#[tokio::test]
+async fn a_date_may_be_called() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT date(time), other.day = date(time) AS same
+         FROM counts CROSS JOIN (SELECT DATE '2026-01-01' AS day) AS other
+         WHERE segment_id = 1 ORDER BY time LIMIT 1",
+        &["date|same", "2026-01-01|true"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT date('2026-01-31 12:00:00') + 1 AS next",
+        &["next", "2026-02-01"],
+    )
+    .await;
+}
+
+/// Drizzle begins so when it looks for a schema.
+#[tokio::test]
+async fn there_are_no_sequences_and_policies() {
+    let database = Database::new();
+    check(
+        &database,
+        "select schemaname, sequencename, start_value, min_value, max_value, increment_by, cycle, cache_size from pg_sequences as seq \
+         WHERE schemaname = 'public'",
+        &["schemaname|sequencename|start_value|min_value|max_value|increment_by|cycle|cache_size"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT schemaname, tablename, policyname AS name FROM pg_policies",
+        &["schemaname|tablename|name"],
+    )
+    .await;
+}
+
+/// DBD::Pg's `statistics_info`, with fewer columns: what it says of indexes is written with functions that only PostgreSQL has.
+#[tokio::test]
+async fn dbd_pg_lists_a_table_without_indexes() {
+    let database = Database::new();
+    let sql = |table: &str, schema: &str, of_index: &str, index_schema: &str, unique: &str| {
+        format!(
+            "SELECT pg_catalog.current_database() AS \"TABLE_CAT\", n.nspname AS \"TABLE_SCHEM\", d.relname AS \"TABLE_NAME\",
+               NULL AS \"NON_UNIQUE\", NULL AS \"INDEX_NAME\", 'table' AS \"TYPE\", NULL AS \"ORDINAL_POSITION\",
+               d.relpages AS \"PAGES\", NULL AS \"pg_null_ordering\"
+             FROM pg_catalog.pg_class d JOIN pg_catalog.pg_namespace n ON n.oid = d.relnamespace
+             WHERE d.relname = {table} AND n.nspname = {schema}
+             UNION ALL
+             SELECT pg_catalog.current_database() AS \"TABLE_CAT\", n.nspname AS \"TABLE_SCHEM\", d.relname AS \"TABLE_NAME\",
+               NOT(i.indisunique) AS \"NON_UNIQUE\", c.relname AS \"INDEX_NAME\",
+               CASE WHEN i.indisclustered THEN 'clustered' WHEN a.amname = 'btree' THEN 'btree' ELSE 'other' END AS \"TYPE\",
+               col.i AS \"ORDINAL_POSITION\", c.relpages AS \"PAGES\",
+               CASE WHEN pg_catalog.pg_index_column_has_property(c.oid, col.i, 'nulls_first') THEN 'first' END AS \"pg_null_ordering\"
+             FROM pg_catalog.pg_index i
+               JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+               JOIN pg_catalog.pg_class d ON d.oid = i.indrelid
+               JOIN pg_catalog.pg_am a ON a.oid = c.relam
+               JOIN pg_catalog.pg_namespace n ON n.oid = d.relnamespace
+               JOIN pg_catalog.generate_series(1, pg_catalog.current_setting('max_index_keys')::integer) col(i)
+                 ON col.i <= i.indnatts
+               LEFT JOIN pg_catalog.pg_attribute att ON att.attrelid = d.oid AND att.attnum = i.indkey[col.i - 1]
+             WHERE d.relname = {of_index} AND n.nspname = {index_schema} AND (i.indisunique OR NOT({unique}))
+             ORDER BY \"NON_UNIQUE\", \"TYPE\", \"INDEX_NAME\", \"ORDINAL_POSITION\""
+        )
+    };
+    check(
+        &database,
+        &sql("'counts'", "'public'", "'counts'", "'public'", "false"),
+        &[
+            "TABLE_CAT|TABLE_SCHEM|TABLE_NAME|NON_UNIQUE|INDEX_NAME|TYPE|ORDINAL_POSITION|PAGES|pg_null_ordering",
+            "meetnet|public|counts|-|-|table|-|0|-",
+        ],
+    )
+    .await;
+    // The parameters of what is left out are taken all the same.
+    let asked = sql("$1", "$2", "$3", "$4", "$5");
+    let described = database.service.describe(request(&asked), Vec::new()).await;
+    let described = described.unwrap_or_else(|error| panic!("{asked}\n{error}"));
+    assert_eq!(described.parameters.len(), 5);
+    // What can be planned keeps the types of all its parts.
+    check(
+        &database,
+        "SELECT pg_typeof(x) AS type FROM (SELECT NULL AS x UNION ALL SELECT indexrelid FROM pg_index) AS t",
+        &["type", "bigint"],
+    )
+    .await;
+}

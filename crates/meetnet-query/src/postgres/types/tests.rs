@@ -30,7 +30,8 @@ fn columns_have_the_types_that_clients_expect() {
     check(DataType::Int8, 21, "smallint");
     check(DataType::Int32, 23, "integer");
     check(DataType::Int64, 20, "bigint");
-    check(DataType::UInt64, 1700, "numeric");
+    check(DataType::UInt64, 20, "bigint");
+    check(list(DataType::UInt64), 1016, "bigint[]");
     check(DataType::Decimal128(10, 2), 1700, "numeric");
     check(DataType::Float64, 701, "double precision");
     check(DataType::Boolean, 16, "boolean");
