@@ -20,7 +20,7 @@ pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
     let mut used_otherwise = HashSet::new();
     let mut note = |expr: &Expr, data_type: &DataType| {
         if let Expr::Placeholder(placeholder) = expr
-            && placeholder.field.is_none()
+            && is_of_no_type(expr)
         {
             let types = said.entry(name_of(placeholder)).or_default();
             types.insert(data_type.clone());
@@ -33,15 +33,22 @@ pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
                 note(expr, &DataType::Int64);
             }
             expr.apply(|expr| {
-                if let Expr::Placeholder(placeholder) = expr
-                    && placeholder.field.is_some()
-                {
-                    used_otherwise.insert(name_of(placeholder));
-                }
-                if let Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) =
-                    expr
-                {
-                    note(expr.as_ref(), field.data_type());
+                match expr {
+                    Expr::Cast(Cast { expr: of, field })
+                    | Expr::TryCast(TryCast { expr: of, field })
+                        if is_of_no_type(of) =>
+                    {
+                        note(of.as_ref(), field.data_type());
+                        return Ok(TreeNodeRecursion::Jump);
+                    }
+                    // Which is asked of values of every type.
+                    Expr::IsNull(of) | Expr::IsNotNull(of) if is_of_no_type(of) => {
+                        return Ok(TreeNodeRecursion::Jump);
+                    }
+                    Expr::Placeholder(placeholder) => {
+                        used_otherwise.insert(name_of(placeholder));
+                    }
+                    _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -54,4 +61,9 @@ pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
         (!only.is_nested() && !is_unsure).then_some((name, only))
     });
     Ok(only.collect())
+}
+
+/// Returns true for a placeholder of which its place says nothing.
+fn is_of_no_type(expr: &Expr) -> bool {
+    matches!(expr, Expr::Placeholder(placeholder) if placeholder.field.is_none())
 }

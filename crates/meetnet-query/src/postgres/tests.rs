@@ -615,6 +615,16 @@ async fn a_parameter_that_is_cast_to_numeric_keeps_its_digits() {
             false,
         ),
         ("SELECT $1::numeric, $1::int", None, false),
+        (
+            "SELECT $1::numeric AS digits, $1 AS other",
+            Some(DataType::Float64),
+            false,
+        ),
+        (
+            "SELECT car FROM counts WHERE $1 IS NULL OR car > $1::numeric",
+            None,
+            true,
+        ),
         ("SELECT $1::double precision", None, false),
         ("SELECT $1", None, false),
     ] {
