@@ -171,8 +171,15 @@ impl Table {
                 }
             })
             .collect();
+        // Each row comes in a message of its own.
+        let rows = DatasetRows {
+            declaration: Arc::clone(&rows.declaration),
+            batch: rows.batch.clone(),
+            envelopes: (0..rows.batch.num_rows() as u32).collect(),
+            timeless: rows.timeless.clone(),
+        };
         let mut flags = self.flags;
-        let applied = self.lake.apply(rows, &lineage, &mut flags)?;
+        let applied = self.lake.apply(&rows, &lineage, &mut flags)?;
         self.lake.advance(Sequence(self.sequence), START_US);
         Ok(applied)
     }
