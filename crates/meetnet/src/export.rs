@@ -20,12 +20,12 @@ use meetnet_model::licence::Rights;
 use meetnet_model::quantity::SizeText;
 use meetnet_model::time::{format_rfc3339, parse_rfc3339};
 use meetnet_query::{Format, HISTORY_SUFFIX, RowWriter, RowsEnd, nearest};
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::selection::{Area, Selection};
 use self::windows::{Step, Subject, Window, divide_subjects, divide_time};
 use crate::cli::{self, DayOrInstant};
 use crate::config::Environment;
+use crate::daemon::StopSignal;
 use crate::failure::Failure;
 use crate::progress::ProgressLine;
 use crate::readable::{counted, grouped};
@@ -137,26 +137,14 @@ fn format_of(file: &Path) -> Option<Format> {
 /// # Errors
 /// `Usage` where the dataset has nothing that is asked for, `Work` where it cannot be read or written, or somebody ended it.
 pub(crate) async fn run(options: ExportOptions, environment: &Environment) -> Result<(), Failure> {
+    // Without that either would end the process as it stands, and leave half a file: what is written from now on is removed by
+    // whoever drops it.
+    let signal = StopSignal::listen().map_err(Failure::Work)?;
     tokio::select! {
-        // Listens before the work begins: what is written from then on is removed by whoever drops it.
         biased;
-        asked = asked_to_stop() => {
-            asked.map_err(Failure::Work)?;
-            Err(Failure::Work(anyhow!("stopped before the end")))
-        }
+        () = signal.stopped() => Err(Failure::Work(anyhow!("stopped before the end"))),
         done = write(options, environment) => done,
     }
-}
-
-/// Waits for Ctrl-C or SIGTERM. Without that either would end the process as it stands, and leave half a file.
-async fn asked_to_stop() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }
 
 async fn write(options: ExportOptions, environment: &Environment) -> Result<(), Failure> {

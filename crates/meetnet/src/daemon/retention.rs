@@ -206,8 +206,8 @@ impl Held {
 
     /// Notes what is in force at a time; returns whether that has changed.
     fn look(&mut self, now_us: i64) -> bool {
-        let before = in_force(&self.noted);
-        let next = if self.is_ahead(now_us) {
+        let nothing = Noted::new();
+        let known = if self.is_ahead(now_us) {
             if !self.declared.is_empty() {
                 let (seen, now) = (format_rfc3339(self.seen_us), format_rfc3339(now_us));
                 warn!(
@@ -216,14 +216,16 @@ impl Held {
                     "the clock is far ahead of where it was last seen: each retention waits anew, so that a wrong clock drops nothing"
                 );
             }
-            decide(&Noted::new(), &self.declared, self.grace, now_us)
+            &nothing
         } else {
-            decide(&self.noted, &self.declared, self.grace, now_us)
+            &self.noted
         };
+        let next = decide(known, &self.declared, self.grace, now_us);
         self.seen_us = now_us;
         if next == self.noted && self.is_written {
             return false;
         }
+        let before = in_force(&self.noted);
         self.noted = next;
         // Tried once: it is said below, and the next change tries again.
         self.is_written = true;
