@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::mem;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::hex::Hex;
 use meetnet_model::licence::Rights;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowWriterOptions, compute_leaves};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData, SortingColumn};
@@ -27,7 +28,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use sha2::{Digest, Sha256};
 
-use super::encodings::{column_writers, settings};
+use super::encodings::{SAMPLE_ROWS, column_writers, settings};
 use super::files::Partition;
 use crate::error::LakeError;
 use crate::snapshot::{ColumnStatistics, StatisticsValue};
@@ -36,6 +37,8 @@ use crate::storage::{FileChunks, NewFile};
 /// Rows per row group: enough to compress well, few enough that two cores can share a file. Tests have small ones, so
 /// that every schedule copies some and reads others.
 const ROW_GROUP_ROWS: usize = if cfg!(test) { 8 } else { 262_144 };
+/// Rows of a row group that wait for how its columns are encoded. Tests have row groups of which some rows have not waited.
+const WAITING_ROWS: usize = if cfg!(test) { 4 } else { SAMPLE_ROWS };
 /// Fewer rows are encoded sooner than a thread has begun.
 const HELPED_ROWS_MIN: usize = if cfg!(test) { 2 } else { 4_096 };
 
@@ -59,9 +62,15 @@ pub(crate) struct ParquetFile {
 }
 
 /// The row group being encoded.
+#[derive(Default)]
 struct RowGroup {
+    /// Its first rows, until there are enough of them to tell how columns are encoded, or no more come.
+    waiting: Vec<RecordBatch>,
+    /// One for each column, none while rows wait.
     columns: Vec<ArrowColumnWriter>,
+    /// Those that wait among them.
     rows: usize,
+    is_helped: bool,
 }
 
 /// What a finished file is.
@@ -85,9 +94,13 @@ impl ParquetFile {
             hash: Sha256::new(),
             bytes: 0,
         };
-        let properties = writer_properties(declaration, partition);
-        let (writer, _) = ArrowWriter::try_new(sink, declaration.file_schema(), Some(properties))?
-            .into_serialized_writer()?;
+        // Without the schema of Arrow, which says nothing that the one of Parquet does not: it would be half of the footer.
+        let options = ArrowWriterOptions::new()
+            .with_properties(writer_properties(declaration, partition))
+            .with_skip_arrow_metadata(true);
+        let (writer, _) =
+            ArrowWriter::try_new_with_options(sink, declaration.file_schema(), options)?
+                .into_serialized_writer()?;
         Ok(Self {
             declaration: Arc::clone(declaration),
             writer,
@@ -106,7 +119,7 @@ impl ParquetFile {
         ROW_GROUP_ROWS - self.group.as_ref().map_or(0, |group| group.rows)
     }
 
-    /// Bytes so far, those of the row group being encoded estimated.
+    /// Bytes so far, those of the row group being encoded estimated, without rows that wait.
     pub(crate) fn bytes(&self) -> u64 {
         let encoding = self.group.iter().flat_map(|group| &group.columns);
         let encoding: usize = encoding
@@ -122,25 +135,31 @@ impl ParquetFile {
         rows: &RecordBatch,
         is_helped: bool,
     ) -> Result<(), ParquetError> {
-        let mut group = match self.group.take() {
-            Some(group) => group,
-            None => RowGroup {
-                columns: column_writers(
-                    &self.declaration,
-                    &self.writer.schema_descr().root_schema_ptr(),
-                    rows,
-                )?,
-                rows: 0,
-            },
-        };
-        let is_helped = is_helped && rows.num_rows() >= HELPED_ROWS_MIN;
-        encode(rows, &mut group.columns, is_helped)?;
+        let mut group = self.group.take().unwrap_or_default();
         group.rows += rows.num_rows();
+        group.is_helped = is_helped;
+        group.waiting.push(rows.clone());
+        if !group.columns.is_empty() || group.rows >= WAITING_ROWS {
+            self.encode_waiting(&mut group)?;
+        }
         self.rows += rows.num_rows();
         let is_full = group.rows >= ROW_GROUP_ROWS;
         self.group = Some(group);
         if is_full {
             self.end_group()?;
+        }
+        Ok(())
+    }
+
+    fn encode_waiting(&self, group: &mut RowGroup) -> Result<(), ParquetError> {
+        let waiting = mem::take(&mut group.waiting);
+        if group.columns.is_empty() {
+            let root = self.writer.schema_descr().root_schema_ptr();
+            group.columns = column_writers(&self.declaration, &root, &waiting)?;
+        }
+        for rows in &waiting {
+            let is_helped = group.is_helped && rows.num_rows() >= HELPED_ROWS_MIN;
+            encode(rows, &mut group.columns, is_helped)?;
         }
         Ok(())
     }
@@ -185,9 +204,12 @@ impl ParquetFile {
 
     /// Ends the row group being encoded, so that the next rows begin another.
     pub(crate) fn end_group(&mut self) -> Result<(), ParquetError> {
-        let Some(group) = self.group.take() else {
+        let Some(mut group) = self.group.take() else {
             return Ok(());
         };
+        if !group.waiting.is_empty() {
+            self.encode_waiting(&mut group)?;
+        }
         let mut target = self.writer.next_row_group()?;
         for column in group.columns {
             column.close()?.append_to_row_group(&mut target)?;
@@ -275,7 +297,7 @@ fn writer_properties(declaration: &DatasetDeclaration, partition: &Partition) ->
         .into_iter()
         .map(|(k, v)| KeyValue::new(k.to_owned(), v))
         .collect::<Vec<_>>();
-    settings()
+    settings(declaration.kind)
         .set_created_by(concat!("meetnet ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(metadata))
         .set_sorting_columns(Some(sorting))

@@ -59,7 +59,7 @@ fn written(
 ) -> BTreeMap<String, (String, usize)> {
     let root = ArrowSchemaConverter::new().convert(&rows.schema()).unwrap();
     let root = root.root_schema_ptr();
-    let mut columns = column_writers(declaration, &root, rows).unwrap();
+    let mut columns = column_writers(declaration, &root, std::slice::from_ref(rows)).unwrap();
     let mut leaves = columns.iter_mut();
     for (field, array) in rows.schema().fields().iter().zip(rows.columns()) {
         for (leaf, column) in compute_leaves(field, array)
@@ -70,7 +70,7 @@ fn written(
             column.write(leaf).unwrap();
         }
     }
-    let settings = Arc::new(settings().build());
+    let settings = Arc::new(settings(declaration.kind).build());
     let mut file = SerializedFileWriter::new(Vec::new(), root, settings).unwrap();
     let mut group = file.next_row_group().unwrap();
     for column in columns {
@@ -189,8 +189,86 @@ fn a_series_has_some_pages_in_a_period_where_it_is_long_enough() {
     }
 }
 
+/// Returns whether `count` floats get a dictionary, and the share of distinct ones among those that are looked at.
+fn dictionary(count: usize, value: fn(usize) -> f64) -> (bool, f64) {
+    let field = Arc::new(Field::new("car", DataType::Float64, true));
+    let values: ArrayRef = Arc::new(Float64Array::from_iter_values((0..count).map(value)));
+    let wanted = wants_dictionary(&settings(DatasetKind::Wide), &field, &values).unwrap();
+    (wanted, distinct_share(&first_values(&values)))
+}
+
+/// A number that looks like no other.
+fn mixed(number: usize) -> f64 {
+    (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) as f64
+}
+
+#[test]
+fn of_a_column_whose_distinct_values_do_not_tell_both_encodings_are_tried() {
+    let check = |count, value, expected: (bool, f64)| {
+        let (wanted, share) = dictionary(count, value);
+        assert_eq!((wanted, (share * 10.0).round() / 10.0), expected);
+    };
+    // Values that come again thousands of rows later, behind the page.
+    check(16_000, |row| mixed(row % 6_400), (true, 0.4));
+    // Each row twice: a page tells the second by the first.
+    check(16_000, |row| (row / 2) as f64, (false, 0.5));
+    // A tenth of the values that come is of no use to know where the first ones decide.
+    check(40_000, |row| mixed(row.min(30_000)), (false, 0.9));
+    check(40_000, |row| mixed(row % 300), (true, 0.0));
+}
+
+#[test]
+fn of_lists_those_of_the_slice_are_looked_at() {
+    use arrow::array::{Float64Builder, ListBuilder};
+    let mut lists = ListBuilder::new(Float64Builder::new());
+    for row in 0..4_000 {
+        for place in 0..20 {
+            // From row 2,000 on, no value comes again.
+            lists.values().append_value(if row < 2_000 {
+                1.0
+            } else {
+                mixed(row * 20 + place)
+            });
+        }
+        lists.append(true);
+    }
+    let lists: ArrayRef = Arc::new(lists.finish());
+    assert_eq!(first_values(&lists).len(), 1_639);
+    assert!(distinct_share(&first_values(&lists)) < 0.001);
+    let later = lists.slice(2_000, 1_000);
+    assert_eq!(first_values(&later).len(), 1_000);
+    assert_eq!(distinct_share(&first_values(&later)), 1.0);
+}
+
+#[test]
+fn a_row_group_is_looked_at_across_its_batches() {
+    let (_, rows) = rows("traffic", 30_000, rounded);
+    let batches: Vec<_> = (0..10)
+        .map(|batch| rows.slice(batch * 3_000, 3_000))
+        .collect();
+    assert_eq!(first_rows(&batches).unwrap(), rows);
+    let more = [rows.clone(), rows.clone(), rows.clone()];
+    let first = first_rows(&more).unwrap();
+    assert_eq!(first.num_rows(), SAMPLE_ROWS);
+    assert_eq!(first.slice(0, 30_000), rows);
+}
+
 #[test]
 fn a_column_without_values_is_no_reason_to_give_up_dictionaries() {
-    assert!(repeats(&Float64Array::new_null(50)));
-    assert!(repeats(&arrow::array::StringArray::from(vec!["a", "b"])));
+    let check = |array: ArrayRef| assert_eq!(distinct_share(&array), 0.0);
+    check(Arc::new(Float64Array::new_null(50)));
+    check(Arc::new(Float64Array::new_null(0)));
+    check(Arc::new(arrow::array::StringArray::from(vec!["a", "b"])));
+}
+
+/// Files have no schema of Arrow: that of Parquet has to say the same.
+#[test]
+fn the_schema_of_parquet_says_what_that_of_arrow_does() {
+    let declarations = schemas::builtin().into_declarations([]);
+    for (id, declaration) in &declarations.datasets {
+        let expected = declaration.file_schema();
+        let written = ArrowSchemaConverter::new().convert(&expected).unwrap();
+        let read = parquet::arrow::parquet_to_arrow_schema(&written, None).unwrap();
+        assert_eq!(read, *expected, "{id}");
+    }
 }

@@ -62,3 +62,23 @@ fn what_two_threads_encode_is_what_one_does() {
     assert_eq!(arrived.len(), 1);
     assert_eq!(files(true), arrived);
 }
+
+#[test]
+fn a_file_of_few_rows_has_them_all_and_says_its_schema_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut city = City::open(folder.path(), |_| {});
+    city.take(3, START, 1.0);
+    city.commit();
+    let snapshot = city.snapshot();
+    let file = &snapshot.files[0];
+    let input = crate::damage::open(&snapshot.folder, file, crate::storage::Access::Pages).unwrap();
+    let footer = crate::table::read::load_footer(&input).unwrap();
+    let of_file = footer.metadata().file_metadata();
+    assert_eq!(of_file.num_rows(), 3);
+    let pairs = of_file.key_value_metadata().unwrap();
+    let said: Vec<&str> = pairs.iter().map(|pair| pair.key.as_str()).collect();
+    assert!(said.contains(&"meetnet.dataset"), "{said:?}");
+    assert!(!said.contains(&"ARROW:schema"), "{said:?}");
+    let expected = snapshot.declaration.file_schema();
+    assert_eq!(*footer.schema(), expected);
+}
