@@ -6,6 +6,9 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::col;
 
 use super::*;
+use crate::typed_keys;
+
+const QUOTIENTS: usize = 200;
 
 /// Columns of decimal numbers, and how often somebody has asked for one.
 #[derive(Debug)]
@@ -49,14 +52,26 @@ impl ExprSchema for AskedColumns {
     }
 }
 
+fn chain_of_quotients() -> Expr {
+    (0..QUOTIENTS).fold(col("a"), |chain, _| chain / col("b"))
+}
+
 #[test]
 fn a_chain_of_quotients_asks_for_each_column_once() {
-    const QUOTIENTS: usize = 200;
     let columns = AskedColumns::new();
-    let chain = (0..QUOTIENTS).fold(col("a"), |chain, _| chain / col("b"));
-    let (_, calls) = columns.with_calls(chain);
+    let (_, calls) = columns.with_calls(chain_of_quotients());
     assert_eq!(calls, QUOTIENTS);
     assert_eq!(columns.asked.get(), QUOTIENTS + 1);
+}
+
+#[test]
+fn a_key_of_quotients_asks_for_no_column() {
+    let columns = AskedColumns::new();
+    let (made, _) = columns.with_calls(chain_of_quotients());
+    columns.asked.set(0);
+    let key = typed_keys::key(made.clone(), &columns).expect("a key");
+    assert_eq!(columns.asked.get(), 0);
+    assert!(key.data == made);
 }
 
 #[test]
@@ -77,7 +92,11 @@ fn quotients_have_the_types_that_datafusion_says() {
         let (made, calls) = columns.with_calls(expr);
         assert_eq!(calls, expect, "{text}");
         let of_calls = made.get_type(&columns.columns).expect("a type");
-        assert_eq!(type_of(&made, &columns).expect("a type"), of_calls);
+        assert_eq!(
+            type_of(&made, &columns).expect("a type"),
+            of_calls,
+            "{text}"
+        );
         assert_eq!(of_calls, of_operators, "{text}");
     }
 }
