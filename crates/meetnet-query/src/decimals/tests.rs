@@ -8,7 +8,8 @@ use datafusion::logical_expr::col;
 use super::*;
 use crate::typed_keys;
 
-const QUOTIENTS: usize = 200;
+/// Levels of a chain: each is copied on the stack of a test.
+const QUOTIENTS: usize = 100;
 
 /// Columns of decimal numbers, and how often somebody has asked for one.
 #[derive(Debug)]
