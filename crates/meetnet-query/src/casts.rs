@@ -10,22 +10,15 @@
 //! The date of a time in a zone stays a cast, so that a day reads the files of that day: clocks go back within a day. (Those of
 //! Newfoundland went back over midnight until 2011: there a day may lack that minute.)
 
-use std::sync::Arc;
-
 use arrow::compute::CastOptions;
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::format::DEFAULT_CAST_OPTIONS;
 use datafusion::common::{DFSchema, Result};
-use datafusion::error::DataFusionError;
-use datafusion::logical_expr::interval_arithmetic::Interval;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::rewrite;
+use crate::rewrite::{self, CastFunction, CastKind};
 
 #[cfg(test)]
 mod tests;
@@ -61,12 +54,7 @@ fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     if !is_misread(&from, to, is_try) {
         return None;
     }
-    let function = ScalarUDF::new_from_impl(OpaqueCast {
-        to: to.clone(),
-        is_try,
-        signature: Signature::any(1, Volatility::Immutable),
-    });
-    Some(function.call(vec![inner.clone()]))
+    Some(CastFunction::call(OpaqueCast, inner, to, is_try))
 }
 
 /// Returns true for a cast that does not do what DataFusion takes it to do. It takes none between texts and others for one that
@@ -114,52 +102,16 @@ fn scale(of: &DataType) -> Option<i8> {
 
 /// A cast that nobody looks into.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct OpaqueCast {
-    to: DataType,
-    /// Whether what cannot be cast is NULL, and no error.
-    is_try: bool,
-    signature: Signature,
-}
+struct OpaqueCast;
 
-impl ScalarUDFImpl for OpaqueCast {
-    fn name(&self) -> &str {
-        "opaque_cast"
-    }
+impl CastKind for OpaqueCast {
+    const NAME: &'static str = "opaque_cast";
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.to.clone())
-    }
-
-    /// As the cast does: with the unit of what is cast.
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let field = rewrite::returned_field(self.name(), &self.to, &args);
-        let is_nullable = self.is_try || field.is_nullable();
-        Ok(Arc::new(field.with_nullable(is_nullable)))
-    }
-
-    /// NULL for NULL alone, as DataFusion 55.2 takes it: what is not NULL has no NULL then.
-    fn is_strict(&self) -> bool {
-        !self.is_try
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(value) = args.args.first() else {
-            let message = "`opaque_cast` takes one argument".to_owned();
-            return Err(DataFusionError::Plan(message));
-        };
+    fn cast(&self, value: &ColumnarValue, to: &DataType, is_try: bool) -> Result<ColumnarValue> {
         let options = CastOptions {
-            safe: self.is_try,
+            safe: is_try,
             ..DEFAULT_CAST_OPTIONS
         };
-        value.cast_to(&self.to, Some(&options))
-    }
-
-    /// Any value of the type: a bound without a type could not be compared with the other side.
-    fn evaluate_bounds(&self, _: &[&Interval]) -> Result<Interval> {
-        Interval::make_unbounded(&self.to)
+        value.cast_to(to, Some(&options))
     }
 }

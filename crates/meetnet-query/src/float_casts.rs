@@ -5,24 +5,18 @@
 //! DataFusion 55.2 answers infinity: `1e300::real`, `'1e400'::float8`. What is infinite before stays it. A constant that fits stays a
 //! cast, so that it is compared as such.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::{CastOptions, cast, cast_with_options, nullif};
-use arrow::datatypes::{DataType, FieldRef, Float64Type};
+use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::format::DEFAULT_CAST_OPTIONS;
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::interval_arithmetic::Interval;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::error::{QueryError, StatementFault, shortened};
-use crate::rewrite;
+use crate::rewrite::{self, CastFunction, CastKind};
 
 /// How much of a number an error repeats.
 const SHOWN_BYTES_MAX: usize = 100;
@@ -57,12 +51,7 @@ fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
         // What is no number is told by the cast.
         checked(&value, to, false).err().filter(is_overflow)?;
     }
-    let function = ScalarUDF::new_from_impl(FloatCast {
-        to: to.clone(),
-        is_try,
-        signature: Signature::any(1, Volatility::Immutable),
-    });
-    Some(function.call(vec![inner.clone()]))
+    Some(CastFunction::call(FloatCast, inner, to, is_try))
 }
 
 /// Returns true for a cast that makes infinity of numbers.
@@ -80,49 +69,13 @@ fn may_overflow(from: &DataType, to: &DataType) -> bool {
 
 /// A cast that refuses what does not fit.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct FloatCast {
-    to: DataType,
-    /// Whether what cannot be cast is NULL, and no error.
-    is_try: bool,
-    signature: Signature,
-}
+struct FloatCast;
 
-impl ScalarUDFImpl for FloatCast {
-    fn name(&self) -> &str {
-        "float_cast"
-    }
+impl CastKind for FloatCast {
+    const NAME: &'static str = "float_cast";
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.to.clone())
-    }
-
-    /// As the cast does: with the unit of what is cast.
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let field = rewrite::returned_field(self.name(), &self.to, &args);
-        let is_nullable = self.is_try || field.is_nullable();
-        Ok(Arc::new(field.with_nullable(is_nullable)))
-    }
-
-    /// NULL for NULL alone, as DataFusion 55.2 takes it: what is not NULL has no NULL then.
-    fn is_strict(&self) -> bool {
-        !self.is_try
-    }
-
-    /// Any number: a bound without a type could not be compared with the other side.
-    fn evaluate_bounds(&self, _: &[&Interval]) -> Result<Interval> {
-        Interval::make_unbounded(&self.to)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [value] = args.args.as_slice() else {
-            let message = "`float_cast` takes one argument".to_owned();
-            return Err(DataFusionError::Plan(message));
-        };
-        rewrite::each_value(value, |values| checked(values, &self.to, self.is_try))
+    fn cast(&self, value: &ColumnarValue, to: &DataType, is_try: bool) -> Result<ColumnarValue> {
+        rewrite::each_value(value, |values| checked(values, to, is_try))
     }
 }
 
@@ -180,6 +133,8 @@ fn is_overflow(error: &DataFusionError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{Float32Array, Float64Array, StringArray};
     use arrow::datatypes::Float32Type;
 

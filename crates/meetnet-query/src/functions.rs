@@ -48,6 +48,7 @@ mod share;
 mod similar;
 pub(crate) mod sizes;
 mod text;
+mod wrapped;
 
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,7 @@ pub(crate) use bounded::is_constant;
 pub(crate) use escaped::{ESCAPED_LIKE, with_backslashes};
 pub(crate) use matched::SUBSTRING_OF_PATTERN;
 pub(crate) use share::CallShare;
+pub(crate) use wrapped::{Wrapped, Wrapper};
 
 const REMOVED: [&str; 7] = [
     "range",
@@ -125,13 +127,12 @@ pub(crate) fn restrict(state: &mut SessionState) -> Result<()> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(EscapedLike::new())))?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(MatchedPart::new())))?;
     if let Some(inner) = state.deregister_udf(REGEXP_COUNT)? {
-        let counted = ScalarUDF::new_from_impl(MatchCount::new(inner));
-        state.register_udf(Arc::new(counted))?;
+        state.register_udf(Wrapped::function(inner, MatchCount))?;
     }
     let mut bound = HashMap::new();
     for (name, growth, work) in BOUNDED {
         if let Some(inner) = state.deregister_udf(name)? {
-            let wrapped = Arc::new(ScalarUDF::new_from_impl(Bounded::new(inner, growth, work)));
+            let wrapped = Wrapped::function(inner, Bounded::new(growth, work));
             state.register_udf(Arc::clone(&wrapped))?;
             bound.insert(name, wrapped);
         }

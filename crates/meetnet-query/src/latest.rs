@@ -162,21 +162,22 @@ impl QueryService {
     ) -> Result<Option<RecordBatch>, QueryError> {
         // Before the files are read: what is found meanwhile is not in them.
         let damage = table.folder.damage_revision();
-        let versions = versions(table);
+        let hot_rows = hot_rows(table);
+        let versions = versions(table, hot_rows);
         let known = kept.as_ref().filter(|kept| kept.is_of(table));
         let schema = public_schema(&table.declaration);
-        let mut hot_seen = hot_rows(table);
+        let mut hot_seen = hot_rows;
         let rows = match known {
             // A new version is looked at, also where nothing was added: its stable time is later than that of the reading.
-            Some(kept) if kept.version == table.version && kept.hot_rows == hot_rows(table) => {
+            Some(kept) if kept.version == table.version && kept.hot_rows == hot_rows => {
                 return Ok(Some(kept.rows.clone()));
             }
             Some(kept) if kept.version == table.version => {
-                let came = live(&hot_behind(table, kept.hot_seen), &schema)?;
+                let came = live(&hot_behind(table, hot_rows, kept.hot_seen), &schema)?;
                 newest(Some(&kept.rows), &came, &table.declaration, &schema).map_err(merging)?
             }
             Some(kept) if kept.lacks_only_hot(table, versions) => {
-                let hot = live(&hot_behind(table, 0), &schema)?;
+                let hot = live(&hot_behind(table, hot_rows, 0), &schema)?;
                 newest(Some(&kept.rows), &hot, &table.declaration, &schema).map_err(merging)?
             }
             Some(kept) => {
@@ -202,7 +203,7 @@ impl QueryService {
         };
         *kept = Some(Kept {
             version: table.version,
-            hot_rows: hot_rows(table),
+            hot_rows,
             damage,
             declaration: Arc::clone(&table.declaration),
             versions,
@@ -327,10 +328,10 @@ fn check_values(conditions: &[PageCondition]) -> Result<(), QueryError> {
     Err(QueryError::new(QueryErrorKind::BadRequest, message))
 }
 
-/// Returns how many versions of rows a table holds.
-fn versions(table: &TableSnapshot) -> u64 {
+/// Returns how many versions of rows a table holds, `hot_rows` of them in no file.
+fn versions(table: &TableSnapshot, hot_rows: usize) -> u64 {
     let stored: u64 = table.files.iter().map(|file| file.rows).sum();
-    stored + hot_rows(table) as u64
+    stored + hot_rows as u64
 }
 
 /// Returns how many hot rows were recorded after a time; None where they do not say.
@@ -345,12 +346,12 @@ fn hot_recorded_since(table: &TableSnapshot, since: i64) -> Option<u64> {
     Some(count as u64)
 }
 
-/// Returns the hot rows of a table behind the first `known`. Between two versions of it rows only come, each behind those before
-/// it; where they are joined to larger batches, they stay in this order. One of the first may have been replaced since: by one of
-/// the same key behind them, which takes its place.
-fn hot_behind(table: &TableSnapshot, known: usize) -> Vec<HotBatch> {
+/// Returns the hot rows of a table behind the first `known` of its `hot_rows`. Between two versions of it rows only come, each
+/// behind those before it; where they are joined to larger batches, they stay in this order. One of the first may have been
+/// replaced since: by one of the same key behind them, which takes its place.
+fn hot_behind(table: &TableSnapshot, hot_rows: usize, known: usize) -> Vec<HotBatch> {
     // Fewer than are known is another table than was thought.
-    let mut left = if known <= hot_rows(table) { known } else { 0 };
+    let mut left = if known <= hot_rows { known } else { 0 };
     let mut behind = Vec::new();
     for hot in table.hot.iter() {
         let rows = hot.batch.num_rows();

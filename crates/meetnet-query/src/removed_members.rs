@@ -2,7 +2,6 @@
 //!
 //! DataFusion 55.2 answers NULL, as where the list is NULL.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,15 +10,13 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{filter, is_null};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 
+use crate::functions::{Wrapped, Wrapper};
 use crate::rewrite;
 
 /// What `array_remove` is written as.
@@ -31,56 +28,19 @@ const ARRAY_REMOVE_ALL: &str = "array_remove_all";
 /// Where the session takes no functions.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     if let Some(inner) = state.deregister_udf(ARRAY_REMOVE_ALL)? {
-        let wrapped = ScalarUDF::new_from_impl(RemovedMembers { inner });
-        state.register_udf(Arc::new(wrapped))?;
+        state.register_udf(Wrapped::function(inner, RemovedMembers))?;
     }
     Ok(())
 }
 
-/// Removes values as `inner` does, and NULL, too.
+/// Removes values as the function within does, and NULL, too.
 #[derive(Debug)]
-struct RemovedMembers {
-    inner: Arc<ScalarUDF>,
-}
+struct RemovedMembers;
 
-impl PartialEq for RemovedMembers {
-    fn eq(&self, other: &Self) -> bool {
-        self.inner == other.inner
-    }
-}
-
-impl Eq for RemovedMembers {}
-
-impl Hash for RemovedMembers {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.inner.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for RemovedMembers {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+impl Wrapper for RemovedMembers {
+    fn invoke(&self, inner: &ScalarUDF, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [lists, members] = args.args.as_slice() else {
-            return self.inner.invoke_with_args(args);
+            return inner.invoke_with_args(args);
         };
         let rows = args.number_rows;
         let is_removed = match members {
@@ -88,17 +48,13 @@ impl ScalarUDFImpl for RemovedMembers {
             members => Some(is_null(members.to_array(rows)?.as_ref())?),
         };
         let Some(is_removed) = is_removed.filter(|is_removed| is_removed.has_true()) else {
-            return self.inner.invoke_with_args(args);
+            return inner.invoke_with_args(args);
         };
         let without = without_nulls(&lists.to_array(rows)?)?;
         let arguments = args.args.clone();
-        let others = self.inner.invoke_with_args(args)?.into_array(rows)?;
+        let others = inner.invoke_with_args(args)?.into_array(rows)?;
         let made = zip(&is_removed, &without, &others)?;
         rewrite::column_or_constant(&arguments, made)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }
 

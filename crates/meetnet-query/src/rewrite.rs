@@ -19,8 +19,11 @@ use datafusion::logical_expr::{
 
 use crate::functions::is_constant;
 
+mod cast_function;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use cast_function::{CastFunction, CastKind};
 
 /// Rewrites the expressions of a plan in some part of which `is_wanted` is true; `rewrite` is given each whole, with the
 /// schema that its columns are of. Plans that have none are left alone.

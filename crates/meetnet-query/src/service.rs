@@ -378,19 +378,8 @@ impl QueryService {
     /// Every kind of [`QueryErrorKind`]; errors after the first batch come through the answer.
     pub async fn query(&self, request: QueryRequest) -> Result<QueryAnswer, QueryError> {
         let started = Instant::now();
-        let counted = Counted::default();
-        let mut noted = self.inner.shared.noted(&self.client, &request);
-        let permit = match self.admitted(&request).await {
-            Ok(permit) => permit,
-            Err(error) => {
-                if let Some(noted) = &mut noted {
-                    noted.ended(error.kind.as_str());
-                }
-                counted.ended(error.kind.as_str());
-                return Err(error);
-            }
-        };
-        self.run(request, permit, (counted, noted), started).await
+        let noted = self.inner.shared.noted(&self.client, &request);
+        self.admit_and_run(self, request, noted, started).await
     }
 
     /// Answers a statement of this process, whose answer is for everybody: it takes a place of the client, who has caused
@@ -402,17 +391,34 @@ impl QueryService {
         &self,
         request: QueryRequest,
     ) -> Result<QueryAnswer, QueryError> {
-        let started = Instant::now();
-        let counted = Counted::default();
-        let permit = match self.admitted(&request).await {
-            Ok(permit) => permit,
-            Err(error) => {
-                counted.ended(error.kind.as_str());
-                return Err(error);
-            }
-        };
         let own = self.for_client(Client::own());
-        own.run(request, permit, (counted, None), started).await
+        self.admit_and_run(&own, request, None, Instant::now())
+            .await
+    }
+
+    /// Waits for the turn of a request among those of this client, and has `runner` run it; a refusal is told as every end is.
+    async fn admit_and_run(
+        &self,
+        runner: &Self,
+        request: QueryRequest,
+        mut noted: Option<Noted>,
+        started: Instant,
+    ) -> Result<QueryAnswer, QueryError> {
+        let counted = Counted::default();
+        let admitted = self.admitted(&request).await;
+        match admitted {
+            Ok(permit) => {
+                let told = (counted, noted);
+                runner.run(request, permit, told, started).await
+            }
+            Err(error) => {
+                if let Some(noted) = &mut noted {
+                    noted.ended(error.kind.as_str());
+                }
+                counted.ended(error.kind.as_str());
+                Err(error)
+            }
+        }
     }
 
     /// Runs an admitted statement, with what tells of its end; returns as [`Self::query`] does.

@@ -16,24 +16,18 @@
 //!
 //! A day ends before 24:00, which PostgreSQL takes and a time of Arrow cannot be.
 
-use std::sync::Arc;
-
 use arrow::array::{ArrayRef, AsArray, Time64NanosecondArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::interval_arithmetic::Interval;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use meetnet_model::time::day_or_time;
 
 use crate::error::{QueryError, QueryErrorKind, shortened};
-use crate::rewrite;
+use crate::rewrite::{self, CastFunction, CastKind};
 
 #[cfg(test)]
 mod tests;
@@ -79,58 +73,18 @@ fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     if !is_text {
         return None;
     }
-    let function = ScalarUDF::new_from_impl(TimeOfText {
-        to: to.clone(),
-        is_try,
-        signature: Signature::any(1, Volatility::Immutable),
-    });
-    Some(function.call(vec![inner.clone()]))
+    Some(CastFunction::call(TimeOfText, inner, to, is_try))
 }
 
 /// The time of day that a text is.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct TimeOfText {
-    to: DataType,
-    /// Whether what is none is NULL, and no error.
-    is_try: bool,
-    signature: Signature,
-}
+struct TimeOfText;
 
-impl ScalarUDFImpl for TimeOfText {
-    fn name(&self) -> &str {
-        "time_of_text"
-    }
+impl CastKind for TimeOfText {
+    const NAME: &'static str = "time_of_text";
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.to.clone())
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let field = rewrite::returned_field(self.name(), &self.to, &args);
-        let is_nullable = self.is_try || field.is_nullable();
-        Ok(Arc::new(field.with_nullable(is_nullable)))
-    }
-
-    /// NULL for NULL alone, as DataFusion 55.2 takes it: what is not NULL has no NULL then.
-    fn is_strict(&self) -> bool {
-        !self.is_try
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [texts] = args.args.as_slice() else {
-            let message = "`time_of_text` takes one argument".to_owned();
-            return Err(DataFusionError::Plan(message));
-        };
-        rewrite::each_value(texts, |texts| times(texts, &self.to, self.is_try))
-    }
-
-    /// Any time of day: a bound without a type could not be compared with the other side.
-    fn evaluate_bounds(&self, _: &[&Interval]) -> Result<Interval> {
-        Interval::make_unbounded(&self.to)
+    fn cast(&self, texts: &ColumnarValue, to: &DataType, is_try: bool) -> Result<ColumnarValue> {
+        rewrite::each_value(texts, |texts| times(texts, to, is_try))
     }
 }
 

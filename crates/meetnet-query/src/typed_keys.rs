@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, ExprSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::decimals::is_quotient;
 use crate::rewrite;
 
 /// Gives the parts of such keys types. It goes behind the rules that write expressions anew.
@@ -41,7 +42,10 @@ impl AnalyzerRule for TypedKeys {
 
 fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match plan {
-        LogicalPlan::Sort(_) => rewrite::of_plan(plan, &|_: &Expr| true, &key),
+        LogicalPlan::Sort(_) => {
+            let typed = |expr: Expr, schema: &DFSchema| key(expr, schema);
+            rewrite::of_plan(plan, &|_: &Expr| true, &typed)
+        }
         // What a DISTINCT ON parts by comes first in its order, and stays the same there.
         LogicalPlan::Window(_)
         | LogicalPlan::Aggregate(_)
@@ -70,7 +74,10 @@ fn has_keys(expr: &Expr) -> bool {
 }
 
 /// Gives the parts of a key types. The key itself needs none: nothing is computed of it.
-fn key(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+///
+/// # Errors
+/// None.
+pub(crate) fn key(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
     // The name of a key that a rule before has written anew.
     if matches!(expr, Expr::Alias(_)) {
         return expr.map_children(|named| key(named, schema));
@@ -98,7 +105,7 @@ fn typed(expr: Expr, data_type: DataType) -> Expr {
 }
 
 /// Returns true for what DataFusion gives no range of its type.
-fn is_untyped(expr: &Expr, schema: &DFSchema) -> bool {
+fn is_untyped(expr: &Expr, schema: &dyn ExprSchema) -> bool {
     match expr {
         Expr::BinaryExpr(binary) => !matches!(
             binary.op,
@@ -111,6 +118,8 @@ fn is_untyped(expr: &Expr, schema: &DFSchema) -> bool {
                 | Operator::And
                 | Operator::Or
         ),
+        // It has one whatever is divided, and the type of that takes long to tell: see `decimals::type_of`.
+        Expr::ScalarFunction(call) if is_quotient(call) => false,
         Expr::ScalarFunction(call) => !has_bounds(call, schema).unwrap_or(false),
         Expr::Like(_)
         | Expr::SimilarTo(_)
@@ -131,7 +140,7 @@ fn is_untyped(expr: &Expr, schema: &DFSchema) -> bool {
 }
 
 /// Returns true for a function that gives a range of any of its type.
-fn has_bounds(call: &ScalarFunction, schema: &DFSchema) -> Result<bool> {
+fn has_bounds(call: &ScalarFunction, schema: &dyn ExprSchema) -> Result<bool> {
     let of_arg = |arg: &Expr| Interval::make_unbounded(&arg.get_type(schema)?);
     let bounds: Vec<Interval> = call.args.iter().map(of_arg).collect::<Result<_>>()?;
     let bounds: Vec<&Interval> = bounds.iter().collect();

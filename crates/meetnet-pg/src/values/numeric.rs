@@ -64,61 +64,66 @@ pub(crate) enum NoNumber {
 
 /// A number that was sent.
 enum Sent {
-    /// One that has no digits, as it is written.
-    Special(&'static str, f64),
-    /// Digits, and by how many places the point lies behind the last of them; none: zero.
-    Digits {
-        is_negative: bool,
-        digits: String,
-        exponent: i32,
-    },
+    /// Zero, or one that has no digits: as it is written, and as a double.
+    Constant(&'static str, f64),
+    Digits(Digits),
+}
+
+/// A number that is not zero.
+struct Digits {
+    is_negative: bool,
+    /// Decimal digits without zeros before them.
+    digits: String,
+    /// By how many places the point lies behind the last digit.
+    exponent: i32,
 }
 
 /// Reads a number as the double that is nearest to it. What its scale hides is cut off, as PostgreSQL does.
 pub(crate) fn read(bytes: &[u8]) -> Result<f64, NoNumber> {
-    let (is_negative, digits, exponent) = match sent(bytes)? {
-        Sent::Special(_, value) => return Ok(value),
-        Sent::Digits { digits, .. } if digits.is_empty() => return Ok(0.0),
-        Sent::Digits {
-            is_negative,
-            digits,
-            exponent,
-        } => (is_negative, digits, exponent),
-    };
-    // Through text, which rounds once. It is as long as what was sent, whatever the weight says.
-    let size: f64 = format!("{digits}e{exponent}")
-        .parse()
-        .map_err(|_| NoNumber::Malformed)?;
-    if size.is_infinite() || size == 0.0 {
-        return Err(NoNumber::OutOfRange);
+    match sent(bytes)? {
+        Sent::Constant(_, value) => Ok(value),
+        Sent::Digits(number) => number.nearest(),
     }
-    Ok(if is_negative { -size } else { size })
 }
 
 /// Reads a number as it is written in digits, with a sign and a point where it has them. What its scale hides is cut off.
 pub(crate) fn read_digits(bytes: &[u8]) -> Result<String, NoNumber> {
-    let (is_negative, digits, exponent) = match sent(bytes)? {
-        Sent::Special(written, _) => return Ok(written.to_owned()),
-        Sent::Digits { digits, .. } if digits.is_empty() => return Ok("0".to_owned()),
-        Sent::Digits {
-            is_negative,
-            digits,
-            exponent,
-        } => (is_negative, digits, exponent),
-    };
-    let places = exponent.unsigned_abs() as usize;
-    if places > PLACES_MAX {
-        return Err(NoNumber::OutOfRange);
+    match sent(bytes)? {
+        Sent::Constant(written, _) => Ok(written.to_owned()),
+        Sent::Digits(number) => number.written(),
     }
-    let sign = if is_negative { "-" } else { "" };
-    if exponent >= 0 {
-        return Ok(format!("{sign}{digits}{:0<places$}", ""));
+}
+
+impl Digits {
+    /// Returns the double that is nearest to it.
+    fn nearest(&self) -> Result<f64, NoNumber> {
+        // Through text, which rounds once. It is as long as what was sent, whatever the weight says.
+        let size: f64 = format!("{}e{}", self.digits, self.exponent)
+            .parse()
+            .map_err(|_| NoNumber::Malformed)?;
+        if size.is_infinite() || size == 0.0 {
+            return Err(NoNumber::OutOfRange);
+        }
+        Ok(if self.is_negative { -size } else { size })
     }
-    // At least one digit stands before the point.
-    let width = places + 1;
-    let filled = format!("{digits:0>width$}");
-    let (whole, fraction) = filled.split_at(filled.len() - places);
-    Ok(format!("{sign}{whole}.{fraction}"))
+
+    /// Returns it in digits.
+    fn written(&self) -> Result<String, NoNumber> {
+        let digits = &self.digits;
+        let places = self.exponent.unsigned_abs() as usize;
+        if places > PLACES_MAX {
+            return Err(NoNumber::OutOfRange);
+        }
+        let sign = if self.is_negative { "-" } else { "" };
+        if self.exponent >= 0 {
+            return Ok(format!("{sign}{digits}{:0<places$}", ""));
+        }
+        // At least one digit stands before the point.
+        let width = places + 1;
+        let filled = format!("{digits:0>width$}");
+        let (whole, fraction) = filled.split_at(filled.len() - places);
+        Ok(format!("{sign}{whole}.{fraction}"))
+    }
 }
 
 fn sent(bytes: &[u8]) -> Result<Sent, NoNumber> {
@@ -130,9 +135,9 @@ fn sent(bytes: &[u8]) -> Result<Sent, NoNumber> {
     }
     match sign {
         0 | NEGATIVE => {}
-        NAN => return Ok(Sent::Special("NaN", f64::NAN)),
-        INFINITE => return Ok(Sent::Special("Infinity", f64::INFINITY)),
-        NEGATIVE_INFINITE => return Ok(Sent::Special("-Infinity", f64::NEG_INFINITY)),
+        NAN => return Ok(Sent::Constant("NaN", f64::NAN)),
+        INFINITE => return Ok(Sent::Constant("Infinity", f64::INFINITY)),
+        NEGATIVE_INFINITE => return Ok(Sent::Constant("-Infinity", f64::NEG_INFINITY)),
         _ => return Err(NoNumber::Malformed),
     }
     let mut decimal = String::with_capacity(WIDTH * usize::from(count));
@@ -150,9 +155,13 @@ fn sent(bytes: &[u8]) -> Result<Sent, NoNumber> {
         decimal.truncate(decimal.len().saturating_sub(hidden));
         exponent = -i32::from(scale);
     }
-    Ok(Sent::Digits {
+    let digits = decimal.trim_start_matches('0');
+    if digits.is_empty() {
+        return Ok(Sent::Constant("0", 0.0));
+    }
+    Ok(Sent::Digits(Digits {
         is_negative: sign == NEGATIVE,
-        digits: decimal.trim_start_matches('0').to_owned(),
+        digits: digits.to_owned(),
         exponent,
-    })
+    }))
 }

@@ -1,21 +1,18 @@
 //! A function that refuses arguments from which it would make too much, and ends between rows where nobody waits any more.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{cast, concat};
-use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF};
 
 use super::pattern::{PatternCost, groups_most};
 use super::share::CallShare;
 use super::sizes::{greatest_number, length_at, longest_value, size_of};
+use super::wrapped::Wrapper;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::stop::StopFlag;
 
@@ -111,27 +108,25 @@ pub(super) fn too_much(name: &str, bytes_max: u64) -> DataFusionError {
 /// See the module's own words.
 #[derive(Debug)]
 pub(super) struct Bounded {
-    inner: Arc<ScalarUDF>,
     growth: Growth,
     work: Work,
     pattern: PatternCost,
 }
 
 impl Bounded {
-    pub(super) fn new(inner: Arc<ScalarUDF>, growth: Growth, work: Work) -> Self {
+    pub(super) fn new(growth: Growth, work: Work) -> Self {
         Self {
-            inner,
             growth,
             work,
             pattern: PatternCost::default(),
         }
     }
 
-    /// Returns the steps of each row; None where they are no more than reading and writing it.
+    /// Returns the steps of each row of a call of the function `name`; None where they are no more than reading and writing it.
     ///
     /// # Errors
     /// Where a pattern is none that is taken.
-    fn work(&self, args: &[ColumnarValue], rows: usize) -> Result<Option<Vec<u64>>> {
+    fn work(&self, name: &str, args: &[ColumnarValue], rows: usize) -> Result<Option<Vec<u64>>> {
         let (Some(first), Some(second)) = (args.first(), args.get(1)) else {
             return Ok(None);
         };
@@ -154,7 +149,7 @@ impl Bounded {
                 first.saturating_add(second).saturating_mul(LETTER_STEPS)
             }),
             Work::Pattern | Work::Groups => {
-                let mut cost = self.pattern.of(self.inner.name(), second)?;
+                let mut cost = self.pattern.of(name, second)?;
                 if self.work == Work::Groups {
                     cost = cost.saturating_mul(groups_most(second).saturating_add(1));
                 }
@@ -214,51 +209,11 @@ pub(super) fn call_in_slices(
     Ok(ColumnarValue::Array(concat(&parts)?))
 }
 
-impl PartialEq for Bounded {
-    fn eq(&self, other: &Self) -> bool {
-        self.inner == other.inner
-    }
-}
-
-impl Eq for Bounded {}
-
-impl Hash for Bounded {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.inner.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for Bounded {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arg_types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(arg_types)
-    }
-
-    // That of the function within is not asked on purpose: it would put the unbounded function in place of this one.
-    //
+impl Wrapper for Bounded {
     // What is too much of constants is refused here already. As an error of the call it would be noticed by whoever runs the
     // plan only, and until then every rule of the optimizer writes out the constants that it is called with: a number for
     // each byte, of a megabyte, dozens of times, for seconds in which nothing can be stopped.
-    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+    fn check(&self, inner: &ScalarUDF, args: &[Expr], info: &SimplifyContext) -> Result<()> {
         let constant = |arg: &Expr| match arg {
             Expr::Literal(value, _) => Some(ColumnarValue::Scalar(value.clone())),
             _ => None,
@@ -267,34 +222,27 @@ impl ScalarUDFImpl for Bounded {
         if let Some(constants) = constants {
             let bytes_max = CallShare::constant_bytes_max(info.config_options());
             if estimate(self.growth, &constants, 1) > bytes_max {
-                return Err(too_much(self.inner.name(), bytes_max));
+                return Err(too_much(inner.name(), bytes_max));
             }
         }
-        Ok(ExprSimplifyResult::Original(args))
+        Ok(())
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke(&self, inner: &ScalarUDF, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         StopFlag::check(&args.config_options)?;
         if self.growth == Growth::Format {
             check_format(&args.args)?;
         }
         let (bytes_max, rows) = most(&args);
         if estimate(self.growth, &args.args, rows) > bytes_max {
-            return Err(too_much(self.inner.name(), bytes_max));
+            return Err(too_much(inner.name(), bytes_max));
         }
-        match self.work(&args.args, args.number_rows)? {
-            Some(work) => {
-                let inner = &self.inner;
-                call_in_slices(inner.name(), args, &work, |args| {
-                    inner.invoke_with_args(args)
-                })
-            }
-            None => self.inner.invoke_with_args(args),
+        match self.work(inner.name(), &args.args, args.number_rows)? {
+            Some(work) => call_in_slices(inner.name(), args, &work, |args| {
+                inner.invoke_with_args(args)
+            }),
+            None => inner.invoke_with_args(args),
         }
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }
 

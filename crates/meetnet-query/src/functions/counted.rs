@@ -5,77 +5,33 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Builder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::error::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use regex::Regex;
 
 use super::bounded::is_constant;
 use super::pattern::{one_text, texts};
+use super::wrapped::Wrapper;
 use crate::rewrite;
 
 /// Name of the function.
 pub(super) const REGEXP_COUNT: &str = "regexp_count";
 
-/// Counts; what is wrong with its arguments `inner` says.
+/// Counts; what is wrong with its arguments the function within says.
 #[derive(Debug)]
-pub(super) struct MatchCount {
-    inner: Arc<ScalarUDF>,
-}
+pub(super) struct MatchCount;
 
-impl MatchCount {
-    pub(super) fn new(inner: Arc<ScalarUDF>) -> Self {
-        Self { inner }
-    }
-}
-
-impl PartialEq for MatchCount {
-    fn eq(&self, other: &Self) -> bool {
-        self.inner == other.inner
-    }
-}
-
-impl Eq for MatchCount {}
-
-impl Hash for MatchCount {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.inner.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for MatchCount {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.inner.signature()
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+impl Wrapper for MatchCount {
+    fn invoke(&self, inner: &ScalarUDF, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match counts(&args)? {
             Some(counts) => rewrite::column_or_constant(&args.args, counts),
-            None => self.inner.invoke_with_args(args),
+            None => inner.invoke_with_args(args),
         }
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
     }
 }
 

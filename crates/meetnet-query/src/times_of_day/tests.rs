@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use arrow::array::{Array, StringArray, StringViewArray, Time32SecondArray};
 use arrow::datatypes::TimeUnit;
 
