@@ -151,6 +151,12 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("agg=mean"), 400, "goes with every").await;
     check(&heat("every=1h&gaps=mark"), 400, "needs from and to").await;
     check(
+        &heat("every=1s&gaps=mark&from=2026-01-01&to=2026-02-01"),
+        400,
+        "gaps=mark with every=1s from 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z makes up to 2678402 buckets",
+    )
+    .await;
+    check(
         &heat("every=1h&changed_since=2026-11-22"),
         400,
         "goes without every",
