@@ -128,6 +128,12 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "pg_is_in_recovery" | "pg_is_other_temp_schema" => boolean(false),
         // There are no locks, so all are given back; asyncpg asks for it between two owners of a connection.
         "pg_advisory_unlock_all" if arguments.is_empty() => text(""),
+        // Nor does anybody write what a lock would guard, so each is free; Rails and tools for migrations ask before they begin.
+        "pg_advisory_unlock" | "pg_try_advisory_lock" | "pg_try_advisory_xact_lock"
+            if (1..=2).contains(&arguments.len()) =>
+        {
+            locked(&arguments)?
+        }
         "pg_size_pretty" => cast(first?.clone(), DataType::Text),
         "quote_ident" => first?.clone(),
         "set_config" => arguments.get(1).copied()?.clone(),
@@ -183,6 +189,26 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         _ => return None,
     };
     Some(found)
+}
+
+/// Returns true for a lock that is named by numbers: nothing where one of them is NULL.
+fn locked(keys: &[&Expr]) -> Option<Expr> {
+    // A parameter among them is a number.
+    let is_given = keys.iter().map(|key| {
+        let key = cast((*key).clone(), DataType::BigInt(None));
+        Expr::IsNotNull(Box::new(key))
+    });
+    let condition = is_given.reduce(|one, other| binary(one, BinaryOperator::And, other))?;
+    Some(Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition,
+            result: boolean(true),
+        }],
+        else_result: None,
+    })
 }
 
 /// Returns the number of the type that a text names, shortly or as SQL does; nothing where there is none, such as hstore.
