@@ -615,6 +615,24 @@ async fn a_parameter_that_is_cast_to_numeric_keeps_its_digits() {
             false,
         ),
         ("SELECT $1::numeric, $1::int", None, false),
+        ("SELECT $1::numeric[]", None, true),
+        (
+            "SELECT $1::numeric(20, 2)[]",
+            Some(DataType::new_list(DataType::Float64, true)),
+            true,
+        ),
+        (
+            "SELECT car FROM counts WHERE $1 IS NULL OR car = ANY($1::numeric[])",
+            None,
+            true,
+        ),
+        (
+            "SELECT $1::numeric[] AS digits FROM counts WHERE car = ANY($1)",
+            None,
+            false,
+        ),
+        ("SELECT $1::numeric[], $1::int[]", None, false),
+        ("SELECT $1::double precision[]", None, false),
         (
             "SELECT $1::numeric AS digits, $1 AS other",
             Some(DataType::Float64),
