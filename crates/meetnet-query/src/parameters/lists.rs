@@ -5,6 +5,7 @@
 //! | `$1::text[]` | what it is cast to |
 //! | `x = ANY($1)`, `x <> ALL($1)` | a list of what `x` is |
 //! | `x > ANY($1)` and the like, of which the plan has the least or greatest | the same |
+//! | `$2 = ANY($1)`, where nothing tells what `$2` is | a list of texts, as in PostgreSQL |
 //!
 //! DataFusion says nothing about their types, and would make a list of one text of `{a,b}`. Many drivers send lists as such texts,
 //! and leave it to the server what they are.
@@ -34,6 +35,7 @@ const BOUNDS: [&str; 2] = ["array_min", "array_max"];
 pub(crate) fn list_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
     let mut cast: HashMap<String, DataType> = HashMap::new();
     let mut compared: HashMap<String, DataType> = HashMap::new();
+    let mut with_unknown: HashSet<String> = HashSet::new();
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
@@ -48,6 +50,10 @@ pub(crate) fn list_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
                     }
                     expr => {
                         for (name, element) in compared_lists(expr) {
+                            if placeholder(element).is_some() {
+                                with_unknown.insert(name.to_owned());
+                                continue;
+                            }
                             let schema = merge_schema(&node.inputs());
                             if let Ok(element) = element.get_type(&schema)
                                 && !element.is_null()
@@ -63,6 +69,10 @@ pub(crate) fn list_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
             })
         })
     })?;
+    // What is compared with something else as well is a list of that.
+    for name in with_unknown {
+        compared.entry(name).or_insert_with(|| list(DataType::Utf8));
+    }
     compared.extend(cast);
     Ok(compared)
 }
