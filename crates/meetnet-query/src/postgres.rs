@@ -20,6 +20,7 @@ mod emptiness;
 mod escapes;
 mod functions;
 mod geometry;
+mod json;
 pub(crate) mod layers;
 mod powers;
 mod prepare;

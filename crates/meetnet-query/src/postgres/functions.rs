@@ -11,10 +11,12 @@ use super::catalog::{
     Relation, functions,
 };
 use super::geometry::SRID;
+use super::json;
 use super::settings::{SETTINGS, setting};
 use super::time_format::UTC;
 use super::types::PgType;
 use crate::catalog::SCHEMA;
+use crate::functions::TO_JSON;
 use crate::planning::{self, binary};
 
 /// Who everybody is in SQL.
@@ -140,6 +142,8 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
         "to_regtype" => oid_of_type(first?),
         "quote_literal" => quoted(first?),
+        "json_agg" => json::gathered(function)?,
+        "row_to_json" if arguments.len() == 1 => call(TO_JSON, vec![first?.clone()]),
         "array_lower" => number(1),
         // The planner has to know where a series ends that is made of it.
         "array_upper" => match first? {
@@ -303,7 +307,7 @@ pub(super) fn shown_with_zone(time: &Expr, [of_utc, without]: [String; 2]) -> Ex
 }
 
 /// Returns texts, one behind the other: nothing where one of them is.
-fn joined(texts: impl IntoIterator<Item = Expr>) -> Option<Expr> {
+pub(super) fn joined(texts: impl IntoIterator<Item = Expr>) -> Option<Expr> {
     let join = |before, text| binary(before, BinaryOperator::StringConcat, text);
     texts.into_iter().reduce(join)
 }
