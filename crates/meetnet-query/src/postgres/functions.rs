@@ -73,6 +73,9 @@ const PRIVILEGES: [&str; 7] = [
     "has_sequence_privilege",
     "has_table_privilege",
 ];
+/// Types that SQL calls otherwise as well.
+const OTHER_NAMES: [(&str, &str); 3] =
+    [("int4", "int"), ("float8", "float"), ("numeric", "decimal")];
 /// What everybody may do. Whatever else is asked for, nobody may.
 const GRANTED: [&str; 4] = ["select", "usage", "connect", "execute"];
 
@@ -216,12 +219,14 @@ fn locked(keys: &[&Expr]) -> Option<Expr> {
 }
 
 /// Returns the number of the type that a text names, shortly or as SQL does; nothing where there is none, such as hstore.
-fn oid_of_type(name: &Expr) -> Expr {
+pub(super) fn oid_of_type(name: &Expr) -> Expr {
     let names = PgType::all().flat_map(|pg_type| {
         let oid = i64::from(pg_type.oid());
         let (short, long) = (pg_type.name(), pg_type.sql_name());
         let long = (long != short).then_some((long, oid));
-        [Some((short, oid)), long].into_iter().flatten()
+        let other = OTHER_NAMES.iter().find(|(known, _)| *known == short);
+        let other = other.map(|(_, other)| ((*other).to_owned(), oid));
+        [Some((short, oid)), long, other].into_iter().flatten()
     });
     if let Some(name) = literal(name) {
         let mut names = names;

@@ -10,6 +10,7 @@
 //! | `'{a,b}'::text[]` | `ARRAY['a', 'b']` |
 //! | `'\x00ff'::bytea`, `bytea 'a\\b'` | `X'00ff'`, … |
 //! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
+//! | `x = ANY('{int,text}'::regtype[])` | `x IN (23, 25)` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
 //! | `a.attnotnull = 't'`, `CASE a.attnotnull WHEN 't' THEN …` | `a.attnotnull = true`, `CASE a.attnotnull WHEN true THEN …` |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
@@ -45,8 +46,8 @@ use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
-    null_texts, number, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two,
-    shown_with_zone, text, written_box,
+    null_texts, number, number_or_null, oid, oid_of_parameter, oid_of_type, own_name, replaced,
+    second_of_two, shown_with_zone, text, written_box,
 };
 use super::json;
 use super::powers::signed_power;
@@ -539,10 +540,16 @@ impl Rewriter<'_> {
     /// Returns whether a value is among the elements of an array that is written as a text. They are of the type that the value is
     /// of, as behind IN: an array of texts holds no number 1.0 where `1` is written.
     fn rewrite_membership(&mut self, value: &Expr, written: &Expr, negated: bool) -> Option<Expr> {
-        let elements = self.elements(literal(written)?)?;
+        let list = match numbers_of_types(written) {
+            Some(numbers) => numbers,
+            None => {
+                let elements = self.elements(literal(written)?)?;
+                elements.iter().map(element_text).collect()
+            }
+        };
         Some(Expr::InList {
             expr: Box::new(value.clone()),
-            list: elements.iter().map(element_text).collect(),
+            list,
             negated,
         })
     }
@@ -589,6 +596,24 @@ fn rewrite_operator(left: &Expr, op: &mut BinaryOperator, right: &mut Expr) -> O
         *op = known;
     }
     None
+}
+
+/// Returns the numbers of the types that an array of `regtype` names; None for every other expression.
+fn numbers_of_types(array: &Expr) -> Option<Vec<Expr>> {
+    match array {
+        Expr::Nested(array) => numbers_of_types(array),
+        Expr::Cast {
+            expr,
+            data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(of, None)),
+            ..
+        } if matches!(of.as_ref(), DataType::Custom(name, _) if last_part(name) == "regtype") => {
+            match expr.as_ref() {
+                Expr::Array(names) => Some(names.elem.iter().map(oid_of_type).collect()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// Returns the text that an element of an array is written as.

@@ -591,6 +591,32 @@ async fn qgis_looks_for_layers() {
     .await;
 }
 
+/// As drizzle-kit asks which columns may be serial.
+#[tokio::test]
+async fn types_are_looked_for_in_lists_of_their_names() {
+    let database = Database::new();
+    for (condition, expected) in [
+        ("= ANY ('{int,int8,int2}'::regtype[])", "segment_id"),
+        (
+            "= ANY ('{float,\"timestamp with time zone\"}'::regtype[])",
+            "car",
+        ),
+        ("<> ALL ('{bigint}'::pg_catalog.regtype[])", "car"),
+    ] {
+        let sql = format!(
+            "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+             WHERE c.relname = 'counts' AND a.attname IN ('segment_id', 'car') AND a.atttypid {condition}"
+        );
+        check(&database, &sql, &["attname", expected]).await;
+    }
+    check(
+        &database,
+        "SELECT to_regtype('decimal') AS a, to_regtype('int') AS b, to_regtype('hstore') AS c",
+        &["a|b|c", "1700|23|-"],
+    )
+    .await;
+}
+
 /// What Rails and tools for migrations ask before they begin: nobody writes, so nobody holds a lock.
 #[tokio::test]
 async fn advisory_locks_are_free() {
