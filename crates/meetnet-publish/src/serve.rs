@@ -104,8 +104,8 @@ pub async fn serve_with(
 }
 
 /// As [`serve_with`], behind the trusted proxies of `clients`, which may have as many connections as there are, and say in
-/// whose name each request comes: it has a [`ClientAddress`] among its extensions. `before_cut` is called where answers do not end in time,
-/// before they are cut off.
+/// whose name each request comes: it has a [`ClientAddress`] among its extensions. `before_cut` is called where answers do
+/// not end in time, before they are cut off.
 ///
 /// # Errors
 /// Only where the listener itself is unusable; errors of single connections are logged at debug.

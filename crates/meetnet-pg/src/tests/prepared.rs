@@ -408,7 +408,7 @@ async fn a_list_that_is_cast_to_numeric_keeps_its_digits() {
     let found = sent_as_text(&mut client, sql, 0, "{1.5,much}").await;
     assert_eq!(found[3..], ["ERROR 22P02", "ready I"]);
     // A list of −12345.678 in binary: one dimension, without NULL, of numbers.
-    let number = [0, 3, 0, 1, 0x40, 0, 0, 3, 0, 1, 0x09, 0x29, 0x1a, 0x7c];
+    let number: [u8; 14] = [0, 3, 0, 1, 0x40, 0, 0, 3, 0, 1, 0x09, 0x29, 0x1a, 0x7c];
     let mut bytes = [1_i32, 0, 1700, 1, 1, 14].map(i32::to_be_bytes).concat();
     bytes.extend(number);
     client.send(&Parse::new(None, sql.to_owned(), vec![])).await;
