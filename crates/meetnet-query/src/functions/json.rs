@@ -3,13 +3,15 @@
 //!
 //! How long it becomes depends on names of columns and on what must be escaped, so it is looked at while it is written.
 
-use std::fmt::Debug;
+use std::fmt::{Display, LowerExp};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::{DataFusionError, Result};
@@ -19,11 +21,17 @@ use datafusion::logical_expr::{
 use meetnet_model::hex::Hex;
 
 use super::bounded::{most, too_much};
-use crate::encode::format_time;
+use crate::encode::{format_date, format_time};
 use crate::rewrite::column_or_constant;
 
 /// Name of the function.
 pub(crate) const TO_JSON: &str = "to_json";
+/// From this power of ten on a `double precision` and a `real` are written with an exponent, as they are below 0.0001.
+const DOUBLE_POWER: i32 = 15;
+const REAL_POWER: i32 = 6;
+/// The ends of days and times.
+const INFINITY: &str = "infinity";
+const NEGATIVE_INFINITY: &str = "-infinity";
 
 /// The function [`TO_JSON`], of one value of any type.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -86,7 +94,12 @@ struct Column {
 enum Values {
     /// As JSON already.
     Written(StringArray),
-    List(OffsetBuffer<i32>, Box<Column>),
+    List {
+        offsets: OffsetBuffer<i32>,
+        /// The offset of the first item: a slice has those that it shows, and no others.
+        first: usize,
+        items: Box<Column>,
+    },
     /// Parts by their names, which are JSON already.
     Row(Vec<(String, Column)>),
 }
@@ -101,7 +114,14 @@ impl Column {
             }
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
-                Values::List(list.offsets().clone(), Box::new(Self::new(list.values())?))
+                let offsets = list.offsets().clone();
+                let (first, end) = (offsets[0] as usize, offsets[list.len()] as usize);
+                let items = list.values().slice(first, end - first);
+                Values::List {
+                    offsets,
+                    first,
+                    items: Box::new(Self::new(&items)?),
+                }
             }
             DataType::LargeList(field)
             | DataType::ListView(field)
@@ -132,14 +152,18 @@ impl Column {
         }
         match &self.values {
             Values::Written(texts) => json.push_str(texts.value(row)),
-            Values::List(offsets, items) => {
+            Values::List {
+                offsets,
+                first,
+                items,
+            } => {
                 let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
                 json.push('[');
                 for item in start..end {
                     if item > start {
                         json.push(',');
                     }
-                    items.write(item, json, bytes_max)?;
+                    items.write(item - first, json, bytes_max)?;
                 }
                 json.push(']');
             }
@@ -177,16 +201,22 @@ fn written(array: &ArrayRef) -> Result<StringArray> {
         DataType::Float16 | DataType::Float32 => {
             let numbers = cast(array, &DataType::Float32)?;
             let numbers = numbers.as_primitive::<Float32Type>().iter();
-            numbers.map(|value| value.map(number)).collect()
+            let real = |value: f32| number(value, REAL_POWER);
+            numbers.map(|value| value.map(real)).collect()
         }
         DataType::Float64 => {
             let numbers = array.as_primitive::<Float64Type>().iter();
-            numbers.map(|value| value.map(number)).collect()
+            let double = |value: f64| number(value, DOUBLE_POWER);
+            numbers.map(|value| value.map(double)).collect()
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             let texts = cast(array, &DataType::Utf8)?;
             let texts = texts.as_string::<i32>().iter();
             texts.map(|value| value.map(text)).collect()
+        }
+        DataType::Date32 => {
+            let days = array.as_primitive::<Date32Type>().iter();
+            days.map(|value| value.map(day)).collect()
         }
         DataType::Timestamp(_, zone) => {
             let to = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
@@ -220,8 +250,9 @@ fn text(value: &str) -> String {
     serde_json::Value::from(value).to_string()
 }
 
-/// Returns a float: as few digits as tell it from others, and what JSON has no number for as a text.
-fn number<T: Copy + Debug + Into<f64>>(value: T) -> String {
+/// Returns a float: as few digits as tell it from others, from the power of ten `power_max` on with an exponent; what JSON has no number
+/// for as a text.
+fn number<T: Copy + Display + LowerExp + Into<f64>>(value: T, power_max: i32) -> String {
     let float: f64 = value.into();
     if float.is_nan() {
         return text("NaN");
@@ -229,15 +260,34 @@ fn number<T: Copy + Debug + Into<f64>>(value: T) -> String {
     if float.is_infinite() {
         return text(if float < 0.0 { "-Infinity" } else { "Infinity" });
     }
-    let shown = format!("{value:?}");
-    match shown.strip_suffix(".0") {
-        Some(whole) => whole.to_owned(),
-        None => shown,
+    let shown = format!("{value:e}");
+    let parts = shown.split_once('e');
+    let parts = parts.and_then(|(digits, power)| Some((digits, power.parse::<i32>().ok()?)));
+    match parts {
+        Some((digits, power)) if !(-4..power_max).contains(&power) => {
+            let sign = if power < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", power.unsigned_abs())
+        }
+        _ => value.to_string(),
+    }
+}
+
+/// Returns a day, counted from 1970-01-01.
+fn day(days: i32) -> String {
+    match days {
+        i32::MAX => text(INFINITY),
+        i32::MIN => text(NEGATIVE_INFINITY),
+        days => text(&format_date(days)),
     }
 }
 
 /// Returns a time, µs since 1970 UTC, or by clocks that nobody says the zone of.
 fn time(at: i64, has_zone: bool) -> String {
+    match at {
+        i64::MAX => return text(INFINITY),
+        i64::MIN => return text(NEGATIVE_INFINITY),
+        _ => {}
+    }
     let shown = format_time(at);
     let shown = shown.strip_suffix('Z').unwrap_or(&shown);
     let shown = match shown.contains('.') {
@@ -255,7 +305,7 @@ mod tests {
     use arrow::array::{ArrayRef, Int64Array, ListArray, StructArray};
     use arrow::datatypes::{DataType, Field, Int64Type};
 
-    use super::{Column, number, time};
+    use super::{Column, DOUBLE_POWER, REAL_POWER, day, number, time};
 
     /// Names come with each row, and are in no column.
     #[test]
@@ -279,18 +329,35 @@ mod tests {
         check(&row, 0, 11, None);
         check(&row, 1, 15, Some(r#"{"a name":null}"#));
         check(&list, 0, 50, None);
+        // A slice is the lists that it shows.
+        let lists = [Some(vec![Some(1), None]), Some(vec![Some(3)]), None];
+        let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(lists);
+        let slice: ArrayRef = Arc::new(lists.slice(1, 2));
+        check(&slice, 0, 3, Some("[3]"));
+        check(&slice, 1, 4, Some("null"));
     }
 
     #[test]
     fn floats_are_numbers_where_json_has_one() {
-        let check = |value: f64, expect: &str| assert_eq!(number(value), expect);
+        let check = |value: f64, expect: &str| assert_eq!(number(value, DOUBLE_POWER), expect);
         check(3.0, "3");
         check(-0.25, "-0.25");
         check(0.1 + 0.2, "0.30000000000000004");
-        check(1e20, "1e20");
+        check(0.0, "0");
+        check(-0.0, "-0");
+        check(1e14, "100000000000000");
+        check(1e15, "1e+15");
+        check(-1.25e20, "-1.25e+20");
+        check(0.0001, "0.0001");
+        check(0.00001, "1e-05");
+        check(1e300, "1e+300");
         check(f64::NAN, "\"NaN\"");
         check(f64::NEG_INFINITY, "\"-Infinity\"");
-        assert_eq!(number(0.1_f32), "0.1");
+        let check = |value: f32, expect: &str| assert_eq!(number(value, REAL_POWER), expect);
+        check(0.1, "0.1");
+        check(0.0001, "0.0001");
+        check(123_456.0, "123456");
+        check(1e6, "1e+06");
     }
 
     #[test]
@@ -301,5 +368,9 @@ mod tests {
         check(0, true, "1970-01-01T00:00:00+00:00");
         check(10_500_000, true, "1970-01-01T00:00:10.5+00:00");
         check(10_000_001, false, "1970-01-01T00:00:10.000001");
+        check(i64::MAX, true, "infinity");
+        check(i64::MIN, false, "-infinity");
+        assert_eq!(day(20_454), "\"2026-01-01\"");
+        assert_eq!(day(i32::MAX), "\"infinity\"");
     }
 }

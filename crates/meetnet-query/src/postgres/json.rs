@@ -6,13 +6,14 @@
 //! | `json_agg(x ORDER BY y)` | `'[' \|\| array_to_string(array_agg(coalesce(to_json(x), 'null') ORDER BY y), ', ') \|\| ']'` |
 //! | `json_agg(t)`, `row_to_json(t)` of `FROM (SELECT a, b …) AS t` | the same of `named_struct('a', t.a, 'b', t.b)` |
 //!
-//! The rows of a subquery with a `*` are not known yet when this is asked; those of a dataset are.
+//! The rows of a subquery with a `*` are not known yet when this is asked; those of a dataset are. A subquery cannot name a row of the
+//! query around it.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Select,
-    TableFactor, visit_expressions_mut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query,
+    Select, TableFactor, VisitMut, VisitorMut,
 };
 
 use super::aliases;
@@ -30,8 +31,13 @@ const ROW: &str = "named_struct";
 /// The name of a row, and the names of its columns.
 type Row = (Ident, Vec<String>);
 
-/// Puts the columns of a row where its name stands for it; `columns_of` says those of a table.
-pub(super) fn spread_rows(select: &mut Select, columns_of: impl Fn(&str) -> Option<Vec<String>>) {
+/// Puts the columns of a row where its name stands for it; `columns_of` says those of a table. Each becomes an expression, and takes one
+/// of those that are `left`; returns false where these are not enough.
+pub(super) fn spread_rows(
+    select: &mut Select,
+    columns_of: impl Fn(&str) -> Option<Vec<String>>,
+    left: &mut usize,
+) -> bool {
     let Select {
         projection, from, ..
     } = select;
@@ -44,16 +50,55 @@ pub(super) fn spread_rows(select: &mut Select, columns_of: impl Fn(&str) -> Opti
             .filter_map(|table| row_of(table, &columns_of))
             .collect()
     };
-    let mut rows: Option<Vec<Row>> = None;
-    // The visitor never breaks.
-    let _ = visit_expressions_mut(projection, |expr| {
-        if let Some(argument) = named_row(expr)
-            && let Some(row) = spread(argument, rows.get_or_insert_with(rows_of))
-        {
-            *argument = row;
+    let mut spreader = Spreader {
+        rows_of,
+        rows: None,
+        depth: 0,
+        left,
+    };
+    projection.visit(&mut spreader).is_continue()
+}
+
+/// Spreads the rows of one SELECT; breaks where they have too many columns.
+struct Spreader<'a, F> {
+    rows_of: F,
+    rows: Option<Vec<Row>>,
+    /// How many subqueries an expression stands in: there a name means a row of theirs, which has its own turn.
+    depth: usize,
+    left: &'a mut usize,
+}
+
+impl<F: Fn() -> Vec<Row>> VisitorMut for Spreader<'_, F> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth > 0 {
+            return ControlFlow::Continue(());
         }
-        ControlFlow::<()>::Continue(())
-    });
+        let Some(argument) = named_row(expr) else {
+            return ControlFlow::Continue(());
+        };
+        let rows = self.rows.get_or_insert_with(&self.rows_of);
+        let Some(row) = meant_row(argument, rows) else {
+            return ControlFlow::Continue(());
+        };
+        let Some(left) = self.left.checked_sub(row.1.len()) else {
+            return ControlFlow::Break(());
+        };
+        *self.left = left;
+        *argument = spread(row);
+        ControlFlow::Continue(())
+    }
 }
 
 /// Returns the argument of one of the functions that may name a row.
@@ -79,7 +124,7 @@ fn only_argument(function: &mut Function) -> Option<&mut Expr> {
 }
 
 /// Returns the row that a name means; None where it is a column, which comes first, or nothing that is known.
-fn spread(name: &Expr, rows: &[Row]) -> Option<Expr> {
+fn meant_row<'a>(name: &Expr, rows: &'a [Row]) -> Option<&'a Row> {
     let Expr::Identifier(name) = name else {
         return None;
     };
@@ -87,7 +132,11 @@ fn spread(name: &Expr, rows: &[Row]) -> Option<Expr> {
     if rows.iter().any(|(_, columns)| columns.contains(&name)) {
         return None;
     }
-    let (row, columns) = rows.iter().find(|(row, _)| meant(row) == name)?;
+    rows.iter().find(|(row, _)| meant(row) == name)
+}
+
+/// Returns a row with its columns.
+fn spread((row, columns): &Row) -> Expr {
     let parts = columns.iter().flat_map(|column| {
         let quoted = Ident::with_quote('"', column.as_str());
         [
@@ -95,7 +144,7 @@ fn spread(name: &Expr, rows: &[Row]) -> Option<Expr> {
             Expr::CompoundIdentifier(vec![row.clone(), quoted]),
         ]
     });
-    Some(call(ROW, parts.collect()))
+    call(ROW, parts.collect())
 }
 
 /// Returns the name and the columns of what a query reads from; None where these are not known.
@@ -137,8 +186,8 @@ pub(super) fn gathered(function: &Function) -> Option<Expr> {
     let mut gathered = function.clone();
     gathered.name = ObjectName::from(vec![Ident::new("array_agg")]);
     let value = only_argument(&mut gathered)?;
-    // As PostgreSQL writes them.
-    let between = if is_row(value) { ", \n " } else { ", " };
+    // As PostgreSQL writes them: rows and lists each on a line.
+    let between = if is_on_a_line(value) { ", \n " } else { ", " };
     let json = match is_call(value, TO_JSON) {
         true => value.clone(),
         false => call(TO_JSON, vec![value.clone()]),
@@ -155,12 +204,7 @@ fn is_call(expr: &Expr, name: &str) -> bool {
     matches!(expr, Expr::Function(function) if own_name(&function.name).as_deref() == Some(name))
 }
 
-/// Returns true for a row, and for one that is JSON already.
-fn is_row(expr: &Expr) -> bool {
-    match expr {
-        Expr::Function(function) if is_call(expr, TO_JSON) => super::functions::arguments(function)
-            .into_iter()
-            .any(is_row),
-        expr => is_call(expr, ROW),
-    }
+/// Returns true for a row, and for a list, as far as it is written as one; not for what is JSON already.
+fn is_on_a_line(expr: &Expr) -> bool {
+    matches!(expr, Expr::Array(_)) || is_call(expr, ROW)
 }

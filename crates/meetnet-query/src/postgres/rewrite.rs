@@ -197,7 +197,8 @@ const BOOLEANS: [&str; 8] = [
     "relispartition",
     "typnotnull",
 ];
-/// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
+/// Elements of arrays that are written as texts, and columns of rows that become JSON, of a whole statement: each becomes an expression,
+/// and no comma counts them.
 const ELEMENTS_MAX: usize = 2_000;
 /// What stands behind the sign of the least `bigint`.
 const BEHIND_THE_LEAST: &str = "9223372036854775808";
@@ -230,8 +231,17 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         type_functions::join_names(select);
+        let mut left = self.elements_left;
         let columns_of = |name: &str| self.columns_of(name);
-        json::spread_rows(select, columns_of);
+        let is_enough = json::spread_rows(select, columns_of, &mut left);
+        self.elements_left = left;
+        if !is_enough {
+            let message = format!(
+                "the rows that the statement makes JSON of have more than {ELEMENTS_MAX} columns, counted once for each call, which \
+                 is the most"
+            );
+            self.refused = Some(QueryError::new(QueryErrorKind::TooLarge, message));
+        }
         ControlFlow::Continue(())
     }
 
@@ -301,9 +311,7 @@ type OtherFormat = fn(&str) -> Result<String, String>;
 impl Rewriter<'_> {
     /// Returns the columns of a dataset that the session sees.
     fn columns_of(&self, name: &str) -> Option<Vec<String>> {
-        let mut visible = self.tables.visible();
-        let (_, table) = visible.find(|(id, _)| id.as_str() == name)?;
-        let schema = public_schema(&table.declaration);
+        let schema = public_schema(&self.tables.get(name)?.declaration);
         let columns = schema.fields().iter();
         Some(columns.map(|column| column.name().clone()).collect())
     }

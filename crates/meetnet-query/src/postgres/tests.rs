@@ -631,6 +631,16 @@ async fn values_and_rows_are_gathered_as_json() {
             "SELECT json_agg(row_to_json(t)) AS j FROM (SELECT 'say \"hi\"' AS word, NULL::bigint AS n) AS t",
             &["j", r#"[{"word":"say \"hi\"","n":null}]"#],
         ),
+        // What is JSON already is not on a line of its own.
+        (
+            "SELECT json_agg(row_to_json(t)) AS j FROM (SELECT 1 AS a UNION ALL SELECT 1 AS a) AS t",
+            &["j", r#"[{"a":1}, {"a":1}]"#],
+        ),
+        // Within a subquery the name means its row.
+        (
+            "SELECT (SELECT json_agg(t) FROM (SELECT 1 AS a, 2 AS b) AS t) AS j FROM (SELECT 3 AS a) AS t",
+            &["j", r#"[{"a":1,"b":2}]"#],
+        ),
         // A column comes first.
         (
             "SELECT json_agg(t) AS j FROM (SELECT 1 AS t) AS t",
@@ -653,6 +663,17 @@ async fn values_and_rows_are_gathered_as_json() {
         ),
     ] {
         check(&database, sql, expected).await;
+    }
+    // Each has thirteen columns; 2,000 are the most.
+    for (calls, is_taken) in [(150, true), (154, false)] {
+        let rows: Vec<String> = (0..calls)
+            .map(|call| format!("row_to_json(c) AS j{call}"))
+            .collect();
+        let sql = format!("SELECT {} FROM counts AS c LIMIT 0", rows.join(", "));
+        let described = database.service.describe(request(&sql), vec![]).await;
+        let refused = described.err().map(|error| error.kind);
+        let expected = (!is_taken).then_some(QueryErrorKind::TooLarge);
+        assert_eq!(refused, expected, "{calls}");
     }
 }
 
