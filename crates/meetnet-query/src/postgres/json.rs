@@ -1,5 +1,5 @@
-//! `json_agg` and `row_to_json`, made of `to_json` and of functions of lists: so they have order, DISTINCT, FILTER and the limits
-//! that lists have.
+//! `json_agg` and `row_to_json`, made of `to_json` and of functions of lists: so they have order or DISTINCT, FILTER and the
+//! limits that lists have.
 //!
 //! | written | planned |
 //! |---|---|
