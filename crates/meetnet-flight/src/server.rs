@@ -44,6 +44,7 @@ pub async fn serve(
     listener.local_addr()?;
     let limits = options.limits;
     let info = Info::new(service.options()).map_err(io::Error::other)?;
+    let queries = service.clone();
     let gate = Gate::new(Door::new(&options), SqlService::new(service, limits, info));
     let flight = FlightServiceServer::new(gate).max_decoding_message_size(limits.request_bytes_max);
 
@@ -75,6 +76,7 @@ pub async fn serve(
     }
     if timeout(limits.drain_time_max, &mut serving).await.is_err() {
         warn!("cut off connections of Flight SQL clients whose calls did not end in time");
+        queries.cut_off();
         drop(cut_sender);
         serving.await.map_err(io::Error::other)?;
     }

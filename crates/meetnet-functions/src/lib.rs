@@ -25,7 +25,7 @@ use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub use described::{FunctionDescription, FunctionKind};
-pub use time::justified;
+pub use time::{GRID_BUCKETS_MAX, justified};
 
 use aggregate::{Coverage, Edge, FirstOrLast, Mode, TimeWeighted};
 use scalar::{ScalarFunction, ScalarSpec};

@@ -12,6 +12,7 @@ use arrow::datatypes::IntervalMonthDayNano;
 use meetnet_model::buckets::{BucketWidth, TimeBuckets};
 
 pub(crate) use bucket::{BUCKET, TimeBucket};
+pub use grid::GRID_BUCKETS_MAX;
 pub(crate) use grid::{GRID, TimeGrid};
 pub(crate) use interval::SCALARS;
 pub use interval::justified;

@@ -12,7 +12,7 @@ use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, IntervalMonthDayNano};
 use meetnet_model::hex;
 use meetnet_model::time::with_seconds;
-use meetnet_query::postgres::{PgScalar, PgType, array_elements, bytea};
+use meetnet_query::postgres::{PgScalar, PgType, array_elements, bytea, without_exponent};
 
 use crate::error::{PgError, state};
 use crate::values::numeric::{self, NoNumber};
@@ -374,7 +374,12 @@ fn interval(bytes: &[u8]) -> Option<IntervalMonthDayNano> {
 /// Reads `{1,2,NULL}`.
 fn text_array(text: &str, pg_type: PgType) -> Result<ArrayRef, PgError> {
     let elements = array_elements(text).ok_or_else(|| bad_text(pg_type, text))?;
-    let elements = elements.iter().map(|element| {
+    let elements = elements.into_iter().map(|element| {
+        // Of a literal it is read where that is cast; of a list nobody looks at the elements any more.
+        let element = element.map(|element| match pg_type.scalar {
+            PgScalar::Digits => without_exponent(&element).unwrap_or(element),
+            _ => element,
+        });
         let element = element.as_ref().map(|element| element.as_bytes());
         read(element, PgType::of(pg_type.scalar), Format::Text)
     });
@@ -401,7 +406,8 @@ fn binary_elements(mut bytes: &[u8], pg_type: PgType) -> Option<Vec<Option<&[u8]
     let dimensions = int4(&mut bytes)?;
     let _has_nulls = int4(&mut bytes)?;
     let element_type = int4(&mut bytes)? as u32;
-    if element_type != 0 && PgType::of_oid(element_type) != Some(PgType::of(pg_type.scalar)) {
+    let element_oid = PgType::of_oid(element_type).map(PgType::oid);
+    if element_type != 0 && element_oid != Some(PgType::of(pg_type.scalar).oid()) {
         return None;
     }
     if dimensions == 0 {

@@ -101,6 +101,7 @@ pub async fn serve(
             connections = connections.len(),
             "cut off connections of PostgreSQL clients whose statements did not end in time"
         );
+        service.cut_off();
         connections.shutdown().await;
     }
     Ok(())

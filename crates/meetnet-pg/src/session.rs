@@ -501,12 +501,17 @@ async fn describe(
     let parameters = described.parameters.iter().enumerate();
     let parameters = parameters.map(|(position, found)| {
         let named = known.get(position).copied().flatten();
-        let is_number = named.is_none_or(|named| named == PgType::of(PgScalar::Numeric));
+        let found = found.as_ref().map(PgType::of_parameter);
+        let of_digits = |scalar| PgType {
+            scalar,
+            is_array: found.is_some_and(|found| found.is_array),
+        };
+        let is_number = named.is_none_or(|named| named == of_digits(PgScalar::Numeric));
         // Whoever says that it is a number would not have it lose digits either.
         if is_number && described.digits.contains(&position) {
-            return PgType::of(PgScalar::Digits);
+            return of_digits(PgScalar::Digits);
         }
-        named.unwrap_or_else(|| found.as_ref().map_or(PgType::TEXT, PgType::of_parameter))
+        named.or(found).unwrap_or(PgType::TEXT)
     });
     Ok((parameters.collect(), fields_of(&described.schema)))
 }

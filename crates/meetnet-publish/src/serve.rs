@@ -98,12 +98,14 @@ pub async fn serve_with(
         limits,
         ClientSettings::default(),
         shutdown,
+        || {},
     )
     .await
 }
 
 /// As [`serve_with`], behind the trusted proxies of `clients`, which may have as many connections as there are, and say in
-/// whose name each request comes: it has a [`ClientAddress`] among its extensions.
+/// whose name each request comes: it has a [`ClientAddress`] among its extensions. `before_cut` is called where answers do
+/// not end in time, before they are cut off.
 ///
 /// # Errors
 /// Only where the listener itself is unusable; errors of single connections are logged at debug.
@@ -113,6 +115,7 @@ pub async fn serve_behind(
     limits: ServeLimits,
     clients: ClientSettings,
     shutdown: impl Future<Output = ()> + Send,
+    before_cut: impl FnOnce() + Send,
 ) -> io::Result<()> {
     listener.local_addr()?;
     let clients = Arc::new(clients);
@@ -178,6 +181,7 @@ pub async fn serve_behind(
             connections = connections.len(),
             "cut off answers that did not end in time"
         );
+        before_cut();
         connections.shutdown().await;
     }
     Ok(())

@@ -24,6 +24,7 @@ use crate::error::shortened;
 use crate::guard::{literal_bytes, tokens};
 use crate::options::{Dialect, QueryRequest};
 use crate::postgres::catalog::{INFORMATION_SCHEMA, PG_CATALOG};
+use crate::stop::CutOff;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,8 @@ const DIGEST_BYTES: usize = 8;
 const TOO_LONG: &str = "too_long";
 /// What a statement is said to have been that was given up before its end.
 pub(crate) const GIVEN_UP: &str = "given_up";
+/// The same of one that the end of the service did not wait for any longer.
+pub(crate) const CUT_OFF: &str = "cut_off";
 /// What an answer is called that was not made but kept.
 const KEPT: &str = "kept";
 
@@ -54,7 +57,8 @@ pub struct AuditEntry {
     pub shape: String,
     /// The first 16 hexadecimal digits of the SHA-256 of the whole shape.
     pub digest: String,
-    /// `ok`, `kept` (from the cache of answers), `given_up` (by the client), or the kind of the error.
+    /// `ok`, `kept` (from the cache of answers), `given_up` (by the client), `cut_off` (by the end of the service), or the kind
+    /// of the error.
     pub outcome: &'static str,
     /// Rows of the answer.
     pub rows: u64,
@@ -71,6 +75,9 @@ pub(crate) struct Noted {
     audit: Option<Arc<dyn Audit>>,
     entry: AuditEntry,
     started: Instant,
+    /// Says what ended it where nobody has said so.
+    cut_off: CutOff,
+    has_ended: bool,
 }
 
 impl Noted {
@@ -81,7 +88,7 @@ impl Noted {
         client: &Client,
         request: &QueryRequest,
         snapshot: &LakeSnapshot,
-        sql_bytes_max: usize,
+        (sql_bytes_max, cut_off): (usize, &CutOff),
         is_function: impl Fn(&str) -> bool,
     ) -> Self {
         let shape = if request.sql.len() > sql_bytes_max {
@@ -104,6 +111,8 @@ impl Noted {
                 duration: Duration::ZERO,
             },
             started: Instant::now(),
+            cut_off: cut_off.clone(),
+            has_ended: false,
         }
     }
 
@@ -116,6 +125,7 @@ impl Noted {
     /// Says how it ended.
     pub(crate) fn ended(&mut self, outcome: &'static str) {
         self.entry.outcome = outcome;
+        self.has_ended = true;
     }
 
     /// Notes nothing.
@@ -133,6 +143,9 @@ impl Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         self.entry.duration = self.started.elapsed();
+        if !self.has_ended {
+            self.entry.outcome = self.cut_off.outcome();
+        }
         if let Some(audit) = &self.audit {
             audit.note(&self.entry);
         }

@@ -108,7 +108,7 @@ fn whole_time(expr: &Expr) -> Option<Expr> {
 
 /// Returns the digits of a number that is written with an exponent; None for every other text, and for a number that is larger or
 /// smaller than a float can be, or has more digits than any number.
-fn without_exponent(text: &str) -> Option<String> {
+pub fn without_exponent(text: &str) -> Option<String> {
     let (number, exponent) = text.trim().split_once(['e', 'E'])?;
     let exponent: i32 = exponent.parse().ok()?;
     let places = exponent.unsigned_abs() as usize;

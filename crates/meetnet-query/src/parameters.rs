@@ -24,7 +24,7 @@ mod said;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use lists::list_types;
+pub(crate) use lists::{digit_lists, list_types};
 pub(crate) use said::said_types;
 
 /// Elements of lists, each counted once for every place that its placeholder has: behind `= ANY` each becomes an expression, and

@@ -1,6 +1,6 @@
 //! From the text of a statement to the plan that is checked and run, and what can be said of it before it runs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
@@ -420,8 +420,8 @@ pub struct StatementDescription {
     pub schema: SchemaRef,
     /// Types of `$1`, `$2`, …; None where nothing in the statement tells.
     pub parameters: Vec<Option<DataType>>,
-    /// Which of these, counted from 0, are cast to numbers of decimal digits, and used as nothing else. Their values are read from
-    /// texts: a float would lose digits.
+    /// Which of these, counted from 0, are cast to numbers of decimal digits, or to lists of such, and used as nothing else. Their
+    /// values, or the elements of these, are read from texts: a float would lose digits.
     pub digits: BTreeSet<usize>,
     /// Every frame up to this sequence had arrived in the tables it reads, now. An answer reaches as far, or further.
     pub through: Sequence,
@@ -461,12 +461,13 @@ pub(crate) async fn described(
     };
     let hints = hints::of_plan(bound.as_ref().unwrap_or(&planned.plan), tables);
     let found = planned.plan.get_parameter_types()?;
-    let (lists, said) = match found.values().any(Option::is_none) {
+    let (lists, said, digit_lists) = match found.values().any(Option::is_none) {
         true => (
             parameters::list_types(&planned.plan)?,
             parameters::said_types(&planned.plan)?,
+            parameters::digit_lists(&planned.plan)?,
         ),
-        false => (HashMap::new(), HashMap::new()),
+        false => (HashMap::new(), HashMap::new(), HashSet::new()),
     };
     let (decimals, said): (HashMap<_, _>, HashMap<_, _>) = said
         .into_iter()
@@ -484,7 +485,8 @@ pub(crate) async fn described(
         if parameters.len() < position {
             parameters.resize(position, None);
         }
-        if data_type.is_none() && decimals.contains_key(number) {
+        let has_digits = decimals.contains_key(number) || digit_lists.contains(number);
+        if data_type.is_none() && has_digits {
             digits.insert(position - 1);
         }
         let parameter = &mut parameters[position - 1];

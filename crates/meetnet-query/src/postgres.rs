@@ -20,6 +20,7 @@ mod emptiness;
 mod escapes;
 mod functions;
 mod geometry;
+mod json;
 pub(crate) mod layers;
 mod powers;
 mod prepare;
@@ -52,6 +53,8 @@ pub(crate) use time_format::reading_format_of;
 pub(crate) use type_name::register as register_type_names;
 pub(crate) use types::{EXTENSION_KEY, JSON_EXTENSION};
 pub use types::{PgScalar, PgType};
+
+pub use crate::literals::without_exponent;
 
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@ use crate::options::{QueryOptions, QueryRequest, SessionKind};
 use crate::planning::{StatementDescription, described};
 use crate::room::Rooms;
 use crate::session::Sessions;
-use crate::stop::StopFlag;
+use crate::stop::{CutOff, StopFlag};
 use crate::table::prepared::PreparedTables;
 use crate::table::reader::{NoticedFiles, StoreFailure};
 use crate::turns::{self, Turns};
@@ -81,6 +81,7 @@ struct Shared {
     turns: Turns,
     rooms: Rooms,
     latest: LatestCache,
+    cut_off: CutOff,
 }
 
 impl Shared {
@@ -115,8 +116,8 @@ impl Shared {
         let audit = audit.filter(|_| !client.is_own())?;
         let snapshot = self.snapshot.load();
         let is_function = |name: &str| self.sessions.has_function(name);
-        let most = self.options.sql_bytes_max;
-        let noted = Noted::begin(audit, client, request, &snapshot, most, is_function);
+        let of_service = (self.options.sql_bytes_max, &self.cut_off);
+        let noted = Noted::begin(audit, client, request, &snapshot, of_service, is_function);
         Some(noted)
     }
 
@@ -249,6 +250,7 @@ impl QueryService {
             snapshot,
             options,
             latest: LatestCache::default(),
+            cut_off: CutOff::default(),
         };
         Ok(Self {
             inner: Arc::new(Inner {
@@ -292,6 +294,12 @@ impl QueryService {
         if let Some(noted) = self.inner.shared.noted(&self.client, request) {
             noted.kept(rows, bytes);
         }
+    }
+
+    /// Says that the connections of those who ask are cut off, because the service ends: a statement whose answer is dropped from
+    /// now on counts as `cut_off`, and not as one that its client gave up.
+    pub fn cut_off(&self) {
+        self.inner.shared.cut_off.raise();
     }
 
     /// Returns the newest rows of series, as far as somebody has asked for them.
@@ -404,7 +412,7 @@ impl QueryService {
         mut noted: Option<Noted>,
         started: Instant,
     ) -> Result<QueryAnswer, QueryError> {
-        let counted = Counted::default();
+        let counted = Counted::begin(&self.inner.shared.cut_off);
         let admitted = self.admitted(&request).await;
         match admitted {
             Ok(permit) => {

@@ -11,9 +11,19 @@
 //! every few minutes, and at every end of the service, which says how far it has come and changes no row. So its files say which
 //! state it is, by their names, which never come again. Where there are hot rows they do not: rows may come, be committed and be
 //! erased, and leave the files as they were, with as many others hot by then.
+//!
+//! What is shown of a state becomes part of an ETag, which clients keep over a restart on purpose. The number of times that files
+//! were found damaged, or whole again, begins anew in each process: `!1` of one is of another file, found at another moment, than
+//! `!1` of the next. An answer of one with rows of a file that was found damaged only afterwards would be the answer of the next,
+//! with that file made whole, and 304. So beside that number, and only there, stands a number that each service draws for itself:
+//! of a lake in which nothing was found the states are those of before the restart. While something is found damaged, all of the
+//! lake is answered anew after each restart; this costs an answer each, and is rare. A file in the quarantine, or made again, is
+//! another list of files, and so another state by itself. Left is one way: a file that nobody had found damaged when the answer was
+//! made, that is put back as it was under its own name, and a restart before the client asks again.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use meetnet_lake::snapshot::{LakeSnapshot, LiveFile, TableSnapshot};
@@ -103,7 +113,7 @@ impl AnswerState {
 }
 
 /// `heat@3+120,stations@0f6c5b7d9e21a834+0`: name, version and number of hot rows of each table, in the order of their names; for
-/// the version of one whose rows are all in files stand these. `heat@3!1` where a file has been found damaged.
+/// the version of one whose rows are all in files stand these. `heat@3!1.5b1f…+120` where a file has been found damaged.
 impl fmt::Display for AnswerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, table) in self.tables.iter().enumerate() {
@@ -114,7 +124,7 @@ impl fmt::Display for AnswerState {
                 None => write!(f, "{}", table.version)?,
             }
             if table.damage > 0 {
-                write!(f, "!{}", table.damage)?;
+                write!(f, "!{}.{:016x}", table.damage, self.marks.drawn)?;
             }
             if let Some(rows) = table.hot_rows {
                 write!(f, "+{rows}")?;
@@ -128,8 +138,22 @@ impl fmt::Display for AnswerState {
 type FileMark = [u8; 32];
 
 /// The marks of tables, each made once for a list of files: it may be long, and is asked for with every answer.
-#[derive(Debug, Default)]
-pub(crate) struct FileMarks(Mutex<HashMap<DatasetId, Marked>>);
+#[derive(Debug)]
+pub(crate) struct FileMarks {
+    marks: Mutex<HashMap<DatasetId, Marked>>,
+    /// Of this service alone: what it counts begins anew in the next.
+    drawn: u64,
+}
+
+impl Default for FileMarks {
+    fn default() -> Self {
+        Self {
+            marks: Mutex::default(),
+            // Each of these has a key of its own, which is random in each process.
+            drawn: RandomState::new().hash_one(()),
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Marked {
@@ -149,7 +173,7 @@ impl Marked {
 impl FileMarks {
     /// Every change is whole before the lock is given back.
     fn marks(&self) -> MutexGuard<'_, HashMap<DatasetId, Marked>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the mark of a table.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::error::{DataFusionError, Result};
 
+use crate::audit::{CUT_OFF, GIVEN_UP};
 use crate::error::{QueryError, QueryErrorKind};
 
 /// Set once nobody waits for the answer any more; clones are of the same query.
@@ -45,6 +46,25 @@ impl StopFlag {
             return Err(QueryError::new(QueryErrorKind::Timeout, "the query was stopped").into());
         }
         Ok(())
+    }
+}
+
+/// Set once the service ends and what is under way is cut off; clones are of the same service.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CutOff(Arc<AtomicBool>);
+
+impl CutOff {
+    /// Says that what is under way is cut off.
+    pub(crate) fn raise(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Returns what is said of a statement whose answer nobody takes any more: its connection is gone, whoever has ended it.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.0.load(Ordering::Acquire) {
+            true => CUT_OFF,
+            false => GIVEN_UP,
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Prepared statements and their values.
 
 use arrow::array::{
-    BinaryArray, Date32Array, Decimal128Array, DictionaryArray, NullArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray,
+    BinaryArray, Date32Array, Decimal128Array, DictionaryArray, ListArray, NullArray,
+    Time64MicrosecondArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{Int32Type, Int64Type};
 use arrow_flight::FlightDescriptor;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::sql::{
@@ -48,6 +48,12 @@ async fn raw_statement(client: &mut Client, sql: &str) -> FlightDescriptor {
 
 fn int(value: i64) -> ArrayRef {
     Arc::new(Int64Array::from(vec![value]))
+}
+
+/// One list of numbers.
+fn numbers() -> ArrayRef {
+    let lists = [Some(vec![Some(1), Some(2)])];
+    Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists))
 }
 
 #[tokio::test]
@@ -110,6 +116,22 @@ async fn values_take_the_places_of_parameters() {
             "SELECT count(*) AS rows FROM heat WHERE property <> ALL($1)",
             vec![text("{air_temperature}")],
             &["0"],
+        ),
+        // Nothing tells what they are but the values.
+        (
+            "SELECT ? = ANY(?) AS found",
+            vec![text("b"), text("{a,b}")],
+            &["true"],
+        ),
+        (
+            "SELECT ? = ANY(?) AS found",
+            vec![int(3), numbers()],
+            &["false"],
+        ),
+        (
+            "SELECT ? <> ALL(?) AS missing",
+            vec![int(3), numbers()],
+            &["true"],
         ),
         // A value is never SQL.
         (

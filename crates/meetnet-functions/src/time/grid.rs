@@ -33,8 +33,8 @@ pub(crate) static GRID: FunctionDescription = FunctionDescription {
               'Europe/Brussels')",
 };
 
-/// Buckets that one grid may have.
-const BUCKETS_MAX: u64 = 1_000_000;
+/// Buckets that one call of `time_grid` may list, as [`TimeBuckets::count_max`] counts them from the start of its first.
+pub const GRID_BUCKETS_MAX: u64 = 1_000_000;
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
 
@@ -129,9 +129,9 @@ fn span(args: &[Expr]) -> Result<Option<Span>> {
         .map_err(|why| misplanned(&GRID, why))?;
     let outside = || misplanned(&GRID, "a time lies outside the years 1 to 9999");
     let first = buckets.walk().start(from).ok_or_else(outside)?;
-    if buckets.count_max(first, to) > BUCKETS_MAX {
+    if buckets.count_max(first, to) > GRID_BUCKETS_MAX {
         let why = format!(
-            "it would list more than {BUCKETS_MAX} buckets; take a longer interval or a shorter time"
+            "it would list more than {GRID_BUCKETS_MAX} buckets; take a longer interval or a shorter time"
         );
         return Err(misplanned(&GRID, why));
     }

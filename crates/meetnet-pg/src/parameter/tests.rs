@@ -91,6 +91,11 @@ fn texts_are_read_by_their_type() {
         "12345678901234567890.123",
     );
     check("45e-1", scalar(PgScalar::Digits), "45e-1");
+    check(
+        "{12345678901234567890.123,NULL,45e-1}",
+        array(PgScalar::Digits),
+        "[12345678901234567890.123, NULL, 004.5]",
+    );
     check("Infinity", scalar(PgScalar::Float8), "inf");
     check("{1,NULL,3}", array(PgScalar::Int8), "[1, NULL, 3]");
     check("{}", array(PgScalar::Text), "[]");

@@ -383,6 +383,53 @@ async fn a_number_that_is_cast_to_numeric_keeps_its_digits() {
     }
 }
 
+/// As psycopg sends a list of Decimals and JDBC an array of BigDecimals.
+#[tokio::test]
+async fn a_list_that_is_cast_to_numeric_keeps_its_digits() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let sql = "SELECT $1::numeric(30, 10)[] AS n";
+    for said in [0, 1231] {
+        let value = "{12345678901234567890.0123456789,NULL,45e-1}";
+        let found = sent_as_text(&mut client, sql, said, value).await;
+        assert_eq!(
+            found,
+            [
+                "parsed",
+                "parameters [1231]",
+                "columns n:1231",
+                "bound",
+                "row {12345678901234567890.0123456789,NULL,4.5000000000}",
+                "SELECT 1",
+                "ready I"
+            ],
+            "{said}"
+        );
+    }
+    let found = sent_as_text(&mut client, sql, 0, "{1.5,much}").await;
+    assert_eq!(found[3..], ["ERROR 22P02", "ready I"]);
+    // A list of −12345.678 in binary: one dimension, without NULL, of numbers.
+    let number: [u8; 14] = [0, 3, 0, 1, 0x40, 0, 0, 3, 0, 1, 0x09, 0x29, 0x1a, 0x7c];
+    let mut bytes = [1_i32, 0, 1700, 1, 1, 14].map(i32::to_be_bytes).concat();
+    bytes.extend(number);
+    client.send(&Parse::new(None, sql.to_owned(), vec![])).await;
+    let value = Some(Bytes::from(bytes));
+    client
+        .send(&Bind::new(None, None, vec![1], vec![value], vec![]))
+        .await;
+    client.send(&Execute::new(None, 0)).await;
+    client.send(&Sync::new()).await;
+    assert_eq!(
+        client.exchange().await,
+        [
+            "parsed",
+            "bound",
+            "row {-12345.6780000000}",
+            "SELECT 1",
+            "ready I"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn ranks_are_bigints() {
     let (mut client, _) = Client::login(default_server().await).await;

@@ -41,13 +41,20 @@ impl Shape {
             if let Some(radius) = &self.radius {
                 return Err(without_near(radius));
             }
+            let accepted = "west,south,east,north in degrees, such as 4.6,50.8,4.8,50.95";
             let numbers = numbers::<4>(bbox).filter(|[west, south, east, north]| {
-                is_place(*west, *south) && is_place(*east, *north) && south <= north
+                is_place(*west, *south) && is_place(*east, *north)
             });
             let Some([west, south, east, north]) = numbers else {
-                let accepted = "west,south,east,north in degrees, such as 4.6,50.8,4.8,50.95";
                 return Err(wrong_value("bbox", bbox, accepted));
             };
+            if south > north {
+                // Each of the four is right by itself, so which two are not together is said.
+                return Err(bad(format!(
+                    "bbox takes {accepted}; it was given `{}`, whose south {south} lies above its north {north}",
+                    cut(bbox)
+                )));
+            }
             return Ok(Some(PageArea::Box {
                 west,
                 south,

@@ -101,6 +101,47 @@ async fn an_answer_in_progress_is_finished_before_the_end() {
     server.await.expect("no panic").expect("no error");
 }
 
+/// Who counts how answers end has to know before they do.
+#[tokio::test]
+async fn it_is_said_before_answers_are_cut_off() {
+    let router = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/long", get(std::future::pending::<&'static str>));
+    let limits = ServeLimits {
+        drain_time_max: Duration::from_millis(50),
+        ..ServeLimits::default()
+    };
+    for (path, expect) in [("/", false), ("/long", true)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async {
+            let _ = stopped.await;
+        };
+        let (cut, mut is_cut) = oneshot::channel();
+        let before_cut = move || cut.send(()).expect("the test waits");
+        let clients = ClientSettings::default();
+        let serving = serve_behind(
+            listener,
+            router.clone(),
+            limits,
+            clients,
+            shutdown,
+            before_cut,
+        );
+        let server = tokio::spawn(serving);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut stream = TcpStream::connect(address).await.expect("a listener");
+        let sent = stream.write_all(request.as_bytes()).await;
+        sent.expect("the server reads");
+        // The request is under way, or answered.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stop.send(()).expect("the server runs");
+        server.await.expect("no panic").expect("no error");
+        assert_eq!(is_cut.try_recv().is_ok(), expect, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_sends_nothing_is_cut_off() {
     let limits = ServeLimits {
@@ -190,7 +231,14 @@ async fn a_client_with_too_many_connections_is_told_so() {
         ..ClientSettings::default()
     };
     let never = std::future::pending();
-    tokio::spawn(serve_behind(listener, router, limits, clients, never));
+    tokio::spawn(serve_behind(
+        listener,
+        router,
+        limits,
+        clients,
+        never,
+        || {},
+    ));
     let open = async || TcpStream::connect(address).await.expect("a listener");
     let _held = (open().await, open().await, open().await);
     assert!(exchange(address, REQUEST).await.ends_with("hello"));
@@ -210,7 +258,14 @@ async fn a_request_says_whose_it_is_behind_a_proxy_as_well() {
     };
     let limits = ServeLimits::default();
     let never = std::future::pending();
-    tokio::spawn(serve_behind(listener, router, limits, clients, never));
+    tokio::spawn(serve_behind(
+        listener,
+        router,
+        limits,
+        clients,
+        never,
+        || {},
+    ));
     for (header, expect) in [
         ("", "ClientAddress(Some(127.0.0.1))"),
         (

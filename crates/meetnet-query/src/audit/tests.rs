@@ -117,6 +117,42 @@ async fn every_statement_is_noted_once_however_it_ends() {
     assert!(entries[0].bytes > 0);
 }
 
+/// A client that waits until the end of the service has not given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_end_of_the_service_cuts_off_was_not_given_up() {
+    let lake = fixture::lake();
+    let kept = Arc::new(Kept::default());
+    let options = QueryOptions {
+        audit: Some(Arc::clone(&kept) as Arc<dyn Audit>),
+        ..QueryOptions::default()
+    };
+    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
+    let client = service.for_client(Client::of_address(Protocol::Http, None));
+    let many = "SELECT a.car FROM counts a, counts b, counts c";
+    for (is_end, expect) in [(false, "given_up"), (true, "cut_off")] {
+        let answer = client.query(QueryRequest::public(many)).await;
+        let before = kept.outcomes().len();
+        if is_end {
+            service.cut_off();
+        }
+        drop(answer.expect("many rows"));
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+        while kept.outcomes().len() == before && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let outcomes = kept.outcomes();
+        assert_eq!(outcomes.last().map(|(outcome, _)| *outcome), Some(expect));
+    }
+    // What had ended by itself stays what it was.
+    let mut answer = client
+        .query(QueryRequest::public("SELECT 1"))
+        .await
+        .expect("one");
+    answer.collect().await.expect("one");
+    let outcomes = kept.outcomes();
+    assert_eq!(outcomes.last().map(|(outcome, _)| *outcome), Some("ok"));
+}
+
 /// To take a megabyte of brackets apart takes a hundred of them, before anybody has had a turn.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_is_too_long_is_noted_as_such() {

@@ -4,6 +4,9 @@
 
 use std::str::FromStr;
 
+use meetnet_functions::GRID_BUCKETS_MAX;
+use meetnet_model::buckets::{BucketWidth, TimeBuckets};
+use meetnet_model::calendar::SECOND_US;
 use meetnet_model::common::INTERVAL_S;
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind};
 use meetnet_model::time::format_rfc3339;
@@ -26,6 +29,9 @@ const GAP: &str = "gap";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Every {
     count: u32,
+    /// As it is written in a request.
+    letters: &'static str,
+    /// As it is written in SQL.
     unit: &'static str,
 }
 
@@ -37,28 +43,43 @@ impl FromStr for Every {
         const ACCEPTED: &str = "a number and s, m, h, d, w, mo or y, such as 15m or 1d";
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (count, unit) = text.split_at(digits);
-        let unit = match unit {
-            "s" => "second",
-            "m" => "minute",
-            "h" => "hour",
-            "d" => "day",
-            "w" => "week",
-            "mo" => "month",
-            "y" => "year",
+        let (letters, unit) = match unit {
+            "s" => ("s", "second"),
+            "m" => ("m", "minute"),
+            "h" => ("h", "hour"),
+            "d" => ("d", "day"),
+            "w" => ("w", "week"),
+            "mo" => ("mo", "month"),
+            "y" => ("y", "year"),
             _ => return Err(ACCEPTED),
         };
         let count = count.parse().ok();
         let count = count.filter(|count| (1..=COUNT_MAX).contains(count));
         Ok(Self {
             count: count.ok_or(ACCEPTED)?,
+            letters,
             unit,
         })
     }
 }
 
 impl Every {
-    fn to_sql(self) -> String {
+    pub(super) fn to_sql(self) -> String {
         format!("INTERVAL '{} {}'", self.count, self.unit)
+    }
+
+    /// Returns the width that the interval of [`Self::to_sql`] is.
+    fn width(self) -> BucketWidth {
+        let count = i64::from(self.count);
+        match self.unit {
+            "second" => BucketWidth::Micros(count * SECOND_US),
+            "minute" => BucketWidth::Micros(count * 60 * SECOND_US),
+            "hour" => BucketWidth::Micros(count * 3_600 * SECOND_US),
+            "day" => BucketWidth::Days(count),
+            "week" => BucketWidth::Days(count * 7),
+            "month" => BucketWidth::Months(count),
+            _ => BucketWidth::Months(count * 12),
+        }
     }
 }
 
@@ -219,6 +240,39 @@ impl PageBuckets {
         Ok(columns)
     }
 
+    /// Refuses more buckets with gaps than `time_grid` lists, which would refuse them by its own name: nobody has written that.
+    ///
+    /// # Errors
+    /// `BadRequest`, which names the parameters.
+    pub(super) fn check_gaps(&self, from: i64, to: i64) -> Result<(), QueryError> {
+        // What is wrong with a width or a zone is wrong without gaps, too, and is said by the statement of the buckets.
+        let Ok(buckets) = TimeBuckets::try_new(self.every.width(), Some(&self.zone), None) else {
+            return Ok(());
+        };
+        let wrong = |message| Err(QueryError::new(QueryErrorKind::BadRequest, message));
+        let Some(first) = buckets.walk().start(from) else {
+            return wrong(format!(
+                "gaps=mark makes buckets of the years 1 to 9999; from is {}",
+                format_rfc3339(from)
+            ));
+        };
+        let count = buckets.count_max(first, to);
+        if count <= GRID_BUCKETS_MAX {
+            return Ok(());
+        }
+        let Every {
+            count: length,
+            letters,
+            ..
+        } = self.every;
+        wrong(format!(
+            "gaps=mark with every={length}{letters} from {} to {} makes up to {count} buckets of each series, and \
+             {GRID_BUCKETS_MAX} is the most; take a longer every, or from and to that lie nearer to each other",
+            format_rfc3339(from),
+            format_rfc3339(to)
+        ))
+    }
+
     /// Returns the statement of all buckets of the rows that meet `filter`, which is ` WHERE …` or nothing.
     pub(super) fn table(
         &self,
@@ -252,6 +306,7 @@ impl PageBuckets {
         let Some((from, to)) = self.gaps else {
             return Ok(buckets);
         };
+        self.check_gaps(from, to)?;
         let of = |table: &str, name: &str| format!("{table}.{}", quoted(name));
         let joined = |left: &str| {
             let columns = series

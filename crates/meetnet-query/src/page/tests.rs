@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use meetnet_model::common::timestamp_type;
+use meetnet_model::time::format_rfc3339;
 
 use super::*;
 use crate::fixture::{Database, HOUR, START, shown};
@@ -452,6 +453,51 @@ async fn buckets_are_pages_too() {
         let error = database.service.page(request).await.expect_err(message);
         assert!(error.message.contains(message), "{error}");
     }
+}
+
+/// The limit is that of `time_grid`, and whoever asks for a page has not written that name.
+#[tokio::test]
+async fn gaps_of_too_many_buckets_are_refused_by_the_names_of_the_request() {
+    let database = Database::new();
+    let second = HOUR / 3_600;
+    let check = async |every: &str, zone: &str, to: i64, count: Option<&str>| {
+        let made = PageBuckets {
+            zone: zone.to_owned(),
+            ..buckets(every, &["mean"], Some((START, to)))
+        };
+        let (interval, from) = (made.every.to_sql(), format_rfc3339(START));
+        let grid = format!(
+            "SELECT time FROM time_grid({interval}, '{from}', '{}', '{zone}') LIMIT 0",
+            format_rfc3339(to)
+        );
+        let grid = database.service.query(QueryRequest::public(grid)).await;
+        let request = PageRequest {
+            columns: vec!["car".to_owned()],
+            conditions: vec![condition("car", PageTest::Less(PageValue::Float(0.0)))],
+            buckets: Some(made),
+            ..request("counts", 1)
+        };
+        let page = database.service.page(request).await;
+        assert_eq!(page.is_err(), grid.is_err(), "{every} {zone} {to}");
+        assert_eq!(page.is_err(), count.is_some(), "{every} {zone} {to}");
+        if let (Err(error), Some(count)) = (page, count) {
+            assert_eq!(error.kind, QueryErrorKind::BadRequest);
+            for part in ["gaps=mark", "every=", "from", count, "1000000 is the most"] {
+                assert!(error.message.contains(part), "{part}: {error}");
+            }
+            assert!(!error.message.contains("time_grid"), "{error}");
+        }
+    };
+    let most = START + 999_998 * second;
+    check("1s", "UTC", most, None).await;
+    check("1s", "UTC", most + second, Some("every=1s ")).await;
+    check("1s", "UTC", most + second, Some("up to 1000001 buckets")).await;
+    check("1s", "Europe/Brussels", most + second, Some("1000001")).await;
+    check("1m", "UTC", START + 24 * 700 * HOUR, Some("1008002")).await;
+    check("1h", "UTC", START + 24 * 700 * HOUR, None).await;
+    check("1w", "UTC", START + 24 * 70_000 * HOUR, None).await;
+    check("1mo", "Europe/Brussels", START + 24 * 70_000 * HOUR, None).await;
+    check("1y", "UTC", START + 24 * 70_000 * HOUR, None).await;
 }
 
 #[test]

@@ -5,11 +5,12 @@
 //! | `$1::text[]` | what it is cast to |
 //! | `x = ANY($1)`, `x <> ALL($1)` | a list of what `x` is |
 //! | `x > ANY($1)` and the like, of which the plan has the least or greatest | the same |
+//! | `$2 = ANY($1)`, where nothing tells what `$2` is | a list of texts, as in PostgreSQL |
 //!
 //! DataFusion says nothing about their types, and would make a list of one text of `{a,b}`. Many drivers send lists as such texts,
 //! and leave it to the server what they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ListArray, StringArray};
@@ -23,6 +24,7 @@ use datafusion::logical_expr::expr::{BinaryExpr, Cast, TryCast};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
+use super::name_of;
 use crate::postgres::array_elements;
 
 /// Functions of a list that answer one of its elements.
@@ -33,6 +35,7 @@ const BOUNDS: [&str; 2] = ["array_min", "array_max"];
 pub(crate) fn list_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
     let mut cast: HashMap<String, DataType> = HashMap::new();
     let mut compared: HashMap<String, DataType> = HashMap::new();
+    let mut with_unknown: HashSet<String> = HashSet::new();
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
@@ -47,6 +50,10 @@ pub(crate) fn list_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
                     }
                     expr => {
                         for (name, element) in compared_lists(expr) {
+                            if placeholder(element).is_some() {
+                                with_unknown.insert(name.to_owned());
+                                continue;
+                            }
                             let schema = merge_schema(&node.inputs());
                             if let Ok(element) = element.get_type(&schema)
                                 && !element.is_null()
@@ -62,8 +69,47 @@ pub(crate) fn list_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
             })
         })
     })?;
+    // What is compared with something else as well is a list of that.
+    for name in with_unknown {
+        compared.entry(name).or_insert_with(|| list(DataType::Utf8));
+    }
     compared.extend(cast);
     Ok(compared)
+}
+
+/// Returns the placeholders that are cast to lists of decimal numbers wherever they stand, by their names without `$`.
+pub(crate) fn digit_lists(plan: &LogicalPlan) -> Result<HashSet<String>> {
+    let (mut cast, mut used_otherwise) = (HashSet::new(), HashSet::new());
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                match expr {
+                    Expr::Cast(Cast { expr: of, field })
+                    | Expr::TryCast(TryCast { expr: of, field })
+                        if placeholder(of).is_some() && is_list_of_digits(field.data_type()) =>
+                    {
+                        cast.extend(placeholder(of).map(str::to_owned));
+                        return Ok(TreeNodeRecursion::Jump);
+                    }
+                    // Which is asked of values of every type.
+                    Expr::IsNull(of) | Expr::IsNotNull(of) if placeholder(of).is_some() => {
+                        return Ok(TreeNodeRecursion::Jump);
+                    }
+                    Expr::Placeholder(used) => {
+                        used_otherwise.insert(name_of(used));
+                    }
+                    _ => {}
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    cast.retain(|name| !used_otherwise.contains(name));
+    Ok(cast)
+}
+
+fn is_list_of_digits(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(element) if element.data_type().is_decimal())
 }
 
 /// Returns the name of a placeholder of which nothing has told the type.

@@ -11,10 +11,12 @@ use super::catalog::{
     Relation, functions,
 };
 use super::geometry::SRID;
+use super::json;
 use super::settings::{SETTINGS, setting};
 use super::time_format::UTC;
 use super::types::PgType;
 use crate::catalog::SCHEMA;
+use crate::functions::TO_JSON;
 use crate::planning::{self, binary};
 
 /// Who everybody is in SQL.
@@ -71,6 +73,9 @@ const PRIVILEGES: [&str; 7] = [
     "has_sequence_privilege",
     "has_table_privilege",
 ];
+/// Types that SQL calls otherwise as well.
+const OTHER_NAMES: [(&str, &str); 3] =
+    [("int4", "int"), ("float8", "float"), ("numeric", "decimal")];
 /// What everybody may do. Whatever else is asked for, nobody may.
 const GRANTED: [&str; 4] = ["select", "usage", "connect", "execute"];
 
@@ -128,12 +133,20 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "pg_is_in_recovery" | "pg_is_other_temp_schema" => boolean(false),
         // There are no locks, so all are given back; asyncpg asks for it between two owners of a connection.
         "pg_advisory_unlock_all" if arguments.is_empty() => text(""),
+        // Nor does anybody write what a lock would guard, so each is free; Rails and tools for migrations ask before they begin.
+        "pg_advisory_unlock" | "pg_try_advisory_lock" | "pg_try_advisory_xact_lock"
+            if (1..=2).contains(&arguments.len()) =>
+        {
+            locked(&arguments)?
+        }
         "pg_size_pretty" => cast(first?.clone(), DataType::Text),
         "quote_ident" => first?.clone(),
         "set_config" => arguments.get(1).copied()?.clone(),
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
         "to_regtype" => oid_of_type(first?),
         "quote_literal" => quoted(first?),
+        "json_agg" => json::gathered(function)?,
+        "row_to_json" if arguments.len() == 1 => call(TO_JSON, vec![first?.clone()]),
         "array_lower" => number(1),
         // The planner has to know where a series ends that is made of it.
         "array_upper" => match first? {
@@ -185,13 +198,35 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
     Some(found)
 }
 
+/// Returns true for a lock that is named by numbers: nothing where one of them is NULL.
+fn locked(keys: &[&Expr]) -> Option<Expr> {
+    // A parameter among them is a number.
+    let is_given = keys.iter().map(|key| {
+        let key = cast((*key).clone(), DataType::BigInt(None));
+        Expr::IsNotNull(Box::new(key))
+    });
+    let condition = is_given.reduce(|one, other| binary(one, BinaryOperator::And, other))?;
+    Some(Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition,
+            result: boolean(true),
+        }],
+        else_result: None,
+    })
+}
+
 /// Returns the number of the type that a text names, shortly or as SQL does; nothing where there is none, such as hstore.
-fn oid_of_type(name: &Expr) -> Expr {
+pub(super) fn oid_of_type(name: &Expr) -> Expr {
     let names = PgType::all().flat_map(|pg_type| {
         let oid = i64::from(pg_type.oid());
         let (short, long) = (pg_type.name(), pg_type.sql_name());
         let long = (long != short).then_some((long, oid));
-        [Some((short, oid)), long].into_iter().flatten()
+        let other = OTHER_NAMES.iter().find(|(known, _)| *known == short);
+        let other = other.map(|(_, other)| ((*other).to_owned(), oid));
+        [Some((short, oid)), long, other].into_iter().flatten()
     });
     if let Some(name) = literal(name) {
         let mut names = names;
@@ -277,7 +312,7 @@ pub(super) fn shown_with_zone(time: &Expr, [of_utc, without]: [String; 2]) -> Ex
 }
 
 /// Returns texts, one behind the other: nothing where one of them is.
-fn joined(texts: impl IntoIterator<Item = Expr>) -> Option<Expr> {
+pub(super) fn joined(texts: impl IntoIterator<Item = Expr>) -> Option<Expr> {
     let join = |before, text| binary(before, BinaryOperator::StringConcat, text);
     texts.into_iter().reduce(join)
 }

@@ -10,6 +10,7 @@
 //! | `'{a,b}'::text[]` | `ARRAY['a', 'b']` |
 //! | `'\x00ff'::bytea`, `bytea 'a\\b'` | `X'00ff'`, … |
 //! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
+//! | `x = ANY('{int,text}'::regtype[])` | `x IN (23, 25)` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
 //! | `a.attnotnull = 't'`, `CASE a.attnotnull WHEN 't' THEN …` | `a.attnotnull = true`, `CASE a.attnotnull WHEN true THEN …` |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
@@ -17,6 +18,7 @@
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `to_char(time, 'HH24:MI TZ')` | `CASE … THEN to_char(time, '%H:%M UTC') ELSE to_char(time, '%H:%M ') END`, by whether it is in a zone |
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
+//! | `json_agg(x)`, `row_to_json(t)`: `json.rs` | lists of `to_json(x)` |
 //! | `9223372036854775808`, which no `bigint` can be | `CAST('9223372036854775808' AS DECIMAL(20, 0))` |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
@@ -44,9 +46,10 @@ use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
-    null_texts, number, number_or_null, oid, oid_of_parameter, own_name, replaced, second_of_two,
-    shown_with_zone, text, written_box,
+    null_texts, number, number_or_null, oid, oid_of_parameter, oid_of_type, own_name, replaced,
+    second_of_two, shown_with_zone, text, written_box,
 };
+use super::json;
 use super::powers::signed_power;
 use super::search_path::is_search_path;
 use super::time_format::{format_of, formats_with_zone, reading_format_of};
@@ -56,6 +59,7 @@ use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
 use crate::parse::parsed_mut;
 use crate::planning::{ShownNames, among, respell_parsed};
+use crate::table::schema::public_schema;
 
 /// A statement that DataFusion can plan.
 pub(crate) struct Rewritten {
@@ -193,7 +197,8 @@ const BOOLEANS: [&str; 8] = [
     "relispartition",
     "typnotnull",
 ];
-/// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
+/// Elements of arrays that are written as texts, and columns of rows that become JSON, of a whole statement: each becomes an expression,
+/// and no comma counts them.
 const ELEMENTS_MAX: usize = 2_000;
 /// What stands behind the sign of the least `bigint`.
 const BEHIND_THE_LEAST: &str = "9223372036854775808";
@@ -226,6 +231,17 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         type_functions::join_names(select);
+        let mut left = self.elements_left;
+        let columns_of = |name: &str| self.columns_of(name);
+        let is_enough = json::spread_rows(select, columns_of, &mut left);
+        self.elements_left = left;
+        if !is_enough {
+            let message = format!(
+                "the rows that the statement makes JSON of have more than {ELEMENTS_MAX} columns, counted once for each call, which \
+                 is the most"
+            );
+            self.refused = Some(QueryError::new(QueryErrorKind::TooLarge, message));
+        }
         ControlFlow::Continue(())
     }
 
@@ -293,6 +309,13 @@ impl VisitorMut for Rewriter<'_> {
 type OtherFormat = fn(&str) -> Result<String, String>;
 
 impl Rewriter<'_> {
+    /// Returns the columns of a dataset that the session sees.
+    fn columns_of(&self, name: &str) -> Option<Vec<String>> {
+        let schema = public_schema(&self.tables.get(name)?.declaration);
+        let columns = schema.fields().iter();
+        Some(columns.map(|column| column.name().clone()).collect())
+    }
+
     /// Returns what an expression stands for; one that stays is written as DataFusion has it.
     fn rewrite(&mut self, expr: &mut Expr) -> Option<Expr> {
         if let Some(power) = signed_power(expr) {
@@ -525,10 +548,16 @@ impl Rewriter<'_> {
     /// Returns whether a value is among the elements of an array that is written as a text. They are of the type that the value is
     /// of, as behind IN: an array of texts holds no number 1.0 where `1` is written.
     fn rewrite_membership(&mut self, value: &Expr, written: &Expr, negated: bool) -> Option<Expr> {
-        let elements = self.elements(literal(written)?)?;
+        let list = match numbers_of_types(written) {
+            Some(numbers) => numbers,
+            None => {
+                let elements = self.elements(literal(written)?)?;
+                elements.iter().map(element_text).collect()
+            }
+        };
         Some(Expr::InList {
             expr: Box::new(value.clone()),
-            list: elements.iter().map(element_text).collect(),
+            list,
             negated,
         })
     }
@@ -575,6 +604,24 @@ fn rewrite_operator(left: &Expr, op: &mut BinaryOperator, right: &mut Expr) -> O
         *op = known;
     }
     None
+}
+
+/// Returns the numbers of the types that an array of `regtype` names; None for every other expression.
+fn numbers_of_types(array: &Expr) -> Option<Vec<Expr>> {
+    match array {
+        Expr::Nested(array) => numbers_of_types(array),
+        Expr::Cast {
+            expr,
+            data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(of, None)),
+            ..
+        } if matches!(of.as_ref(), DataType::Custom(name, _) if last_part(name) == "regtype") => {
+            match expr.as_ref() {
+                Expr::Array(names) => Some(names.elem.iter().map(oid_of_type).collect()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// Returns the text that an element of an array is written as.

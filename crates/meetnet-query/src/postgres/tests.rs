@@ -593,6 +593,90 @@ async fn a_parameter_is_of_the_type_that_it_is_cast_to() {
     }
 }
 
+/// Frameworks ask for rows and what belongs to them in one statement so.
+#[tokio::test]
+async fn values_and_rows_are_gathered_as_json() {
+    let database = Database::new();
+    for (sql, expected) in [
+        (
+            "SELECT json_agg(x ORDER BY n) FROM (VALUES (1, 3.0), (3, 1.5), (2, NULL)) AS t(n, x)",
+            &["json_agg", "[3, null, 1.5]"][..],
+        ),
+        (
+            "SELECT json_agg(DISTINCT segment_id) FILTER (WHERE segment_id = 2) AS j FROM counts",
+            &["j", "[2]"],
+        ),
+        (
+            "SELECT json_agg(time ORDER BY time) AS j
+             FROM (SELECT time FROM counts WHERE segment_id = 2 ORDER BY time LIMIT 2) AS t",
+            &[
+                "j",
+                r#"["2026-01-01T00:00:00+00:00", "2026-01-01T01:00:00+00:00"]"#,
+            ],
+        ),
+        // As for every aggregate but count.
+        (
+            "SELECT json_agg(car) AS j FROM counts WHERE segment_id = -1",
+            &["j", "-"],
+        ),
+        (
+            "SELECT json_agg(t ORDER BY t.car) AS j
+             FROM (SELECT segment_id, car FROM counts WHERE segment_id IN (2, 3) ORDER BY time, segment_id LIMIT 2) AS t",
+            &[
+                "j",
+                "[{\"segment_id\":2,\"car\":20}, \n {\"segment_id\":3,\"car\":30}]",
+            ],
+        ),
+        (
+            "SELECT json_agg(row_to_json(t)) AS j FROM (SELECT 'say \"hi\"' AS word, NULL::bigint AS n) AS t",
+            &["j", r#"[{"word":"say \"hi\"","n":null}]"#],
+        ),
+        // What is JSON already is not on a line of its own.
+        (
+            "SELECT json_agg(row_to_json(t)) AS j FROM (SELECT 1 AS a UNION ALL SELECT 1 AS a) AS t",
+            &["j", r#"[{"a":1}, {"a":1}]"#],
+        ),
+        // Within a subquery the name means its row.
+        (
+            "SELECT (SELECT json_agg(t) FROM (SELECT 1 AS a, 2 AS b) AS t) AS j FROM (SELECT 3 AS a) AS t",
+            &["j", r#"[{"a":1,"b":2}]"#],
+        ),
+        // A column comes first.
+        (
+            "SELECT json_agg(t) AS j FROM (SELECT 1 AS t) AS t",
+            &["j", "[1]"],
+        ),
+        (
+            "SELECT starts_with(row_to_json(c), '{\"segment_id\":2,\"time\":\"2026-01-01T00:00:00+00:00\",\"car\":20,\
+             \"place\":\"segment-2\",\"speed_hist\":[20,null],') AS is_row
+             FROM counts AS c WHERE segment_id = 2 ORDER BY time LIMIT 1",
+            &["is_row", "true"],
+        ),
+        (
+            "SELECT to_json('NaN'::double precision) AS a, to_json(1.50::numeric(5, 2)) AS b, to_json(DATE '2026-01-31') AS c,
+               to_json('\\x6162'::bytea) AS d, to_json(true) AS e, to_json(NULL::bigint) AS f, to_json(ARRAY[1, 2]) AS g,
+               to_json(TIMESTAMP '2026-01-31 12:00:00.5') AS h, to_json(9007199254740993) AS i",
+            &[
+                "a|b|c|d|e|f|g|h|i",
+                r#""NaN"|1.50|"2026-01-31"|"\\x6162"|true|-|[1,2]|"2026-01-31T12:00:00.5"|9007199254740993"#,
+            ],
+        ),
+    ] {
+        check(&database, sql, expected).await;
+    }
+    // Each has thirteen columns; 2,000 are the most.
+    for (calls, is_taken) in [(150, true), (154, false)] {
+        let rows: Vec<String> = (0..calls)
+            .map(|call| format!("row_to_json(c) AS j{call}"))
+            .collect();
+        let sql = format!("SELECT {} FROM counts AS c LIMIT 0", rows.join(", "));
+        let described = database.service.describe(request(&sql), vec![]).await;
+        let refused = described.err().map(|error| error.kind);
+        let expected = (!is_taken).then_some(QueryErrorKind::TooLarge);
+        assert_eq!(refused, expected, "{calls}");
+    }
+}
+
 #[tokio::test]
 async fn a_parameter_that_is_cast_to_numeric_keeps_its_digits() {
     let database = Database::new();
@@ -615,6 +699,24 @@ async fn a_parameter_that_is_cast_to_numeric_keeps_its_digits() {
             false,
         ),
         ("SELECT $1::numeric, $1::int", None, false),
+        ("SELECT $1::numeric[]", None, true),
+        (
+            "SELECT $1::numeric(20, 2)[]",
+            Some(DataType::new_list(DataType::Float64, true)),
+            true,
+        ),
+        (
+            "SELECT car FROM counts WHERE $1 IS NULL OR car = ANY($1::numeric[])",
+            None,
+            true,
+        ),
+        (
+            "SELECT $1::numeric[] AS digits FROM counts WHERE car = ANY($1)",
+            None,
+            false,
+        ),
+        ("SELECT $1::numeric[], $1::int[]", None, false),
+        ("SELECT $1::double precision[]", None, false),
         (
             "SELECT $1::numeric AS digits, $1 AS other",
             Some(DataType::Float64),

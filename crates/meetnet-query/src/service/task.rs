@@ -26,7 +26,7 @@ use super::counted::Counted;
 use super::{Shared, classified};
 use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
-use crate::audit::{GIVEN_UP, Noted};
+use crate::audit::Noted;
 use crate::balanced::balanced;
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind};
@@ -148,7 +148,7 @@ impl Task {
         let kind = match result {
             Ok(()) => "ok",
             // Nobody waits for it any more, and that ended it.
-            Err(_) if self.stop.is_raised() => GIVEN_UP,
+            Err(_) if self.stop.is_raised() => self.shared.cut_off.outcome(),
             Err(error) => error.kind.as_str(),
         };
         if let Some(mut noted) = self.noted.take() {

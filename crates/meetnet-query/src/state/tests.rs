@@ -3,7 +3,8 @@ use meetnet_lake::snapshot::HotBatch;
 
 use super::*;
 use crate::fixture::{self, Database, START, batch, hot};
-use crate::options::QueryRequest;
+use crate::options::{QueryOptions, QueryRequest};
+use crate::service::QueryService;
 
 async fn state(database: &Database, sql: &str, as_of: Option<i64>) -> Option<AnswerState> {
     let request = QueryRequest {
@@ -107,6 +108,35 @@ async fn a_state_ends_with_every_change() {
     let again = state(&database, "SELECT car FROM counts", None).await;
     let again = again.expect("a state").to_string();
     assert_ne!(again, now.to_string());
+}
+
+/// A service counts damage from its start; what clients keep is asked for again after the next one.
+#[tokio::test]
+async fn a_state_outlasts_a_restart_unless_a_file_was_found_damaged() {
+    let before = Database::new();
+    let after = QueryService::new(QueryOptions::default(), Arc::clone(&before.lake.snapshot))
+        .expect("a service");
+    let sql = "SELECT car FROM counts";
+    let check = async |is_same: bool, what: &str| {
+        let of = async |service: &QueryService| {
+            let answer = service.query(QueryRequest::public(sql)).await;
+            let state = answer.expect("an answer").state;
+            state.expect("a state").to_string()
+        };
+        let (old, new) = (of(&before.service).await, of(&after).await);
+        assert_eq!(old == new, is_same, "{what}: {old}, {new}");
+        let again = of(&after).await;
+        assert_eq!(again, new, "{what}: of one service it stays");
+    };
+    check(true, "nothing was found").await;
+    let table = Arc::clone(&before.lake.snapshot.load().tables[&"counts".into()]);
+    // Of no file that is read: the rest is answered.
+    table
+        .folder
+        .note_damage("removed.parquet", Some(Damage::WrongChecksum));
+    check(false, "a damaged file").await;
+    table.folder.note_damage("removed.parquet", None);
+    check(false, "a file that is whole again").await;
 }
 
 /// A table that nobody adds to is committed to all the same, to say how far it has come.

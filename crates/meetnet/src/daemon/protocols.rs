@@ -80,7 +80,16 @@ impl Protocols<'_> {
         };
         let clients = http.settings.clients.clone();
         let router = public_router(state);
-        let serve = serve_behind(listener, router, limits, clients, self.stopped());
+        let query = self.query.clone();
+        let before_cut = move || query.cut_off();
+        let serve = serve_behind(
+            listener,
+            router,
+            limits,
+            clients,
+            self.stopped(),
+            before_cut,
+        );
         servers.spawn_on(serve, answers);
         Ok(figures)
     }

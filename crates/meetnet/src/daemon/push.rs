@@ -37,6 +37,6 @@ pub(super) fn server(ingest: &IngestHttpConfig, stop_time_max: Duration) -> Http
     let clients = ingest.clients.clone();
     HttpServer::new(move |listener, router, stop| {
         let stopped = stop.cancelled_owned();
-        serve_behind(listener, router, limits, clients.clone(), stopped)
+        serve_behind(listener, router, limits, clients.clone(), stopped, || {})
     })
 }

@@ -131,7 +131,12 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("%e9=a"), 400, "a parameter is not UTF-8").await;
     check(&heat("as_of=now"), 400, "as_of takes an RFC 3339 time").await;
     check(&heat("bbox=1,2,3"), 400, "west,south,east,north").await;
-    check(&heat("bbox=4,51,5,50"), 400, "west,south,east,north").await;
+    check(
+        &heat("bbox=4,51,5,50.5"),
+        400,
+        "`4,51,5,50.5`, whose south 51 lies above its north 50.5",
+    )
+    .await;
     check(&heat("near=4.7"), 400, "lon,lat in degrees").await;
     check(&heat("near=4.7,95"), 400, "lon,lat in degrees").await;
     check(&heat("near=4.7,50&radius=-1"), 400, "radius takes metres").await;
@@ -145,6 +150,12 @@ async fn wrong_requests_say_what_is_accepted() {
     check(&heat("every=1h&agg=mean,mean"), 400, "each once").await;
     check(&heat("agg=mean"), 400, "goes with every").await;
     check(&heat("every=1h&gaps=mark"), 400, "needs from and to").await;
+    check(
+        &heat("every=1s&gaps=mark&from=2026-01-01&to=2026-02-01"),
+        400,
+        "gaps=mark with every=1s from 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z makes up to 2678402 buckets",
+    )
+    .await;
     check(
         &heat("every=1h&changed_since=2026-11-22"),
         400,

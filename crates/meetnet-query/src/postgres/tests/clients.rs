@@ -591,6 +591,55 @@ async fn qgis_looks_for_layers() {
     .await;
 }
 
+/// As drizzle-kit asks which columns may be serial.
+#[tokio::test]
+async fn types_are_looked_for_in_lists_of_their_names() {
+    let database = Database::new();
+    for (condition, expected) in [
+        ("= ANY ('{int,int8,int2}'::regtype[])", "segment_id"),
+        (
+            "= ANY ('{float,\"timestamp with time zone\"}'::regtype[])",
+            "car",
+        ),
+        ("<> ALL ('{bigint}'::pg_catalog.regtype[])", "car"),
+    ] {
+        let sql = format!(
+            "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+             WHERE c.relname = 'counts' AND a.attname IN ('segment_id', 'car') AND a.atttypid {condition}"
+        );
+        check(&database, &sql, &["attname", expected]).await;
+    }
+    check(
+        &database,
+        "SELECT to_regtype('decimal') AS a, to_regtype('int') AS b, to_regtype('hstore') AS c",
+        &["a|b|c", "1700|23|-"],
+    )
+    .await;
+}
+
+/// What Rails and tools for migrations ask before they begin: nobody writes, so nobody holds a lock.
+#[tokio::test]
+async fn advisory_locks_are_free() {
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT pg_try_advisory_lock(2345678901234), pg_try_advisory_lock(1, 2) AS pair, pg_advisory_unlock(2345678901234), \
+         pg_try_advisory_xact_lock(7) AS within, pg_try_advisory_lock(NULL::bigint) AS unknown",
+        &[
+            "pg_try_advisory_lock|pair|pg_advisory_unlock|within|unknown",
+            "true|true|true|true|-",
+        ],
+    )
+    .await;
+    for sql in [
+        "SELECT pg_try_advisory_lock()",
+        "SELECT pg_advisory_unlock(1, 2, 3)",
+    ] {
+        let answer = database.service.query(request(sql)).await;
+        assert!(answer.is_err(), "{sql}");
+    }
+}
+
 /// What an asyncpg connection asks before it sends or reads a list; what it says of other kinds of types is left out.
 #[tokio::test]
 async fn asyncpg_asks_for_types() {
