@@ -14,7 +14,7 @@ use super::command::{Command, HELP};
 use super::parameters::{Parameters, quoted};
 use super::script::{Item, Script};
 use super::target::Target;
-use super::{Question, Sink, format_of, query_failure, terminal, went_out};
+use super::{Question, Sink, format_of, named, query_failure, terminal, went_out};
 use crate::failure::Failure;
 use crate::progress::ProgressLine;
 
@@ -168,7 +168,11 @@ impl Session<'_> {
             Command::Parameter(Some((name, literal))) => self.parameters.set(name, literal),
             Command::Output(file) => {
                 // As with `--output`: whoever says a format means it, else the name of the file says one.
-                self.output_format = (!self.format_said).then(|| format_of(&file)).flatten();
+                self.output_format = if self.format_said {
+                    None
+                } else {
+                    named(&file, format_of, "\\format before it")?
+                };
                 self.output = Some(file);
             }
         }

@@ -123,6 +123,17 @@ fn answers_go_to_files_whole() {
     assert_eq!(text(&output.stdout), "c\r\n3\r\n");
     assert!(read(&named).starts_with('{'), "{}", read(&named));
     assert_eq!(read(&said), "b\r\n2\r\n");
+    // A name of no format is refused before anything is asked, as with -o.
+    let sheet = dir.path().join("answer.xlsx");
+    let lines = format!("\\o {}\nSELECT 4 AS d;\n", sheet.display());
+    let output = script(&["--lake", &lake], &lines);
+    assert_eq!(output.status.code(), Some(2));
+    let refused = text(&output.stderr);
+    assert!(refused.contains("end it in .csv, .parquet"), "{refused}");
+    assert!(output.stdout.is_empty() && !sheet.exists());
+    let output = script(&["--lake", &lake], &format!("\\format csv\n{lines}"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(read(&sheet), "d\r\n4\r\n");
     // Scripts name scripts; one that names itself ends.
     let inner = dir.path().join("inner.sql");
     std::fs::write(&inner, "\\echo inner\nSELECT 1 AS a;\n\\q\nSELECT 2;").expect("a script");
