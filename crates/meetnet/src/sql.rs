@@ -35,6 +35,7 @@ mod complete;
 mod edit;
 mod history;
 mod interactive;
+mod pager;
 mod parameters;
 mod place;
 mod script;
@@ -150,6 +151,8 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
         parameters,
         timing: false,
         expanded: options.expanded,
+        is_paged: false,
+        pager: pager::command(environment),
         scripts: 0,
         output: options.output,
         output_format: None,

@@ -191,7 +191,7 @@ impl Names {
             "\\d" | "\\d+" => self.tables.keys().map(String::as_str).collect(),
             "\\df" => self.functions.iter().map(String::as_str).collect(),
             "\\format" => Format::ALL.map(Format::as_str).to_vec(),
-            "\\timing" | "\\x" => vec!["on", "off"],
+            "\\pager" | "\\timing" | "\\x" => vec!["on", "off"],
             _ => Vec::new(),
         };
         matching(start, word, candidates)

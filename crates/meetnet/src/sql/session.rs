@@ -34,6 +34,10 @@ pub(super) struct Session<'a> {
     pub(super) timing: bool,
     /// Tables are shown row by row.
     pub(super) expanded: bool,
+    /// Tables on the terminal go to the pager, whole.
+    pub(super) is_paged: bool,
+    /// The command of the pager.
+    pub(super) pager: String,
     /// How deep scripts have named each other.
     pub(super) scripts: usize,
     /// Where the next answer goes; None: stdout.
@@ -148,6 +152,11 @@ impl Session<'_> {
                 let state = if self.expanded { "on" } else { "off" };
                 say(&format!("expanded display is {state}"))?;
             }
+            Command::Pager(wanted) => {
+                self.is_paged = wanted.unwrap_or(!self.is_paged);
+                let state = if self.is_paged { "on" } else { "off" };
+                say(&format!("pager is {state}"))?;
+            }
             Command::Include(file) => self.include(&file).await?,
             Command::Echo(text) => say(&text)?,
             Command::Format(None) => say(&format!("format is {}", self.format.as_str()))?,
@@ -257,10 +266,12 @@ impl Session<'_> {
                 "{format} is not for a terminal; write it to a file with `-o answer.{format}`, or `\\o answer.{format}`"
             )));
         }
+        let is_paged = on_terminal && self.is_paged && self.is_interactive;
         let open = || Sink::open(output.as_deref());
         if format == Format::Table {
             let style = TableStyle {
-                width_max: on_terminal.then(terminal::width).flatten(),
+                // A pager moves along lines that are longer than the terminal is wide.
+                width_max: (on_terminal && !is_paged).then(terminal::width).flatten(),
                 null: NULL,
                 footer: shown.footer,
                 expanded: shown.expanded,
@@ -268,7 +279,12 @@ impl Session<'_> {
             let rows = progress.watch(self.target.rows(question)).await?;
             tell(&rows.hints, progress);
             let writer = RowWriter::table(style, rows.schema.clone(), rows.rights.clone());
-            return write_rows(rows, writer, open()?, progress).await;
+            let sink = if is_paged {
+                Sink::pager(&self.pager)
+            } else {
+                open()?
+            };
+            return write_rows(rows, writer, sink, progress).await;
         }
         let answer = progress.watch(self.target.bytes(question, format)).await?;
         tell(&answer.hints, progress);
@@ -314,7 +330,7 @@ async fn write_rows(
         writer.batch(&batch, &mut out).map_err(query_failure)?;
         progress.amounts.rows = writer.rows();
         if !out.is_empty() {
-            progress.clear();
+            make_room(progress, &sink);
             if !sink.write(&out)? {
                 return Ok(());
             }
@@ -322,11 +338,20 @@ async fn write_rows(
         }
     }
     writer.end(&rows.end(), &mut out).map_err(query_failure)?;
-    progress.clear();
+    make_room(progress, &sink);
     if sink.write(&out)? {
         sink.finish()?;
     }
     Ok(())
+}
+
+/// Takes the progress away before something else is written.
+fn make_room(progress: &mut ProgressLine, sink: &Sink) {
+    if sink.takes_terminal() {
+        progress.give_way();
+    } else {
+        progress.clear();
+    }
 }
 
 /// Every table, with a condition to go on from.

@@ -243,6 +243,7 @@ fn at_a_terminal(lake: &str, state: &Path, editor: &str, typed: &[&str]) -> Stri
         .env("TERM", "xterm")
         .env("XDG_STATE_HOME", state)
         .env("EDITOR", editor)
+        .env("PAGER", "sed 's/^/paged /'")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -310,6 +311,30 @@ fn a_terminal_completes_and_remembers() {
     let lines = ["SELECT 6 *\r", "7 AS n;\r", "\x1b[A\r", "\\q\r"];
     let shown = at_a_terminal(&lake, &state, "true", &lines);
     assert_eq!(shown.matches("(1 row").count(), 2, "{shown}");
+}
+
+#[test]
+fn a_table_goes_whole_to_the_pager_where_it_is_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = empty_lake(dir.path());
+    let state = dir.path().join("state");
+    let asked = "SELECT repeat('x', 300) AS wide;\r";
+    let whole = "x".repeat(300);
+    let typed = [
+        asked,
+        "\\pager on\r",
+        asked,
+        "\\format csv\r",
+        asked,
+        "\\q\r",
+    ];
+    let shown = at_a_terminal(&lake, &state, "true", &typed);
+    let (before, after) = shown.split_once("pager is on").expect("said");
+    assert!(!before.contains("paged"), "{shown}");
+    assert!(after.contains(&format!("paged  {whole}")), "{shown}");
+    assert!(after.contains("paged (1 row"), "{shown}");
+    // Another format goes to the terminal as it is.
+    assert!(after.contains(&format!("\n{whole}\r")), "{shown}");
 }
 
 #[test]

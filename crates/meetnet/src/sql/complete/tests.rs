@@ -72,11 +72,12 @@ fn words_become_what_can_stand_there() {
         "\\|",
         &[
             "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\e", "\\echo", "\\format", "\\i", "\\o",
-            "\\param", "\\q", "\\r", "\\timing", "\\x",
+            "\\pager", "\\param", "\\q", "\\r", "\\timing", "\\x",
         ],
     );
     check("\\ti|", &["\\timing"]);
     check("\\x o|", &["off", "on"]);
+    check("\\pager o|", &["off", "on"]);
     check("\\d |", &["air", "stations", "traffic"]);
     check("\\d a|", &["air"]);
     check("\\d+ a|", &["air"]);
