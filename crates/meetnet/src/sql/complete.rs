@@ -133,6 +133,10 @@ impl Names {
         } else {
             head
         };
+        if is_quoted && head.ends_with('"') {
+            // A doubled quote is a letter of the name, and no name that is known has one.
+            return Completion::default();
+        }
         let previous = words(head).next_back().unwrap_or_default();
         let follows = |keywords: &[&str]| {
             head.ends_with(char::is_whitespace)

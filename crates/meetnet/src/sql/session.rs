@@ -19,6 +19,8 @@ use crate::failure::Failure;
 use crate::progress::ProgressLine;
 
 const NULL: &str = "NULL";
+/// Characters of a cell that a pager is shown. Each row has room for the longest one, so that there is a limit.
+const PAGED_CELL_MAX: usize = 10_000;
 /// Scripts that name each other, one within the other.
 const SCRIPTS_MAX: usize = 8;
 
@@ -269,13 +271,18 @@ impl Session<'_> {
         let is_paged = on_terminal && self.is_paged && self.is_interactive;
         let open = || Sink::open(output.as_deref());
         if format == Format::Table {
-            let style = TableStyle {
-                // A pager moves along lines that are longer than the terminal is wide.
-                width_max: (on_terminal && !is_paged).then(terminal::width).flatten(),
+            let mut style = TableStyle {
+                width_max: on_terminal.then(terminal::width).flatten(),
                 null: NULL,
                 footer: shown.footer,
                 expanded: shown.expanded,
+                ..TableStyle::default()
             };
+            if is_paged {
+                // A pager moves along lines that are longer than the terminal is wide.
+                style.width_max = None;
+                style.cell_max = PAGED_CELL_MAX;
+            }
             let rows = progress.watch(self.target.rows(question)).await?;
             tell(&rows.hints, progress);
             let writer = RowWriter::table(style, rows.schema.clone(), rows.rights.clone());

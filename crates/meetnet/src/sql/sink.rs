@@ -52,14 +52,17 @@ impl Sink {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
-            Self::Pager {
-                pager: Some(pager), ..
-            } => pager.write(bytes),
             Self::Pager { command, pager } => {
-                let mut started = Pager::start(command)?;
-                let goes_on = started.write(bytes)?;
-                *pager = Some(started);
-                Ok(goes_on)
+                let mut running = match pager.take() {
+                    Some(running) => running,
+                    None => Pager::start(command)?,
+                };
+                if !running.write(bytes)? {
+                    // Whether its person has left it or it was never there, its end says.
+                    return running.finish().map(|()| false);
+                }
+                *pager = Some(running);
+                Ok(true)
             }
             Self::File(file) => file.write(bytes).map(|()| true).map_err(Failure::Work),
         }

@@ -60,6 +60,7 @@ fn words_become_what_can_stand_there() {
     check("SELECT \"s| FROM traffic", &["segment_id\"", "stations\""]);
     check("SELECT \"ca|\" FROM \"traffic\"", &["car"]);
     check("SELECT 'a\"b', \"c\"\"d\", \"pro|", &["property\""]);
+    check("SELECT \"c\"\"pro|", &[]);
     check("SELECT air.\"v| FROM air", &["value\""]);
     check("SELECT \"t\".\"c| FROM \"traffic\" AS \"t\"", &["car\""]);
     check("SELECT \"a\n¶tr|", &[]);

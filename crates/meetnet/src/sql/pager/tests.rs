@@ -1,5 +1,6 @@
 use super::{Pager, command};
 use crate::config::Environment;
+use crate::sql::Sink;
 
 #[test]
 fn the_pager_is_the_persons_own() {
@@ -38,8 +39,12 @@ fn a_pager_that_is_left_early_is_no_error() {
 
 #[test]
 fn a_pager_that_is_not_there_says_what_to_do() {
-    let pager = Pager::start("exec no-such-pager 2>/dev/null").expect("a shell");
-    let failure = pager.finish().expect_err("no pager");
-    let said = failure.text();
-    assert!(said.contains("`\\pager off`"), "{said}");
+    // Also where so much is written that there is no reader before all is.
+    for much in [1, 1 << 20] {
+        let mut sink = Sink::pager("exec no-such-pager 2>/dev/null");
+        let written = sink.write(&vec![b'x'; much]);
+        let done = written.and_then(|_| sink.finish()).map(drop);
+        let said = done.expect_err("no pager").text();
+        assert!(said.contains("`\\pager off`"), "{said}");
+    }
 }
