@@ -83,6 +83,12 @@ impl ProgressLine {
         self.watch(tokio::task::yield_now()).await;
     }
 
+    /// Takes the line away for good: another program has the terminal.
+    pub(crate) fn give_way(&mut self) {
+        self.clear();
+        self.is_wanted = false;
+    }
+
     /// Takes the line away, before something else is written to the terminal.
     pub(crate) fn clear(&mut self) {
         if std::mem::take(&mut self.is_shown) {

@@ -35,6 +35,7 @@ mod complete;
 mod edit;
 mod history;
 mod interactive;
+mod pager;
 mod parameters;
 mod place;
 mod script;
@@ -150,6 +151,8 @@ pub(crate) async fn run(options: SqlOptions, environment: &Environment) -> Resul
         parameters,
         timing: false,
         expanded: options.expanded,
+        is_paged: false,
+        pager: pager::command(environment),
         scripts: 0,
         output: options.output,
         output_format: None,
@@ -200,15 +203,28 @@ pub(crate) fn by_name(
     format_of: fn(&Path) -> Option<Format>,
     default: Format,
 ) -> Result<Format, Failure> {
-    match format_of(file) {
-        Some(format) => Ok(format),
-        None if file.extension().is_none() => Ok(default),
-        None => Err(Failure::Usage(anyhow!(
+    named(file, format_of, "--format").map(|format| format.unwrap_or(default))
+}
+
+/// Returns the format that the name of a file says by `format_of`; None for a name that says nothing about it. `instead` is how one
+/// says a format that the name does not.
+///
+/// # Errors
+/// Where the name says a format that there is none of.
+fn named(
+    file: &Path,
+    format_of: fn(&Path) -> Option<Format>,
+    instead: &str,
+) -> Result<Option<Format>, Failure> {
+    let format = format_of(file);
+    if format.is_none() && file.extension().is_some() {
+        return Err(Failure::Usage(anyhow!(
             "`{}` ends in no format that there is; end it in .csv, .parquet, .json, .ndjson, .geojson or .arrow, or say which it \
-             is with --format",
+             is with {instead}",
             file.display()
-        ))),
+        )));
     }
+    Ok(format)
 }
 
 /// What is asked, whoever answers.

@@ -68,6 +68,7 @@ const UNITS: &UnitCodes = &[
     ("W/m2", "W/m2"),
     ("lx", "lx"),
     ("deg", "deg"),
+    ("rad", "rad"),
     // Registered as a relative level; who maps it to a sound level says what it is.
     ("dB", "dB[A]"),
     ("s", "s"),
@@ -86,6 +87,7 @@ const UNITS: &UnitCodes = &[
     ("kW", "kW"),
     ("Wh", "W.h"),
     ("kWh", "kW.h"),
+    ("J", "J"),
     ("Hz", "Hz"),
     ("pH", "[pH]"),
     ("NTU", "[NTU]"),

@@ -40,6 +40,7 @@ pub(super) const UNITS: &[Unit] = &[
     unit("kPa", Dimension::Pressure, 1_000, 1),
     unit("bar", Dimension::Pressure, 100_000, 1),
     unit("mbar", Dimension::Pressure, 100, 1),
+    unit("atm", Dimension::Pressure, 101_325, 1),
     unit(
         "mm[Hg]",
         Dimension::Pressure,
@@ -79,6 +80,8 @@ pub(super) const UNITS: &[Unit] = &[
     // Base: the first of each.
     unit("W/m2", Dimension::Irradiance, 1, 1),
     unit("deg", Dimension::Angle, 1, 1),
+    // 180 / pi as a fraction that is as near to it as a float can be.
+    unit("rad", Dimension::Angle, 22_539_047_091, 393_380_582),
     // An extension: UCUM has no A-weighted decibel.
     unit("dB[A]", Dimension::SoundLevel, 1, 1),
     unit("lx", Dimension::Illuminance, 1, 1),
@@ -103,6 +106,10 @@ pub(super) const UNITS: &[Unit] = &[
     unit("kW", Dimension::Power, 1_000, 1),
     unit("W.h", Dimension::Energy, 1, 1),
     unit("kW.h", Dimension::Energy, 1_000, 1),
+    unit("MW.h", Dimension::Energy, 1_000_000, 1),
+    unit("J", Dimension::Energy, 1, 3_600),
+    unit("kJ", Dimension::Energy, 5, 18),
+    unit("MJ", Dimension::Energy, 2_500, 9),
     unit("Hz", Dimension::Frequency, 1, 1),
     unit("uS/cm", Dimension::Conductivity, 1, 1),
     unit("mS/cm", Dimension::Conductivity, 1_000, 1),
@@ -182,6 +189,7 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ("m³/h", "m3/h"),
     ("Wh", "W.h"),
     ("kWh", "kW.h"),
+    ("MWh", "MW.h"),
     ("\u{b5}S/cm", "uS/cm"),
     ("\u{3bc}S/cm", "uS/cm"),
     ("pH", "[pH]"),

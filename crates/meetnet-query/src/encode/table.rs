@@ -11,8 +11,8 @@ use crate::error::QueryError;
 
 /// Rows that decide the widths; they are held back until there are so many.
 const SAMPLE_ROWS: usize = 1000;
-/// Characters of one cell that are shown.
-const WIDTH_MAX: usize = 120;
+/// Characters of one cell that are shown where nobody says how many.
+const CELL_MAX: usize = 120;
 /// Characters that a column of text keeps where others need room.
 const SHRUNK_MIN: usize = 12;
 /// Stands where something was left out.
@@ -26,6 +26,8 @@ const MARKS: usize = 3;
 pub struct TableStyle {
     /// Characters of a line: cells of text are cut and columns at the right left out, both with a mark. None: any.
     pub width_max: Option<usize>,
+    /// Characters of one cell, or name, that are shown; what is longer is cut, with a mark.
+    pub cell_max: usize,
     /// What stands for a value that is not there.
     pub null: &'static str,
     /// Whether the number of rows, how far they reach and their licences follow.
@@ -38,6 +40,7 @@ impl Default for TableStyle {
     fn default() -> Self {
         Self {
             width_max: None,
+            cell_max: CELL_MAX,
             null: "",
             footer: true,
             expanded: false,
@@ -216,9 +219,9 @@ impl Encoder for Table {
             .map(|(field, unit)| match unit {
                 // `1` is UCUM's word for a number without a unit.
                 Some(unit) if unit != "1" => {
-                    printable(&format!("{} [{unit}]", field.name()), WIDTH_MAX)
+                    printable(&format!("{} [{unit}]", field.name()), self.style.cell_max)
                 }
-                _ => printable(field.name(), WIDTH_MAX),
+                _ => printable(field.name(), self.style.cell_max),
             })
             .collect();
         self.right = fields
@@ -251,7 +254,7 @@ impl Encoder for Table {
         let width_max = if self.style.expanded {
             usize::MAX
         } else {
-            WIDTH_MAX
+            self.style.cell_max
         };
         for row in 0..batch.num_rows() {
             let cells: Vec<String> = columns

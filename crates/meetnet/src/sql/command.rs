@@ -14,8 +14,9 @@ mod tests;
 pub(super) const HELP: &str = r"\d            tables; \dt is the same
 \d TABLE      columns of a table, with types and units, and what it measures
 \df [WORD]    functions for sensor data; with a word, those whose name or description has it
-\format NAME  how answers look: table, csv, json, ndjson, arrow, parquet; alone: what is set
+\format NAME  how answers look: table, csv, json, ndjson, geojson, arrow, parquet; alone: what is set
 \x            each row of a table below the other, one column a line; on or off
+\pager        tables whole in $PAGER, on or off; without one in less, where the arrow keys move along wide ones
 \o FILE       writes the next answer to a file
 \i FILE       does what stands in a file
 \e            opens the statement that has begun, else the last one, in $EDITOR; what is saved is asked as if typed
@@ -28,9 +29,9 @@ pub(super) const HELP: &str = r"\d            tables; \dt is the same
 A statement may have several lines and ends with ;";
 
 /// The names of all commands, for completion.
-pub(super) const NAMES: [&str; 15] = [
-    "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\e", "\\echo", "\\format", "\\i", "\\o", "\\param",
-    "\\q", "\\r", "\\timing", "\\x",
+pub(super) const NAMES: [&str; 16] = [
+    "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\e", "\\echo", "\\format", "\\i", "\\o", "\\pager",
+    "\\param", "\\q", "\\r", "\\timing", "\\x",
 ];
 
 /// One command.
@@ -49,6 +50,8 @@ pub(super) enum Command {
     Timing(Option<bool>),
     /// Tables row by row: on, off, or the other one.
     Expanded(Option<bool>),
+    /// Tables in the pager: on, off, or the other one.
+    Pager(Option<bool>),
     /// Does what stands in a file.
     Include(PathBuf),
     Echo(String),
@@ -90,6 +93,10 @@ impl Command {
             ("\\x", Some("on")) => Self::Expanded(Some(true)),
             ("\\x", Some("off")) => Self::Expanded(Some(false)),
             ("\\x", Some(_)) => return Err("\\x takes on, off or nothing".to_owned()),
+            ("\\pager", None) => Self::Pager(None),
+            ("\\pager", Some("on")) => Self::Pager(Some(true)),
+            ("\\pager", Some("off")) => Self::Pager(Some(false)),
+            ("\\pager", Some(_)) => return Err("\\pager takes on, off or nothing".to_owned()),
             ("\\i", Some(file)) => Self::Include(file.into()),
             ("\\i", None) => return Err("\\i takes a file: \\i report.sql".to_owned()),
             ("\\e" | "\\edit", None) => Self::Edit,

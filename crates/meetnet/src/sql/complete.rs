@@ -108,15 +108,35 @@ impl Names {
             return self.complete_command(before);
         }
         let code = format!("{pending}{before}");
-        if walk(&code, Within::Code, |_, _, _| {}) != Within::Code {
-            return Completion::default();
-        }
+        let (within, quote) = end_of(&code);
+        let is_quoted = match within {
+            Within::Code => false,
+            Within::Quotes('"') => true,
+            _ => return Completion::default(),
+        };
         let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
-        let start = before.trim_end_matches(is_of_word).len();
+        let start = if is_quoted {
+            // A name that began in a line before is not replaced from here.
+            let Some(at) = quote.and_then(|at| at.checked_sub(pending.len())) else {
+                return Completion::default();
+            };
+            at + 1
+        } else {
+            before.trim_end_matches(is_of_word).len()
+        };
         let word = &before[start..];
         let statement = format!("{pending}{line}");
-        // What stands before the word decides what it is.
+        // What stands before the word, and its quote, decides what it is.
         let head = &code[..code.len() - word.len()];
+        let head = if is_quoted {
+            head.strip_suffix('"').unwrap_or(head)
+        } else {
+            head
+        };
+        if is_quoted && head.ends_with('"') {
+            // A doubled quote is a letter of the name, and no name that is known has one.
+            return Completion::default();
+        }
         let previous = words(head).next_back().unwrap_or_default();
         let follows = |keywords: &[&str]| {
             head.ends_with(char::is_whitespace)
@@ -129,7 +149,7 @@ impl Names {
             self.columns_of(table_named(&statement, qualifier))
         } else if follows(&["FROM", "JOIN"]) {
             self.tables.keys().map(String::as_str).collect()
-        } else if word.is_empty() {
+        } else if word.is_empty() && !is_quoted {
             Vec::new()
         } else {
             let mentioned = words(&statement).filter(|word| self.tables.contains_key(*word));
@@ -139,16 +159,26 @@ impl Names {
                 columns = self.tables.values().flatten().map(String::as_str).collect();
             }
             let tables = self.tables.keys().map(String::as_str);
-            let functions = self.functions.iter().map(String::as_str);
-            columns
-                .into_iter()
-                .chain(tables)
-                .chain(functions)
-                .chain(PLAIN_FUNCTIONS)
-                .chain(KEYWORDS)
-                .collect()
+            let named = columns.into_iter().chain(tables);
+            if is_quoted {
+                named.collect()
+            } else {
+                let functions = self.functions.iter().map(String::as_str);
+                named
+                    .chain(functions)
+                    .chain(PLAIN_FUNCTIONS)
+                    .chain(KEYWORDS)
+                    .collect()
+            }
         };
-        matching(start, word, candidates)
+        let mut completion = matching(start, word, candidates);
+        // The quote at the end belongs to the name, where it does not stand there already.
+        if is_quoted && !line[cursor..].starts_with('"') {
+            for candidate in &mut completion.candidates {
+                candidate.push('"');
+            }
+        }
+        completion
     }
 
     fn complete_command(&self, before: &str) -> Completion {
@@ -165,7 +195,7 @@ impl Names {
             "\\d" | "\\d+" => self.tables.keys().map(String::as_str).collect(),
             "\\df" => self.functions.iter().map(String::as_str).collect(),
             "\\format" => Format::ALL.map(Format::as_str).to_vec(),
-            "\\timing" | "\\x" => vec!["on", "off"],
+            "\\pager" | "\\timing" | "\\x" => vec!["on", "off"],
             _ => Vec::new(),
         };
         matching(start, word, candidates)
@@ -187,6 +217,20 @@ fn matching(start: usize, word: &str, candidates: Vec<&str>) -> Completion {
     candidates.sort();
     candidates.dedup();
     Completion { start, candidates }
+}
+
+/// Returns where a text ends, and the offset (bytes) of the quote that begins the name it ends in, if it does in one.
+fn end_of(text: &str) -> (Within, Option<usize>) {
+    let mut quote = None;
+    let within = walk(text, Within::Code, |at, c, here| {
+        if c == '"' && here == Within::Quotes('"') {
+            quote = match quote {
+                None => Some(at),
+                Some(_) => None,
+            };
+        }
+    });
+    (within, quote)
 }
 
 fn words(text: &str) -> impl DoubleEndedIterator<Item = &str> {

@@ -14,11 +14,13 @@ use super::command::{Command, HELP};
 use super::parameters::{Parameters, quoted};
 use super::script::{Item, Script};
 use super::target::Target;
-use super::{Question, Sink, format_of, query_failure, terminal, went_out};
+use super::{Question, Sink, format_of, named, query_failure, terminal, went_out};
 use crate::failure::Failure;
 use crate::progress::ProgressLine;
 
 const NULL: &str = "NULL";
+/// Characters of a cell that a pager is shown. Each row has room for the longest one, so that there is a limit.
+const PAGED_CELL_MAX: usize = 10_000;
 /// Scripts that name each other, one within the other.
 const SCRIPTS_MAX: usize = 8;
 
@@ -34,6 +36,10 @@ pub(super) struct Session<'a> {
     pub(super) timing: bool,
     /// Tables are shown row by row.
     pub(super) expanded: bool,
+    /// Tables on the terminal go to the pager, whole.
+    pub(super) is_paged: bool,
+    /// The command of the pager.
+    pub(super) pager: String,
     /// How deep scripts have named each other.
     pub(super) scripts: usize,
     /// Where the next answer goes; None: stdout.
@@ -148,6 +154,11 @@ impl Session<'_> {
                 let state = if self.expanded { "on" } else { "off" };
                 say(&format!("expanded display is {state}"))?;
             }
+            Command::Pager(wanted) => {
+                self.is_paged = wanted.unwrap_or(!self.is_paged);
+                let state = if self.is_paged { "on" } else { "off" };
+                say(&format!("pager is {state}"))?;
+            }
             Command::Include(file) => self.include(&file).await?,
             Command::Echo(text) => say(&text)?,
             Command::Format(None) => say(&format!("format is {}", self.format.as_str()))?,
@@ -168,7 +179,11 @@ impl Session<'_> {
             Command::Parameter(Some((name, literal))) => self.parameters.set(name, literal),
             Command::Output(file) => {
                 // As with `--output`: whoever says a format means it, else the name of the file says one.
-                self.output_format = (!self.format_said).then(|| format_of(&file)).flatten();
+                self.output_format = if self.format_said {
+                    None
+                } else {
+                    named(&file, format_of, "\\format before it")?
+                };
                 self.output = Some(file);
             }
         }
@@ -253,18 +268,30 @@ impl Session<'_> {
                 "{format} is not for a terminal; write it to a file with `-o answer.{format}`, or `\\o answer.{format}`"
             )));
         }
+        let is_paged = on_terminal && self.is_paged && self.is_interactive;
         let open = || Sink::open(output.as_deref());
         if format == Format::Table {
-            let style = TableStyle {
+            let mut style = TableStyle {
                 width_max: on_terminal.then(terminal::width).flatten(),
                 null: NULL,
                 footer: shown.footer,
                 expanded: shown.expanded,
+                ..TableStyle::default()
             };
+            if is_paged {
+                // A pager moves along lines that are longer than the terminal is wide.
+                style.width_max = None;
+                style.cell_max = PAGED_CELL_MAX;
+            }
             let rows = progress.watch(self.target.rows(question)).await?;
             tell(&rows.hints, progress);
             let writer = RowWriter::table(style, rows.schema.clone(), rows.rights.clone());
-            return write_rows(rows, writer, open()?, progress).await;
+            let sink = if is_paged {
+                Sink::pager(&self.pager)
+            } else {
+                open()?
+            };
+            return write_rows(rows, writer, sink, progress).await;
         }
         let answer = progress.watch(self.target.bytes(question, format)).await?;
         tell(&answer.hints, progress);
@@ -310,7 +337,7 @@ async fn write_rows(
         writer.batch(&batch, &mut out).map_err(query_failure)?;
         progress.amounts.rows = writer.rows();
         if !out.is_empty() {
-            progress.clear();
+            make_room(progress, &sink);
             if !sink.write(&out)? {
                 return Ok(());
             }
@@ -318,11 +345,20 @@ async fn write_rows(
         }
     }
     writer.end(&rows.end(), &mut out).map_err(query_failure)?;
-    progress.clear();
+    make_room(progress, &sink);
     if sink.write(&out)? {
         sink.finish()?;
     }
     Ok(())
+}
+
+/// Takes the progress away before something else is written.
+fn make_room(progress: &mut ProgressLine, sink: &Sink) {
+    if sink.takes_terminal() {
+        progress.give_way();
+    } else {
+        progress.clear();
+    }
 }
 
 /// Every table, with a condition to go on from.

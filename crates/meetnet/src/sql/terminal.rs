@@ -134,7 +134,10 @@ impl Completer for Completing {
             start,
             mut candidates,
         } = names.complete(&self.pending, line, cursor);
-        if let [only] = candidates.as_mut_slice() {
+        // Before the quote of a name a space would be of the name.
+        if let [only] = candidates.as_mut_slice()
+            && !line[cursor..].starts_with('"')
+        {
             only.push(' ');
         }
         Ok((start, candidates))

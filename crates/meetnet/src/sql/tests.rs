@@ -2,7 +2,7 @@ use std::path::Path;
 
 use meetnet_query::Format;
 
-use super::{by_name, format_of};
+use super::{by_name, format_of, named};
 
 #[test]
 fn the_name_of_a_file_says_its_format() {
@@ -29,4 +29,22 @@ fn a_name_that_says_another_format_is_refused() {
     for file in ["a.xlsx", "a.csv.gz", "a.zip"] {
         assert_eq!(found(file), None, "{file}");
     }
+}
+
+#[test]
+fn a_name_of_no_format_is_refused_with_those_that_there_are() {
+    let found = |file: &str| {
+        let format = named(Path::new(file), format_of, "\\format before it");
+        format.map_err(|failure| format!("{:#}", failure.error()))
+    };
+    assert_eq!(found("a.json"), Ok(Some(Format::Json)));
+    assert_eq!(found("answer"), Ok(None));
+    assert_eq!(
+        found("answer.xlsx"),
+        Err(
+            "`answer.xlsx` ends in no format that there is; end it in .csv, .parquet, .json, .ndjson, .geojson or .arrow, or say \
+             which it is with \\format before it"
+                .to_owned()
+        )
+    );
 }

@@ -123,6 +123,17 @@ fn answers_go_to_files_whole() {
     assert_eq!(text(&output.stdout), "c\r\n3\r\n");
     assert!(read(&named).starts_with('{'), "{}", read(&named));
     assert_eq!(read(&said), "b\r\n2\r\n");
+    // A name of no format is refused before anything is asked, as with -o.
+    let sheet = dir.path().join("answer.xlsx");
+    let lines = format!("\\o {}\nSELECT 4 AS d;\n", sheet.display());
+    let output = script(&["--lake", &lake], &lines);
+    assert_eq!(output.status.code(), Some(2));
+    let refused = text(&output.stderr);
+    assert!(refused.contains("end it in .csv, .parquet"), "{refused}");
+    assert!(output.stdout.is_empty() && !sheet.exists());
+    let output = script(&["--lake", &lake], &format!("\\format csv\n{lines}"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(read(&sheet), "d\r\n4\r\n");
     // Scripts name scripts; one that names itself ends.
     let inner = dir.path().join("inner.sql");
     std::fs::write(&inner, "\\echo inner\nSELECT 1 AS a;\n\\q\nSELECT 2;").expect("a script");
@@ -232,6 +243,7 @@ fn at_a_terminal(lake: &str, state: &Path, editor: &str, typed: &[&str]) -> Stri
         .env("TERM", "xterm")
         .env("XDG_STATE_HOME", state)
         .env("EDITOR", editor)
+        .env("PAGER", "sed 's/^/paged /'")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -299,6 +311,30 @@ fn a_terminal_completes_and_remembers() {
     let lines = ["SELECT 6 *\r", "7 AS n;\r", "\x1b[A\r", "\\q\r"];
     let shown = at_a_terminal(&lake, &state, "true", &lines);
     assert_eq!(shown.matches("(1 row").count(), 2, "{shown}");
+}
+
+#[test]
+fn a_table_goes_whole_to_the_pager_where_it_is_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let lake = empty_lake(dir.path());
+    let state = dir.path().join("state");
+    let asked = "SELECT repeat('x', 300) AS wide;\r";
+    let whole = "x".repeat(300);
+    let typed = [
+        asked,
+        "\\pager on\r",
+        asked,
+        "\\format csv\r",
+        asked,
+        "\\q\r",
+    ];
+    let shown = at_a_terminal(&lake, &state, "true", &typed);
+    let (before, after) = shown.split_once("pager is on").expect("said");
+    assert!(!before.contains("paged"), "{shown}");
+    assert!(after.contains(&format!("paged  {whole}")), "{shown}");
+    assert!(after.contains("paged (1 row"), "{shown}");
+    // Another format goes to the terminal as it is.
+    assert!(after.contains(&format!("\n{whole}\r")), "{shown}");
 }
 
 #[test]

@@ -81,6 +81,7 @@ pub(super) const UNITS: &UnitCodes = &[
     ("KPA", "kPa"),
     ("BAR", "bar"),
     ("MBR", "mbar"),
+    ("ATM", "atm"),
     ("HN", "mm[Hg]"),
     ("F79", "[in_i'Hg]"),
     ("MTS", "m/s"),
@@ -97,6 +98,7 @@ pub(super) const UNITS: &UnitCodes = &[
     ("A93", "g/m3"),
     ("D54", "W/m2"),
     ("DD", "deg"),
+    ("C81", "rad"),
     ("LUX", "lx"),
     ("KLX", "klx"),
     // Decibels of an attribute that the map says is a sound level.
@@ -121,6 +123,10 @@ pub(super) const UNITS: &UnitCodes = &[
     ("KWT", "kW"),
     ("WHR", "W.h"),
     ("KWH", "kW.h"),
+    ("MWH", "MW.h"),
+    ("JOU", "J"),
+    ("KJO", "kJ"),
+    ("3B", "MJ"),
     ("HTZ", "Hz"),
 ];
 

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 use meetnet_model::schemas;
+use meetnet_model::units::{Conversion, canonical_unit};
 
+use super::UNITS;
 use crate::Decoders;
 use crate::testing::{self, decode, decoders, envelope, render, try_decoders};
 
@@ -308,6 +310,25 @@ fn units_that_do_not_fit_are_rejects() {
             of(unit),
             "wrong_type: the message states a unit for the value at `temperature` that is not known or does not become `Cel`\n"
         );
+    }
+}
+
+#[test]
+fn codes_are_the_units_that_they_name() {
+    for (code, unit) in UNITS {
+        assert_eq!(canonical_unit(unit), Some(*unit), "{code}");
+    }
+    for (code, value, unit, expect) in [
+        ("ATM", 1.0, "hPa", 1013.25),
+        ("C81", 1.0, "deg", 57.295_779_513),
+        ("MWH", 1.0, "kW.h", 1000.0),
+        ("JOU", 3600.0, "W.h", 1.0),
+        ("KJO", 3.6, "W.h", 1.0),
+        ("3B", 3.6, "kW.h", 1.0),
+    ] {
+        let (_, known) = UNITS.iter().find(|(name, _)| *name == code).expect(code);
+        let conversion = Conversion::between(known, unit, None).expect(code);
+        assert_eq!(conversion.apply(value), expect, "{code}");
     }
 }
 

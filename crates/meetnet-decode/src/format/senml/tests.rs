@@ -1,5 +1,7 @@
 use expect_test::{Expect, expect};
+use meetnet_model::units::canonical_unit;
 
+use super::UNITS;
 use crate::testing::{decode, try_decoders};
 
 const CITY: &str = r#"
@@ -13,6 +15,16 @@ const CITY: &str = r#"
 
 fn check(body: &str, expect: Expect) {
     expect.assert_eq(&decode(CITY, "", body));
+}
+
+#[test]
+fn codes_are_units_that_are_known() {
+    for (code, unit) in UNITS {
+        assert_eq!(canonical_unit(unit), Some(*unit), "{code}");
+    }
+    for (code, unit) in [("rad", "rad"), ("J", "J")] {
+        assert!(UNITS.contains(&(code, unit)), "{code}");
+    }
 }
 
 #[test]

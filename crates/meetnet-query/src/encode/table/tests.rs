@@ -122,6 +122,23 @@ fn the_style_shows_nulls_and_keeps_the_width() {
 }
 
 #[test]
+fn long_cells_are_cut_where_the_style_says() {
+    let long: ArrayRef = Arc::new(StringArray::from(vec!["y".repeat(300)]));
+    let batch = RecordBatch::try_from_iter([("wide", long)]).expect("a batch");
+    let row = |style: TableStyle| {
+        let shown = written(style, &batch);
+        shown.lines().nth(2).expect("a row").to_owned()
+    };
+    let common = TableStyle::default();
+    assert_eq!(row(common), format!(" {}…", "y".repeat(119)));
+    let whole = TableStyle {
+        cell_max: 300,
+        ..common
+    };
+    assert_eq!(row(whole), format!(" {}", "y".repeat(300)));
+}
+
+#[test]
 fn rows_stand_one_below_the_other_where_they_are_expanded() {
     let style = TableStyle {
         width_max: Some(10),

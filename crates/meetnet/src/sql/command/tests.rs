@@ -43,6 +43,9 @@ fn commands_are_read() {
     check("\\x", Command::Expanded(None));
     check("\\x on", Command::Expanded(Some(true)));
     check("\\x off;", Command::Expanded(Some(false)));
+    check("\\pager", Command::Pager(None));
+    check("\\pager on", Command::Pager(Some(true)));
+    check("\\pager off", Command::Pager(Some(false)));
     check("\\i a b.sql", Command::Include("a b.sql".into()));
     check("\\echo two  words", Command::Echo("two  words".to_owned()));
     check("\\echo", Command::Echo(String::new()));
@@ -53,6 +56,7 @@ fn wrong_commands_say_what_there_is() {
     for (line, part) in [
         ("\\z", "there is no command \\z"),
         ("\\x auto", "on, off or nothing"),
+        ("\\pager less", "on, off or nothing"),
         ("\\i", "takes a file"),
         ("\\dt heat", "\\dt takes nothing"),
         ("\\q now", "\\q takes nothing"),

@@ -53,7 +53,19 @@ fn words_become_what_can_stand_there() {
     check("SELECT cou| FROM air", &["count"]);
     check("SELECT cov|", &["coverage"]);
     check("SELECT |", &[]);
+    // A quoted name is a table or a column, and ends with its quote.
+    check("SELECT * FROM \"ai|", &["air\""]);
+    check("SELECT * FROM \"|", &["air\"", "stations\"", "traffic\""]);
+    check("SELECT * FROM \"tr|\"", &["traffic"]);
+    check("SELECT \"s| FROM traffic", &["segment_id\"", "stations\""]);
+    check("SELECT \"ca|\" FROM \"traffic\"", &["car"]);
+    check("SELECT 'a\"b', \"c\"\"d\", \"pro|", &["property\""]);
+    check("SELECT \"c\"\"pro|", &[]);
+    check("SELECT air.\"v| FROM air", &["value\""]);
+    check("SELECT \"t\".\"c| FROM \"traffic\" AS \"t\"", &["car\""]);
+    check("SELECT \"a\n¶tr|", &[]);
     // Nothing in texts and comments.
+    check("SELECT '\"tr|", &[]);
     check("SELECT 'FROM |", &[]);
     check("SELECT 1 -- FROM t|", &[]);
     check("SELECT 'a\n¶FROM t|", &[]);
@@ -61,11 +73,12 @@ fn words_become_what_can_stand_there() {
         "\\|",
         &[
             "\\?", "\\as-of", "\\d", "\\df", "\\dt", "\\e", "\\echo", "\\format", "\\i", "\\o",
-            "\\param", "\\q", "\\r", "\\timing", "\\x",
+            "\\pager", "\\param", "\\q", "\\r", "\\timing", "\\x",
         ],
     );
     check("\\ti|", &["\\timing"]);
     check("\\x o|", &["off", "on"]);
+    check("\\pager o|", &["off", "on"]);
     check("\\d |", &["air", "stations", "traffic"]);
     check("\\d a|", &["air"]);
     check("\\d+ a|", &["air"]);
@@ -79,6 +92,7 @@ fn the_word_begins_where_it_is_replaced() {
     let start = |line: &str| names().complete("", line, line.len()).start;
     assert_eq!(start("SELECT * FROM tr"), 14);
     assert_eq!(start("SELECT t.s"), 9);
+    assert_eq!(start("SELECT \"é\", \"se"), 14);
     assert_eq!(start("SELECT 'é', se"), 13);
     assert_eq!(start("\\d ai"), 3);
 }
