@@ -15,6 +15,7 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{InListExpr, Literal};
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
@@ -29,7 +30,7 @@ use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::{GIVEN_UP, Noted};
 use crate::balanced::balanced;
 use crate::catalog::SnapshotTables;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, size_text};
 use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
 use crate::guarded_divisors::guarded;
@@ -205,8 +206,7 @@ impl Task {
         let row_limit = self.limits.rows;
         let plan = with_limit(plan, row_limit).map_err(classify)?;
         let physical = self.physical(&plan, &mut session, &tables).await?;
-        if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
-        {
+        if self.request.whole && has_more_rows(physical.as_ref(), row_limit) {
             return Err(QueryError::new(
                 QueryErrorKind::TooLarge,
                 format!(
@@ -224,7 +224,9 @@ impl Task {
             reach,
             hints,
         };
-        let context = shared.sessions.task_context(&session, &self.room);
+        let context = shared
+            .sessions
+            .task_context(&session, &self.room, physical.as_ref());
         let context = context.map_err(classify)?;
         noticed.charge_to(ScanRoom::new(
             context.memory_pool(),
@@ -435,9 +437,9 @@ impl Task {
         QueryError::new(
             QueryErrorKind::TooLarge,
             format!(
-                "the answer has more than {} MiB, which is the most; narrow it, ask for fewer columns, or download the \
+                "the answer has more than {}, which is the most; narrow it, ask for fewer columns, or download the \
                  dataset's files",
-                self.limits.bytes >> 20
+                size_text(self.limits.bytes)
             ),
         )
     }
@@ -495,6 +497,26 @@ fn literals_bytes(expr: &Arc<dyn PhysicalExpr>) -> Result<usize, DataFusionError
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(all)
+}
+
+/// Returns true for a plan that is known to make more than `row_limit` rows.
+fn has_more_rows(plan: &dyn ExecutionPlan, row_limit: usize) -> bool {
+    known_rows(plan).is_some_and(|rows| rows > row_limit) && !stops_by(plan, row_limit)
+}
+
+/// Returns true where a step of a plan stops after `rows` rows or sooner. A scan of files that does says nevertheless that it makes all
+/// rows of the files that it begins with, and these are many more.
+fn stops_by(plan: &dyn ExecutionPlan, rows: usize) -> bool {
+    if plan.fetch().is_some_and(|fetch| fetch <= rows) {
+        return true;
+    }
+    // Rows that this step leaves out are made by those before it.
+    let skipped = plan
+        .downcast_ref::<GlobalLimitExec>()
+        .map_or(0, GlobalLimitExec::skip);
+    let rows = rows.saturating_add(skipped);
+    let mut steps = plan.children().into_iter();
+    steps.any(|step| stops_by(step.as_ref(), rows))
 }
 
 /// Returns the number of rows of a plan where statistics tell it exactly.
