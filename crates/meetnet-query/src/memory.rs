@@ -3,20 +3,26 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{
     GreedyMemoryPool, MemoryLimit, MemoryPool, MemoryReservation,
 };
 
+use crate::error::size_text;
 use crate::room::ClientRoom;
 
 /// In the error of a query for which nothing is left although it is within its own limit.
 pub(crate) const ALL_QUERIES: &str = "all queries together";
 
+/// In the error of a query that has all that one may have; a size and a comma follow.
+pub(crate) const OF_QUERY: &str = "one query may have ";
+
 /// What one query may use. An operator that gets nothing more spills, or the query fails.
 #[derive(Debug)]
 pub(crate) struct QueryMemory {
     own: GreedyMemoryPool,
+    /// What `own` has in all.
+    bytes_max: usize,
     /// Of its client.
     client: Arc<ClientRoom>,
 }
@@ -26,6 +32,7 @@ impl QueryMemory {
     pub(crate) fn new(bytes_max: usize, client: Arc<ClientRoom>) -> Self {
         Self {
             own: GreedyMemoryPool::new(bytes_max),
+            bytes_max,
             client,
         }
     }
@@ -53,7 +60,14 @@ impl MemoryPool for QueryMemory {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        self.own.try_grow(reservation, additional)?;
+        // Of the kind of error at which operators spill, too.
+        if self.own.try_grow(reservation, additional).is_err() {
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "{OF_QUERY}{}, of which {} bytes are taken, and {additional} more are too many",
+                size_text(self.bytes_max as u64),
+                self.own.reserved()
+            )));
+        }
         self.client
             .try_grow(reservation, additional)
             .inspect_err(|_| self.own.shrink(reservation, additional))

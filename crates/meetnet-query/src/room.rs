@@ -19,7 +19,7 @@ use datafusion::execution::memory_pool::{
 };
 
 use crate::client::{Client, Share};
-use crate::error::{QueryError, QueryErrorKind, SharedLimit};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit, size_text};
 use crate::memory::ALL_QUERIES;
 use crate::options::QueryOptions;
 
@@ -159,10 +159,10 @@ impl ClientRoom {
             return Err(QueryError::new(
                 QueryErrorKind::OverShare,
                 format!(
-                    "your queries together need more than {} MiB of temporary files, which is the most that one client \
+                    "your queries together need more than {} of temporary files, which is the most that one client \
                      may have (client_spill_bytes_max of the service, or spill_bytes_max of your API key); wait for one to \
                      end",
-                    self.spill_bytes_max >> 20
+                    size_text(self.spill_bytes_max)
                 ),
             )
             .with_shared_limit(SharedLimit::TemporaryFiles));

@@ -6,7 +6,7 @@ use super::{OF_CLIENT, QueryRoom, Rooms, opened};
 use crate::client::{Client, Protocol};
 use crate::error::QueryErrorKind;
 use crate::keys::{ApiKey, KeyDigest, KeyLimits};
-use crate::memory::{ALL_QUERIES, QueryMemory};
+use crate::memory::{ALL_QUERIES, OF_QUERY, QueryMemory};
 use crate::options::QueryOptions;
 
 fn rooms() -> Rooms {
@@ -50,6 +50,8 @@ fn queries_and_answers_of_one_client_share_its_memory_and_leave_some_to_others()
     first.try_grow(90).expect("within all limits");
     let own = first.try_grow(20).expect_err("over that of one query");
     assert!(!own.to_string().contains(OF_CLIENT), "{own}");
+    let most = format!("{OF_QUERY}100 bytes, of which 90 bytes are taken, and 20 more");
+    assert!(own.to_string().contains(&most), "{own}");
     let unread = same.client.answer();
     unread.try_grow(50).expect("within the room");
     let second = query(&same);

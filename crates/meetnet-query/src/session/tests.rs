@@ -51,3 +51,19 @@ fn sorts_are_dropped_after_filters_are_guarded_and_operators_replaced_at_the_end
     ];
     assert!(behind.ends_with(&at_the_end), "{names:?}");
 }
+
+/// Each of two parts wanted 10 MiB before its first row, and there are 16.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_of_little_memory_sorts_in_several_parts() {
+    let service = fixture::service_within(16 << 20);
+    let sql = "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY part, rows) AS n FROM (SELECT value % 7 AS part, \
+               count(*) AS rows FROM generate_series(1, 20000) GROUP BY 1, value))";
+    let answer = service.query(QueryRequest::public(sql)).await;
+    let mut answer = answer.expect("an answer");
+    let batches = answer.collect().await.expect("rows");
+    let shown: Vec<_> = batches
+        .iter()
+        .flat_map(|batch| fixture::shown(batch).expect("cells"))
+        .collect();
+    assert_eq!(shown, [[Some("20000".to_owned())]]);
+}

@@ -255,7 +255,8 @@ async fn an_answer_has_no_more_bytes_and_time_than_it_may() {
         .await
         .expect_err("too large");
     assert_eq!(error.kind, QueryErrorKind::TooLarge, "{error}");
-    assert!(error.message.contains("which is the most"), "{error}");
+    let most = "more than 50000 bytes, which is the most";
+    assert!(error.message.contains(most), "{error}");
     text(&small, QueryRequest::public("SELECT place FROM counts"))
         .await
         .expect("a small answer");
