@@ -48,13 +48,19 @@ struct Limits {
     spill: u64,
     client_memory: usize,
     client_spill: u64,
+    /// Of all queries of all clients.
+    all_memory: usize,
+    all_spill: u64,
 }
 
 impl Limits {
-    /// Returns those of a client. Its room is never less than what one of its queries may have.
+    /// Returns those of a client. Its room is never less than what one of its queries may have, and that is never more than all have:
+    /// who needs as much would be told to come again, for ever.
     fn of(self, client: &Client) -> Self {
         if client.is_own() {
             return Self {
+                memory: self.memory.min(self.all_memory),
+                spill: self.spill.min(self.all_spill),
                 client_memory: usize::MAX,
                 client_spill: u64::MAX,
                 ..self
@@ -65,12 +71,14 @@ impl Limits {
         let spill = own.and_then(|own| own.query_spill_bytes_max);
         let client_memory = own.and_then(|own| own.memory_total_bytes_max);
         let client_spill = own.and_then(|own| own.spill_bytes_max);
-        let (memory, spill) = (memory.unwrap_or(self.memory), spill.unwrap_or(self.spill));
+        let memory = memory.unwrap_or(self.memory).min(self.all_memory);
+        let spill = spill.unwrap_or(self.spill).min(self.all_spill);
         Self {
             memory,
             spill,
             client_memory: client_memory.unwrap_or(self.client_memory).max(memory),
             client_spill: client_spill.unwrap_or(self.client_spill).max(spill),
+            ..self
         }
     }
 }
@@ -91,6 +99,8 @@ impl Rooms {
                 spill: options.query_spill_bytes_max,
                 client_memory: options.client_memory_bytes_max,
                 client_spill: options.client_spill_bytes_max,
+                all_memory: options.memory_total_bytes_max,
+                all_spill: options.spill_bytes_max,
             },
             memory: Arc::new(GreedyMemoryPool::new(options.memory_total_bytes_max)),
             open: Arc::default(),

@@ -16,6 +16,7 @@ fn rooms() -> Rooms {
         memory_total_bytes_max: 250,
         query_spill_bytes_max: 100,
         client_spill_bytes_max: 150,
+        spill_bytes_max: 350,
         ..QueryOptions::default()
     })
 }
@@ -105,13 +106,14 @@ fn a_key_has_a_room_of_its_own_and_this_process_has_no_walls() {
         spill_bytes_max: Some(600),
         ..KeyLimits::default()
     });
-    assert_eq!(limits(&large), (300, 400, 500, 600));
+    // No more than all have.
+    assert_eq!(limits(&large), (250, 400, 350, 600));
     // One query may have all of its room, never more than that.
     let one = holder(KeyLimits {
-        memory_bytes_max: Some(300),
+        memory_bytes_max: Some(200),
         ..KeyLimits::default()
     });
-    assert_eq!(limits(&one), (300, 300, 100, 150));
+    assert_eq!(limits(&one), (200, 200, 100, 150));
     assert_eq!(limits(&Client::own()), (100, usize::MAX, 100, u64::MAX));
 }
 
