@@ -17,6 +17,11 @@ pub(crate) const ALL_QUERIES: &str = "all queries together";
 /// In the error of a query that has all that one may have; a size and a comma follow.
 pub(crate) const OF_QUERY: &str = "one query may have ";
 
+/// Operators that put together what is sorted, as the names of what they hold begin.
+const MERGES: [&str; 2] = ["ExternalSorterMerge[", "SortPreservingMergeExec["];
+/// A query may have a part more than its limit while it does that: so many of these parts are the limit.
+const MERGE_SHARE: usize = 4;
+
 /// What one query may use. An operator that gets nothing more spills, or the query fails.
 #[derive(Debug)]
 pub(crate) struct QueryMemory {
@@ -36,6 +41,23 @@ impl QueryMemory {
             client,
         }
     }
+
+    /// Of the kind of error at which operators spill.
+    fn exhausted(&self, additional: usize) -> DataFusionError {
+        DataFusionError::ResourcesExhausted(format!(
+            "{OF_QUERY}{}, of which {} bytes are taken, and {additional} more are too many",
+            size_text(self.bytes_max as u64),
+            self.own.reserved()
+        ))
+    }
+}
+
+/// Returns true for memory of an operator that puts together what is sorted. It cannot spill, and is what lets a sort spill: rows take
+/// all that their query may have until a sort notices, and those of another part of the sort also take what one has just left for
+/// this. Without a part more the query would be refused where it has begun to make room.
+fn is_of_merge(reservation: &MemoryReservation) -> bool {
+    let name = reservation.consumer().name();
+    MERGES.iter().any(|merge| name.starts_with(merge))
 }
 
 impl fmt::Display for QueryMemory {
@@ -60,13 +82,13 @@ impl MemoryPool for QueryMemory {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        // Of the kind of error at which operators spill, too.
         if self.own.try_grow(reservation, additional).is_err() {
-            return Err(DataFusionError::ResourcesExhausted(format!(
-                "{OF_QUERY}{}, of which {} bytes are taken, and {additional} more are too many",
-                size_text(self.bytes_max as u64),
-                self.own.reserved()
-            )));
+            let with_merges_max = self.bytes_max.saturating_add(self.bytes_max / MERGE_SHARE);
+            if is_of_merge(reservation) && self.own.reserved() + additional <= with_merges_max {
+                self.own.grow(reservation, additional);
+            } else {
+                return Err(self.exhausted(additional));
+            }
         }
         self.client
             .try_grow(reservation, additional)

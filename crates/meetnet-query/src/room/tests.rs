@@ -72,6 +72,26 @@ fn queries_and_answers_of_one_client_share_its_memory_and_leave_some_to_others()
 }
 
 #[test]
+fn what_is_sorted_is_put_together_although_its_rows_have_all_memory() {
+    let rooms = rooms();
+    let room = rooms.of(&at("192.0.2.1"));
+    let memory = QueryMemory::new(room.memory_bytes_max, Arc::clone(&room.client));
+    let pool: Arc<dyn MemoryPool> = Arc::new(memory);
+    let rows = MemoryConsumer::new("ExternalSorter[0]").register(&pool);
+    rows.try_grow(100).expect("all that a query may have");
+    rows.try_grow(1).expect_err("no more rows than that");
+    for name in ["ExternalSorterMerge[0]", "SortPreservingMergeExec[0]"] {
+        let merge = MemoryConsumer::new(name).register(&pool);
+        merge.try_grow(25).expect("a quarter more");
+        let over = merge.try_grow(1).expect_err("no more than that");
+        assert!(over.to_string().contains(OF_QUERY), "{over}");
+        rows.try_grow(1).expect_err("nothing of it is for rows");
+    }
+    drop(rows);
+    assert_eq!(rooms.memory.reserved(), 0, "everything was given back");
+}
+
+#[test]
 fn temporary_files_of_one_client_are_bounded_together() {
     let rooms = rooms();
     let room = rooms.of(&at("192.0.2.1")).client;
