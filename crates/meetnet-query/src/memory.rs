@@ -84,11 +84,14 @@ impl MemoryPool for QueryMemory {
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         if self.own.try_grow(reservation, additional).is_err() {
             let with_merges_max = self.bytes_max.saturating_add(self.bytes_max / MERGE_SHARE);
-            if is_of_merge(reservation) && self.own.reserved() + additional <= with_merges_max {
-                self.own.grow(reservation, additional);
-            } else {
+            if !is_of_merge(reservation) || self.own.reserved() + additional > with_merges_max {
                 return Err(self.exhausted(additional));
             }
+            // Where its client, or all, have no more, it is the query that is too large: alone it would be refused as well.
+            let grown = self.client.try_grow(reservation, additional);
+            grown.map_err(|_| self.exhausted(additional))?;
+            self.own.grow(reservation, additional);
+            return Ok(());
         }
         self.client
             .try_grow(reservation, additional)

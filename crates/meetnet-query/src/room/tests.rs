@@ -87,7 +87,13 @@ fn what_is_sorted_is_put_together_although_its_rows_have_all_memory() {
         assert!(over.to_string().contains(OF_QUERY), "{over}");
         rows.try_grow(1).expect_err("nothing of it is for rows");
     }
-    drop(rows);
+    // Its client has no more: still it is the query that is too large.
+    let unread = room.client.answer();
+    unread.try_grow(45).expect("within the room");
+    let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
+    let over = merge.try_grow(25).expect_err("no room");
+    assert!(over.to_string().contains(OF_QUERY), "{over}");
+    drop((rows, merge, unread));
     assert_eq!(rooms.memory.reserved(), 0, "everything was given back");
 }
 
