@@ -159,6 +159,15 @@ impl ClientRoom {
         MemoryConsumer::new("answer").register(&pool)
     }
 
+    /// Returns true where so many bytes are no more than the client, and all clients, may have.
+    pub(crate) fn may_hold(&self, bytes: usize) -> bool {
+        let limits = [self.memory.memory_limit(), self.all.memory_limit()];
+        limits.into_iter().all(|limit| match limit {
+            MemoryLimit::Finite(most) => bytes <= most,
+            _ => true,
+        })
+    }
+
     /// Counts bytes of temporary files.
     ///
     /// # Errors

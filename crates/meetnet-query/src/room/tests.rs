@@ -87,14 +87,40 @@ fn what_is_sorted_is_put_together_although_its_rows_have_all_memory() {
         assert!(over.to_string().contains(OF_QUERY), "{over}");
         rows.try_grow(1).expect_err("nothing of it is for rows");
     }
-    // Its client has no more: still it is the query that is too large.
+    // Its client has no more just now.
     let unread = room.client.answer();
     unread.try_grow(45).expect("within the room");
     let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
     let over = merge.try_grow(25).expect_err("no room");
-    assert!(over.to_string().contains(OF_QUERY), "{over}");
-    drop((rows, merge, unread));
+    assert!(over.to_string().contains(OF_CLIENT), "{over}");
+    drop(unread);
+    merge.try_grow(25).expect("room again");
+    drop((rows, merge));
+    assert_eq!(pool.reserved(), 0, "everything was given back");
     assert_eq!(rooms.memory.reserved(), 0, "everything was given back");
+}
+
+#[test]
+fn a_merge_for_which_there_never_is_room_is_too_large() {
+    let rooms = rooms();
+    // All that its client may have, and all that there is.
+    for memory in [200, 250] {
+        let room = rooms.of(&holder(KeyLimits {
+            memory_bytes_max: Some(memory),
+            ..KeyLimits::default()
+        }));
+        let memory_of_query = QueryMemory::new(room.memory_bytes_max, Arc::clone(&room.client));
+        let pool: Arc<dyn MemoryPool> = Arc::new(memory_of_query);
+        let rows = MemoryConsumer::new("ExternalSorter[0]").register(&pool);
+        rows.try_grow(memory).expect("all that a query may have");
+        let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
+        let over = merge.try_grow(10).expect_err("no room");
+        assert!(over.to_string().contains(OF_QUERY), "{over}");
+        assert_eq!(pool.reserved(), memory, "nothing of it is taken");
+        merge
+            .try_grow(usize::MAX)
+            .expect_err("more than any number of bytes");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{InListExpr, Literal};
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use meetnet_lake::damage::Damage;
@@ -35,6 +36,7 @@ use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
 use crate::guarded_divisors::guarded;
 use crate::hints;
+use crate::in_turn::UnionInTurnExec;
 use crate::looked_up::each_once;
 use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
@@ -501,22 +503,38 @@ fn literals_bytes(expr: &Arc<dyn PhysicalExpr>) -> Result<usize, DataFusionError
 
 /// Returns true for a plan that is known to make more than `row_limit` rows.
 fn has_more_rows(plan: &dyn ExecutionPlan, row_limit: usize) -> bool {
-    known_rows(plan).is_some_and(|rows| rows > row_limit) && !stops_by(plan, row_limit)
+    known_rows(plan).is_some_and(|rows| rows > row_limit)
+        && rows_at_most(plan).is_none_or(|rows| rows > row_limit)
 }
 
-/// Returns true where a step of a plan stops after `rows` rows or sooner. A scan of files that does says nevertheless that it makes all
-/// rows of the files that it begins with, and these are many more.
-fn stops_by(plan: &dyn ExecutionPlan, rows: usize) -> bool {
-    if plan.fetch().is_some_and(|fetch| fetch <= rows) {
-        return true;
-    }
-    // Rows that this step leaves out are made by those before it.
+/// Returns the most rows that a plan makes of which its steps stop after so many; None where none does. A scan of files that stops says
+/// nevertheless that it makes all rows of the files that it begins with, and these are many more.
+fn rows_at_most(plan: &dyn ExecutionPlan) -> Option<usize> {
+    let steps = plan.children().into_iter();
+    let steps: Option<Vec<usize>> = steps.map(|step| rows_at_most(step.as_ref())).collect();
+    let made = steps.filter(|steps| !steps.is_empty()).map(|steps| {
+        let steps = steps.into_iter();
+        match is_union(plan) {
+            true => steps.fold(0, usize::saturating_add),
+            // Those of a join are known where it is one of each with each.
+            false => steps.fold(1, usize::saturating_mul),
+        }
+    });
     let skipped = plan
         .downcast_ref::<GlobalLimitExec>()
         .map_or(0, GlobalLimitExec::skip);
-    let rows = rows.saturating_add(skipped);
-    let mut steps = plan.children().into_iter();
-    steps.any(|step| stops_by(step.as_ref(), rows))
+    let made = made.map(|rows| rows.saturating_sub(skipped));
+    // Each of its parts stops by itself.
+    let parts = plan.properties().output_partitioning().partition_count();
+    let stopped = plan.fetch().map(|rows| rows.saturating_mul(parts));
+    match (made, stopped) {
+        (Some(made), Some(stopped)) => Some(made.min(stopped)),
+        (made, stopped) => made.or(stopped),
+    }
+}
+
+fn is_union(plan: &dyn ExecutionPlan) -> bool {
+    plan.is::<UnionExec>() || plan.is::<InterleaveExec>() || plan.is::<UnionInTurnExec>()
 }
 
 /// Returns the number of rows of a plan where statistics tell it exactly.

@@ -90,6 +90,25 @@ async fn what_asks_for_few_rows_of_a_large_file_is_not_refused() {
                 4,
                 false,
             ),
+            (
+                "SELECT * FROM (SELECT * FROM counts LIMIT 2) AS a UNION ALL SELECT * FROM (SELECT * FROM counts LIMIT 2) AS b",
+                true,
+                4,
+                false,
+            ),
+            // Each of two makes few rows, and both make more.
+            (
+                "SELECT * FROM (SELECT * FROM counts LIMIT 3) AS a UNION ALL SELECT * FROM (SELECT * FROM counts LIMIT 3) AS b",
+                true,
+                4,
+                true,
+            ),
+            (
+                "SELECT * FROM counts UNION ALL SELECT * FROM (SELECT * FROM counts LIMIT 3) AS b",
+                true,
+                4,
+                true,
+            ),
         ],
     )
     .await;
