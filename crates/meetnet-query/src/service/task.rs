@@ -16,6 +16,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{InListExpr, Literal};
 use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -510,7 +511,10 @@ fn has_more_rows(plan: &dyn ExecutionPlan, row_limit: usize) -> bool {
 /// Returns the most rows that a plan makes of which its steps stop after so many; None where none does. A scan of files that stops says
 /// nevertheless that it makes all rows of the files that it begins with, and these are many more.
 fn rows_at_most(plan: &dyn ExecutionPlan) -> Option<usize> {
-    let steps = plan.children().into_iter();
+    // Beside its rows it has what makes single values.
+    let has_values = plan.is::<ScalarSubqueryExec>();
+    let counted = if has_values { 1 } else { usize::MAX };
+    let steps = plan.children().into_iter().take(counted);
     let steps: Option<Vec<usize>> = steps.map(|step| rows_at_most(step.as_ref())).collect();
     let made = steps.filter(|steps| !steps.is_empty()).map(|steps| {
         let steps = steps.into_iter();

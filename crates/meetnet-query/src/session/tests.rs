@@ -70,8 +70,7 @@ fn what_sorts_have_ready_is_a_part_of_their_memory() {
             LexOrdering::new([PhysicalSortExpr::new_default(Arc::new(Column::new("n", 0)))]);
         let sort = SortExec::new(order.expect("a column"), input);
         let sort = sort.with_preserve_partitioning(true).with_fetch(fetch);
-        let sort: Arc<dyn ExecutionPlan> = Arc::new(sort);
-        sort
+        Arc::new(sort) as Arc<dyn ExecutionPlan>
     };
     let check = |plan: &Arc<dyn ExecutionPlan>, memory_bytes_max: usize, expect: usize| {
         let ready = sort_ready_bytes(plan.as_ref(), memory_bytes_max);

@@ -91,6 +91,12 @@ async fn what_asks_for_few_rows_of_a_large_file_is_not_refused() {
                 false,
             ),
             (
+                "SELECT time, (SELECT max(time) FROM counts) AS newest FROM counts LIMIT 3",
+                true,
+                4,
+                false,
+            ),
+            (
                 "SELECT * FROM (SELECT * FROM counts LIMIT 2) AS a UNION ALL SELECT * FROM (SELECT * FROM counts LIMIT 2) AS b",
                 true,
                 4,
