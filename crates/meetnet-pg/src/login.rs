@@ -55,6 +55,14 @@ pub(crate) struct Door {
     pub(crate) connections: Arc<Connections>,
 }
 
+/// A client that wants to come in.
+struct Opened {
+    wire: Wire,
+    is_encrypted: bool,
+    minor: u32,
+    parameters: BTreeMap<String, String>,
+}
+
 /// A client that is in.
 pub(crate) struct Admitted {
     pub(crate) wire: Wire,
@@ -83,6 +91,44 @@ impl Door {
         stream: Box<dyn Stream>,
         peer: IpAddr,
     ) -> Result<Option<Admitted>, Box<Refused>> {
+        let Some(opened) = self.opened(stream).await? else {
+            return Ok(None);
+        };
+        let Opened {
+            mut wire,
+            is_encrypted,
+            minor,
+            parameters,
+        } = opened;
+        let from = Origin { peer, is_encrypted };
+        match self.begin(&mut wire, from, minor, parameters).await {
+            Ok((client, cancel, settings)) => Ok(Some(Admitted {
+                wire,
+                client,
+                cancel,
+                settings,
+            })),
+            Err(end) => Err(refused(wire, end)),
+        }
+    }
+
+    /// Hears a client for whom there is no place, as far as it can be told why; None where it only wanted to cancel something, which
+    /// needs no place: who has no connection left could not stop any of its statements otherwise.
+    pub(crate) async fn turned_away(
+        &self,
+        stream: Box<dyn Stream>,
+        error: PgError,
+    ) -> Option<Box<Refused>> {
+        match self.opened(stream).await {
+            Ok(None) => None,
+            Ok(Some(opened)) => Some(refused(opened.wire, error.into())),
+            Err(refused) => Some(refused),
+        }
+    }
+
+    /// Reads what comes before a login; None where a client only wanted to cancel something. Whoever asks for TLS expects yes or no,
+    /// and does not show its user what else is said: that has to wait for the startup.
+    async fn opened(&self, stream: Box<dyn Stream>) -> Result<Option<Opened>, Box<Refused>> {
         let mut wire = Wire::new(stream, self.options.limits);
         let mut is_encrypted = false;
         for _ in 0..OPENINGS_MAX {
@@ -109,17 +155,12 @@ impl Door {
                     }
                 }
                 Opening::Startup { minor, parameters } => {
-                    let from = Origin { peer, is_encrypted };
-                    let begun = self.begin(&mut wire, from, minor, parameters).await;
-                    return match begun {
-                        Ok((client, cancel, settings)) => Ok(Some(Admitted {
-                            wire,
-                            client,
-                            cancel,
-                            settings,
-                        })),
-                        Err(end) => Err(refused(wire, end)),
-                    };
+                    return Ok(Some(Opened {
+                        wire,
+                        is_encrypted,
+                        minor,
+                        parameters,
+                    }));
                 }
             }
         }

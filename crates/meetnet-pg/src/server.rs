@@ -17,7 +17,6 @@ use crate::connection::{self, farewell};
 use crate::error::{PgError, state};
 use crate::login::{Door, Refused};
 use crate::options::{PgLimits, PgOptions};
-use crate::wire::{End, Wire};
 
 /// Clients at a time that are told that there are too many; others just find the connection closed.
 const REFUSING_MAX: usize = 64;
@@ -77,13 +76,16 @@ pub async fn serve(
             Err(refused) => refused,
         };
         if let Ok(permit) = Arc::clone(&refusing).try_acquire_owned() {
-            count("refused");
+            let door = Arc::clone(&door);
             connections.spawn(async move {
-                // Bytes that nobody has read would reset the connection, and the message with it.
-                let mut wire = Wire::new(Box::new(stream), limits);
-                let opened = timeout(REFUSING_TIME_MAX, wire.opening()).await;
-                if opened.is_ok() {
-                    farewell(&mut wire, End::Told(refused)).await;
+                let turned_away = door.turned_away(Box::new(stream), refused);
+                let turned_away = timeout(REFUSING_TIME_MAX, turned_away).await;
+                if !matches!(turned_away, Ok(None)) {
+                    count("refused");
+                }
+                if let Ok(Some(refused)) = turned_away {
+                    let Refused { mut wire, end } = *refused;
+                    farewell(&mut wire, end).await;
                 }
                 drop(permit);
             });

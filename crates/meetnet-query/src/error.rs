@@ -12,7 +12,7 @@ use meetnet_lake::damage::Damage;
 use parquet::errors::ParquetError;
 
 use crate::as_of::AS_OF_SUFFIX;
-use crate::memory::ALL_QUERIES;
+use crate::memory::{ALL_QUERIES, OF_QUERY};
 use crate::room::OF_CLIENT;
 
 mod elsewhere;
@@ -275,6 +275,19 @@ pub(crate) fn shortened(mut text: String, bytes_max: usize) -> String {
     text
 }
 
+/// Returns a size as the configuration writes it: in the largest unit that it is a whole number of.
+pub(crate) fn size_text(bytes: u64) -> String {
+    let (bits, unit) = match bytes.trailing_zeros() {
+        // Of no bytes all 64 bits are zeros.
+        64.. => (0, "bytes"),
+        30.. => (30, "GiB"),
+        20.. => (20, "MiB"),
+        10.. => (10, "KiB"),
+        _ => (0, "bytes"),
+    };
+    format!("{} {unit}", bytes >> bits)
+}
+
 impl From<QueryError> for DataFusionError {
     fn from(error: QueryError) -> Self {
         Self::External(Box::new(error))
@@ -333,14 +346,9 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
              try again later",
         )
         .with_shared_limit(SharedLimit::Memory),
-        DataFusionError::ResourcesExhausted(text) => QueryError::new(
-            TooLarge,
-            format!(
-                "the query needs more memory or temporary space than one query may use; \
-                 narrow it by time or group by fewer keys ({})",
-                without_consumers(first_line(text))
-            ),
-        ),
+        DataFusionError::ResourcesExhausted(text) => {
+            QueryError::new(TooLarge, too_much_memory(text))
+        }
         DataFusionError::Collection(errors) if !errors.is_empty() => {
             classify(errors[0].find_root(), tables)
         }
@@ -447,10 +455,60 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or(text).trim()
 }
 
-/// Who else holds memory stands on further lines, and is no business of clients.
-fn without_consumers(line: &str) -> &str {
-    line.split_once(" with top memory consumers")
-        .map_or(line, |(line, _)| line)
+/// What stands before the name of an operator that got no memory.
+const NO_MEMORY_FOR: &str = "Additional allocation failed for ";
+
+/// Operators that hold memory, as their names in errors begin, and what a statement has them for.
+const HOLDS_MEMORY: &[(&str, &str)] = &[
+    ("ExternalSorter", "a sort"),
+    ("SortPreservingMerge", "a sort"),
+    (
+        "TopK",
+        "a sort with LIMIT, which holds as many rows as that asks for",
+    ),
+    ("AggregateStream", "a grouping"),
+    ("SingleHashAggregate", "a grouping"),
+    ("PartialHashAggregate", "a grouping"),
+    ("FinalHashAggregate", "a grouping"),
+    ("PartialReduceHashAggregate", "a grouping"),
+    ("OrderedFinalAggregate", "a grouping"),
+    ("OrderedPartialAggregate", "a grouping"),
+    ("GroupedHashAggregate", "a grouping"),
+    ("RunAggregate", "a grouping"),
+    ("HashJoin", "a join"),
+    ("NestedLoopJoin", "a join"),
+    ("CrossJoin", "a join"),
+    ("SMJStream", "a join"),
+    ("window", "a window"),
+];
+
+/// Says of which limit a query has had all, and for what. Who else holds memory stands on further lines, and is no business of
+/// clients.
+fn too_much_memory(text: &str) -> String {
+    let first = first_line(text);
+    let what = match first.strip_prefix(NO_MEMORY_FOR) {
+        Some(operator) => {
+            let known = HOLDS_MEMORY
+                .iter()
+                .find(|(begin, _)| operator.starts_with(*begin));
+            let operator = operator.split(" with top memory consumers").next();
+            known.map_or(operator.unwrap_or_default(), |(_, what)| *what)
+        }
+        // Ours say it in words.
+        None => first,
+    };
+    let most = text.split_once(OF_QUERY).and_then(|(_, rest)| {
+        let (size, _) = rest.split_once(',')?;
+        Some(size)
+    });
+    match most {
+        Some(size) => format!(
+            "the query needs more than {size} of memory, which is the most; narrow it by time, or group or sort fewer rows ({what})"
+        ),
+        None => format!(
+            "the query needs more memory than one query may use; narrow it by time or group by fewer keys ({what})"
+        ),
+    }
 }
 
 fn of_plan(text: &str, tables: &[String]) -> QueryError {

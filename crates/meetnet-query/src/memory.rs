@@ -2,21 +2,30 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::error::Result;
-use datafusion::execution::memory_pool::{
-    GreedyMemoryPool, MemoryLimit, MemoryPool, MemoryReservation,
-};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
 
+use crate::error::size_text;
 use crate::room::ClientRoom;
 
 /// In the error of a query for which nothing is left although it is within its own limit.
 pub(crate) const ALL_QUERIES: &str = "all queries together";
 
+/// In the error of a query that has all that one may have; a size and a comma follow.
+pub(crate) const OF_QUERY: &str = "one query may have ";
+
+/// Operators that put together what is sorted, as the names of what they hold begin.
+const MERGES: [&str; 2] = ["ExternalSorterMerge[", "SortPreservingMergeExec["];
+/// A query may have a part more than its limit while it does that: so many of these parts are the limit.
+const MERGE_SHARE: usize = 4;
+
 /// What one query may use. An operator that gets nothing more spills, or the query fails.
 #[derive(Debug)]
 pub(crate) struct QueryMemory {
-    own: GreedyMemoryPool,
+    taken: AtomicUsize,
+    bytes_max: usize,
     /// Of its client.
     client: Arc<ClientRoom>,
 }
@@ -25,15 +34,58 @@ impl QueryMemory {
     /// Gives a query so many bytes of what its client has.
     pub(crate) fn new(bytes_max: usize, client: Arc<ClientRoom>) -> Self {
         Self {
-            own: GreedyMemoryPool::new(bytes_max),
+            taken: AtomicUsize::new(0),
+            bytes_max,
             client,
         }
     }
+
+    /// Takes so many bytes more where all that is taken is `most` then, or less.
+    fn take(&self, additional: usize, most: usize) -> bool {
+        let mut taken = self.reserved();
+        loop {
+            let all = taken.checked_add(additional);
+            let Some(all) = all.filter(|all| *all <= most) else {
+                return false;
+            };
+            let taking =
+                self.taken
+                    .compare_exchange_weak(taken, all, Ordering::Relaxed, Ordering::Relaxed);
+            match taking {
+                Ok(_) => return true,
+                Err(now) => taken = now,
+            }
+        }
+    }
+
+    /// Takes what an operator asks for beyond the limit, where it may have that.
+    fn take_for_merge(&self, reservation: &MemoryReservation, additional: usize) -> bool {
+        let most = self.bytes_max.saturating_add(self.bytes_max / MERGE_SHARE);
+        is_of_merge(reservation) && self.take(additional, most)
+    }
+
+    /// Of the kind of error at which operators spill.
+    fn exhausted(&self, additional: usize) -> DataFusionError {
+        DataFusionError::ResourcesExhausted(format!(
+            "{OF_QUERY}{}, of which {} bytes are taken, and {additional} more are too many",
+            size_text(self.bytes_max as u64),
+            self.reserved()
+        ))
+    }
+}
+
+/// Returns true for memory of an operator that puts together what is sorted. It cannot spill, and is what lets a sort spill: rows take
+/// all that their query may have until a sort notices, and those of another part of the sort also take what one has just left for
+/// this. Without a part more the query would be refused where it has begun to make room.
+fn is_of_merge(reservation: &MemoryReservation) -> bool {
+    let name = reservation.consumer().name();
+    MERGES.iter().any(|merge| name.starts_with(merge))
 }
 
 impl fmt::Display for QueryMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.own, self.client)
+        let (taken, most) = (self.reserved(), self.bytes_max);
+        write!(f, "query({taken} of {most} bytes) of {}", self.client)
     }
 }
 
@@ -43,27 +95,38 @@ impl MemoryPool for QueryMemory {
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.own.grow(reservation, additional);
+        self.taken.fetch_add(additional, Ordering::Relaxed);
         self.client.grow(reservation, additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.own.shrink(reservation, shrink);
+        self.taken.fetch_sub(shrink, Ordering::Relaxed);
         self.client.shrink(reservation, shrink);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        self.own.try_grow(reservation, additional)?;
+        let is_within = self.take(additional, self.bytes_max);
+        if !is_within && !self.take_for_merge(reservation, additional) {
+            return Err(self.exhausted(additional));
+        }
         self.client
             .try_grow(reservation, additional)
-            .inspect_err(|_| self.own.shrink(reservation, additional))
+            .map_err(|error| {
+                let taken = self.taken.fetch_sub(additional, Ordering::Relaxed);
+                // What goes beyond the limit its client may never have, however little else it asks: then it is the query that is too
+                // large, and later it would be refused as well.
+                match is_within || self.client.may_hold(taken) {
+                    true => error,
+                    false => self.exhausted(additional),
+                }
+            })
     }
 
     fn reserved(&self) -> usize {
-        self.own.reserved()
+        self.taken.load(Ordering::Relaxed)
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        self.own.memory_limit()
+        MemoryLimit::Finite(self.bytes_max)
     }
 }

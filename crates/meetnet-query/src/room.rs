@@ -19,7 +19,7 @@ use datafusion::execution::memory_pool::{
 };
 
 use crate::client::{Client, Share};
-use crate::error::{QueryError, QueryErrorKind, SharedLimit};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit, size_text};
 use crate::memory::ALL_QUERIES;
 use crate::options::QueryOptions;
 
@@ -48,13 +48,19 @@ struct Limits {
     spill: u64,
     client_memory: usize,
     client_spill: u64,
+    /// Of all queries of all clients.
+    all_memory: usize,
+    all_spill: u64,
 }
 
 impl Limits {
-    /// Returns those of a client. Its room is never less than what one of its queries may have.
+    /// Returns those of a client. Its room is never less than what one of its queries may have, and that is never more than all have:
+    /// who needs as much would be told to come again, for ever.
     fn of(self, client: &Client) -> Self {
         if client.is_own() {
             return Self {
+                memory: self.memory.min(self.all_memory),
+                spill: self.spill.min(self.all_spill),
                 client_memory: usize::MAX,
                 client_spill: u64::MAX,
                 ..self
@@ -65,12 +71,14 @@ impl Limits {
         let spill = own.and_then(|own| own.query_spill_bytes_max);
         let client_memory = own.and_then(|own| own.memory_total_bytes_max);
         let client_spill = own.and_then(|own| own.spill_bytes_max);
-        let (memory, spill) = (memory.unwrap_or(self.memory), spill.unwrap_or(self.spill));
+        let memory = memory.unwrap_or(self.memory).min(self.all_memory);
+        let spill = spill.unwrap_or(self.spill).min(self.all_spill);
         Self {
             memory,
             spill,
             client_memory: client_memory.unwrap_or(self.client_memory).max(memory),
             client_spill: client_spill.unwrap_or(self.client_spill).max(spill),
+            ..self
         }
     }
 }
@@ -91,6 +99,8 @@ impl Rooms {
                 spill: options.query_spill_bytes_max,
                 client_memory: options.client_memory_bytes_max,
                 client_spill: options.client_spill_bytes_max,
+                all_memory: options.memory_total_bytes_max,
+                all_spill: options.spill_bytes_max,
             },
             memory: Arc::new(GreedyMemoryPool::new(options.memory_total_bytes_max)),
             open: Arc::default(),
@@ -149,6 +159,15 @@ impl ClientRoom {
         MemoryConsumer::new("answer").register(&pool)
     }
 
+    /// Returns true where so many bytes are no more than the client, and all clients, may have.
+    pub(crate) fn may_hold(&self, bytes: usize) -> bool {
+        let limits = [self.memory.memory_limit(), self.all.memory_limit()];
+        limits.into_iter().all(|limit| match limit {
+            MemoryLimit::Finite(most) => bytes <= most,
+            _ => true,
+        })
+    }
+
     /// Counts bytes of temporary files.
     ///
     /// # Errors
@@ -159,10 +178,10 @@ impl ClientRoom {
             return Err(QueryError::new(
                 QueryErrorKind::OverShare,
                 format!(
-                    "your queries together need more than {} MiB of temporary files, which is the most that one client \
+                    "your queries together need more than {} of temporary files, which is the most that one client \
                      may have (client_spill_bytes_max of the service, or spill_bytes_max of your API key); wait for one to \
                      end",
-                    self.spill_bytes_max >> 20
+                    size_text(self.spill_bytes_max)
                 ),
             )
             .with_shared_limit(SharedLimit::TemporaryFiles));

@@ -332,13 +332,16 @@ impl QueryService {
         request: QueryRequest,
         known: Vec<Option<DataType>>,
     ) -> Result<StatementDescription, QueryError> {
-        // A statement that is described is noted when it is asked; what is refused here never is.
+        // A statement that is described is noted and counted when it is asked; what is refused here never is.
         let noted = self.inner.shared.noted(&self.client, &request);
         let described = self.described(request, known).await;
         match (&described, noted) {
             (Ok(_), Some(noted)) => noted.forget(),
             (Err(error), Some(mut noted)) => noted.ended(error.kind.as_str()),
             (_, None) => {}
+        }
+        if let Err(error) = &described {
+            Counted::default().ended(error.kind.as_str());
         }
         described
     }

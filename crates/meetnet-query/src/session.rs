@@ -18,6 +18,8 @@ use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::sorts::sort::SortExec;
 
 use crate::arithmetic::{self, CheckedWholeNumbers, WholeNumberUnions};
 use crate::as_of::AsOfPlanner;
@@ -68,6 +70,9 @@ use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
+
+/// Memory that each part of a sort has ready for putting together what it has sorted, in bytes, where its query has so much.
+const SORT_READY_BYTES: usize = 10 << 20;
 
 /// The rule of DataFusion that first asks which columns are constant, and drops sorts of what is sorted. Filters have been handed
 /// down to scans by then, and none is made after it.
@@ -187,12 +192,13 @@ impl Sessions {
         Ok(state)
     }
 
-    /// Makes what a planned query runs in: its own limits, everything else shared. Plans hold their functions, so that nobody
-    /// looks one up by its name any more.
+    /// Makes what a plan runs in: its own limits, everything else shared. Plans hold their functions, so that nobody looks one up
+    /// by its name any more.
     pub(crate) fn task_context(
         &self,
         session: &SessionState,
         room: &QueryRoom,
+        plan: &dyn ExecutionPlan,
     ) -> Result<Arc<TaskContext>> {
         let memory = QueryMemory::new(room.memory_bytes_max, Arc::clone(&room.client));
         let pool = TrackConsumersPool::new(memory, NAMED_CONSUMERS);
@@ -203,10 +209,14 @@ impl Sessions {
             .with_disk_manager_builder(disk)
             .with_memory_pool(Arc::new(pool))
             .build_arc()?;
+        let ready = sort_ready_bytes(plan, room.memory_bytes_max);
         Ok(Arc::new(TaskContext::new(
             None,
             session.session_id().to_owned(),
-            session.config().clone(),
+            session
+                .config()
+                .clone()
+                .with_sort_spill_reservation_bytes(ready),
             HashMap::new(),
             HashMap::new(),
             HashMap::new(),
@@ -214,6 +224,26 @@ impl Sessions {
             runtime,
         )))
     }
+}
+
+/// Returns how many bytes each part of a plan's sorts has ready, as long as its rows come, for putting together what it has
+/// sorted. All together they leave half of the memory for rows: otherwise a query of little memory, or of many parts, would be
+/// refused before its first row.
+fn sort_ready_bytes(plan: &dyn ExecutionPlan, memory_bytes_max: usize) -> usize {
+    let of_each = memory_bytes_max / 2 / sort_parts(plan).max(1);
+    of_each.min(SORT_READY_BYTES)
+}
+
+/// Returns in how many parts a plan sorts, all its sorts together. One that only keeps the first rows puts nothing together.
+fn sort_parts(plan: &dyn ExecutionPlan) -> usize {
+    let own = match plan.downcast_ref::<SortExec>() {
+        Some(sort) if sort.fetch().is_none() => {
+            sort.properties().output_partitioning().partition_count()
+        }
+        _ => 0,
+    };
+    let steps = plan.children().into_iter();
+    own + steps.map(|step| sort_parts(step.as_ref())).sum::<usize>()
 }
 
 /// Returns the rules of DataFusion that plans go through before ours, and what has to be done before types are made equal.

@@ -22,7 +22,7 @@ use datafusion::execution::spill_file::{SpillFile, SpillWriter, TempFileFactory}
 use futures::Stream;
 use tracing::{info, warn};
 
-use crate::error::{QueryError, QueryErrorKind, SharedLimit};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit, size_text};
 use crate::room::ClientRoom;
 
 #[cfg(test)]
@@ -177,9 +177,9 @@ impl Count {
         let of_client = self.client.spill(bytes);
         if used > self.bytes_max {
             let message = format!(
-                "the query needs more than {} MiB of temporary files, which is the most; narrow it by time, or group or \
+                "the query needs more than {} of temporary files, which is the most; narrow it by time, or group or \
                  sort fewer rows",
-                self.bytes_max >> 20
+                size_text(self.bytes_max)
             );
             return Err(io::Error::other(QueryError::new(
                 QueryErrorKind::TooLarge,

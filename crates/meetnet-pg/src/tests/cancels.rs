@@ -13,6 +13,31 @@ async fn cancel(address: SocketAddr, key: &BackendKeyData) {
 
 const ONE: [&str; 4] = ["columns a:20", "row 1", "SELECT 1", "ready I"];
 
+/// Who has no connection left could not stop anything otherwise.
+#[tokio::test]
+async fn a_request_needs_no_place_among_the_connections() {
+    let limits = PgLimits {
+        connections_max: 1,
+        ..PgLimits::default()
+    };
+    let options = PgOptions {
+        limits,
+        ..PgOptions::default()
+    };
+    let address = server(options, QueryOptions::default()).await;
+    let (mut client, key) = Client::login(address).await;
+    client.send(&Query::new(LONG.to_owned())).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let asked = Instant::now();
+    cancel(address, &key).await;
+    assert_eq!(client.exchange().await, ["ERROR 57014", "ready I"]);
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+}
+
 #[tokio::test]
 async fn a_request_between_two_statements_stops_neither() {
     let address = default_server().await;

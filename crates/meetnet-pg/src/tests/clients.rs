@@ -173,6 +173,15 @@ async fn one_client_does_not_take_every_connection() {
     let mut third = Client::connect(address).await;
     third.send(&startup("public")).await;
     assert_eq!(third.exchange().await, ["FATAL 53300"]);
+    // Most clients ask for TLS first, and show no more of an answer to that than yes or no.
+    let mut asking = Client::connect(address).await;
+    asking.send(&SslRequest::new()).await;
+    let mut answer = [0];
+    let answered = asking.stream.read_exact(&mut answer).await;
+    answered.expect("an answer");
+    assert_eq!(answer, *b"N");
+    asking.send(&startup("public")).await;
+    assert_eq!(asking.exchange().await, ["FATAL 53300"]);
     drop(first);
     // Once the server has seen that it is gone.
     tokio::time::sleep(Duration::from_millis(100)).await;

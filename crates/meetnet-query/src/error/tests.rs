@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use parquet::errors::ParquetError;
 
 use super::near_names::edit_distance;
-use super::{QueryError, QueryErrorKind, StatementFault, suggestion, unreadable};
+use super::{QueryError, QueryErrorKind, StatementFault, size_text, suggestion, unreadable};
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_the_clients_fault() {
@@ -104,8 +104,48 @@ fn a_query_without_memory_is_not_told_of_others() {
                 as:\n  other#1(can spill: false) consumed 9.0 MB.";
     let error = QueryError::from_datafusion(DataFusionError::ResourcesExhausted(text.into()), &[]);
     assert_eq!(error.kind, QueryErrorKind::TooLarge);
-    let end = "(Additional allocation failed for ExternalSorterMerge[1])";
-    assert!(error.message.ends_with(end), "{}", error.message);
+    assert!(error.message.ends_with("(a sort)"), "{}", error.message);
+}
+
+#[test]
+fn a_query_without_memory_is_told_how_much_there_is_and_what_wanted_it() {
+    let check = |text: &str, expect: &str| {
+        let error = DataFusionError::ResourcesExhausted(text.to_owned());
+        let error = QueryError::from_datafusion(error, &[]);
+        assert_eq!(error.kind, QueryErrorKind::TooLarge);
+        assert_eq!(error.message, expect);
+    };
+    let most =
+        "Error: one query may have 24 MiB, of which 9 bytes are taken, and 7 more are too many";
+    check(
+        &format!(
+            "Additional allocation failed for FinalHashAggregateStream[0] with top memory consumers (across reservations) \
+             as:\n  other#1(can spill: false) consumed 9.0 MB.\n{most}"
+        ),
+        "the query needs more than 24 MiB of memory, which is the most; narrow it by time, or group or sort fewer rows (a grouping)",
+    );
+    check(
+        &format!("what is read at once of files has 9 MiB; ask for fewer columns\n{most}"),
+        "the query needs more than 24 MiB of memory, which is the most; narrow it by time, or group or sort fewer rows (what is read \
+         at once of files has 9 MiB; ask for fewer columns)",
+    );
+    check(
+        "`repeat` would make more than 64 MiB at once",
+        "the query needs more memory than one query may use; narrow it by time or group by fewer keys (`repeat` would make more \
+         than 64 MiB at once)",
+    );
+}
+
+#[test]
+fn sizes_are_in_the_unit_that_they_are_whole_numbers_of() {
+    let check = |bytes: u64, expect: &str| assert_eq!(size_text(bytes), expect);
+    check(0, "0 bytes");
+    check(1_000, "1000 bytes");
+    check(10 << 10, "10 KiB");
+    check(1536 << 10, "1536 KiB");
+    check(256 << 20, "256 MiB");
+    check(1 << 30, "1 GiB");
+    check(u64::MAX, "18446744073709551615 bytes");
 }
 
 #[test]

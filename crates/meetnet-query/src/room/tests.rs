@@ -6,7 +6,7 @@ use super::{OF_CLIENT, QueryRoom, Rooms, opened};
 use crate::client::{Client, Protocol};
 use crate::error::QueryErrorKind;
 use crate::keys::{ApiKey, KeyDigest, KeyLimits};
-use crate::memory::{ALL_QUERIES, QueryMemory};
+use crate::memory::{ALL_QUERIES, OF_QUERY, QueryMemory};
 use crate::options::QueryOptions;
 
 fn rooms() -> Rooms {
@@ -16,6 +16,7 @@ fn rooms() -> Rooms {
         memory_total_bytes_max: 250,
         query_spill_bytes_max: 100,
         client_spill_bytes_max: 150,
+        spill_bytes_max: 350,
         ..QueryOptions::default()
     })
 }
@@ -50,6 +51,8 @@ fn queries_and_answers_of_one_client_share_its_memory_and_leave_some_to_others()
     first.try_grow(90).expect("within all limits");
     let own = first.try_grow(20).expect_err("over that of one query");
     assert!(!own.to_string().contains(OF_CLIENT), "{own}");
+    let most = format!("{OF_QUERY}100 bytes, of which 90 bytes are taken, and 20 more");
+    assert!(own.to_string().contains(&most), "{own}");
     let unread = same.client.answer();
     unread.try_grow(50).expect("within the room");
     let second = query(&same);
@@ -66,6 +69,58 @@ fn queries_and_answers_of_one_client_share_its_memory_and_leave_some_to_others()
     second.try_grow(20).expect("what was unread is read");
     drop((first, second, of_other, last));
     assert_eq!(rooms.memory.reserved(), 0, "everything was given back");
+}
+
+#[test]
+fn what_is_sorted_is_put_together_although_its_rows_have_all_memory() {
+    let rooms = rooms();
+    let room = rooms.of(&at("192.0.2.1"));
+    let memory = QueryMemory::new(room.memory_bytes_max, Arc::clone(&room.client));
+    let pool: Arc<dyn MemoryPool> = Arc::new(memory);
+    let rows = MemoryConsumer::new("ExternalSorter[0]").register(&pool);
+    rows.try_grow(100).expect("all that a query may have");
+    rows.try_grow(1).expect_err("no more rows than that");
+    for name in ["ExternalSorterMerge[0]", "SortPreservingMergeExec[0]"] {
+        let merge = MemoryConsumer::new(name).register(&pool);
+        merge.try_grow(25).expect("a quarter more");
+        let over = merge.try_grow(1).expect_err("no more than that");
+        assert!(over.to_string().contains(OF_QUERY), "{over}");
+        rows.try_grow(1).expect_err("nothing of it is for rows");
+    }
+    // Its client has no more just now.
+    let unread = room.client.answer();
+    unread.try_grow(45).expect("within the room");
+    let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
+    let over = merge.try_grow(25).expect_err("no room");
+    assert!(over.to_string().contains(OF_CLIENT), "{over}");
+    drop(unread);
+    merge.try_grow(25).expect("room again");
+    drop((rows, merge));
+    assert_eq!(pool.reserved(), 0, "everything was given back");
+    assert_eq!(rooms.memory.reserved(), 0, "everything was given back");
+}
+
+#[test]
+fn a_merge_for_which_there_never_is_room_is_too_large() {
+    let rooms = rooms();
+    // All that its client may have, and all that there is.
+    for memory in [200, 250] {
+        let room = rooms.of(&holder(KeyLimits {
+            memory_bytes_max: Some(memory),
+            ..KeyLimits::default()
+        }));
+        let memory_of_query = QueryMemory::new(room.memory_bytes_max, Arc::clone(&room.client));
+        let pool: Arc<dyn MemoryPool> = Arc::new(memory_of_query);
+        let rows = MemoryConsumer::new("ExternalSorter[0]").register(&pool);
+        rows.try_grow(memory).expect("all that a query may have");
+        let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
+        let over = merge.try_grow(10).expect_err("no room");
+        assert!(over.to_string().contains(OF_QUERY), "{over}");
+        assert_eq!(pool.reserved(), memory, "nothing of it is taken");
+        merge
+            .try_grow(usize::MAX)
+            .expect_err("more than any number of bytes");
+    }
 }
 
 #[test]
@@ -103,13 +158,14 @@ fn a_key_has_a_room_of_its_own_and_this_process_has_no_walls() {
         spill_bytes_max: Some(600),
         ..KeyLimits::default()
     });
-    assert_eq!(limits(&large), (300, 400, 500, 600));
+    // No more than all have.
+    assert_eq!(limits(&large), (250, 400, 350, 600));
     // One query may have all of its room, never more than that.
     let one = holder(KeyLimits {
-        memory_bytes_max: Some(300),
+        memory_bytes_max: Some(200),
         ..KeyLimits::default()
     });
-    assert_eq!(limits(&one), (300, 300, 100, 150));
+    assert_eq!(limits(&one), (200, 200, 100, 150));
     assert_eq!(limits(&Client::own()), (100, usize::MAX, 100, u64::MAX));
 }
 

@@ -15,7 +15,10 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{InListExpr, Literal};
+use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use meetnet_lake::damage::Damage;
@@ -29,11 +32,12 @@ use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::Noted;
 use crate::balanced::balanced;
 use crate::catalog::SnapshotTables;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, size_text};
 use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
 use crate::guarded_divisors::guarded;
 use crate::hints;
+use crate::in_turn::UnionInTurnExec;
 use crate::looked_up::each_once;
 use crate::options::QueryRequest;
 use crate::planning::{Planned, is_about_a_plan, planned};
@@ -205,8 +209,7 @@ impl Task {
         let row_limit = self.limits.rows;
         let plan = with_limit(plan, row_limit).map_err(classify)?;
         let physical = self.physical(&plan, &mut session, &tables).await?;
-        if self.request.whole && known_rows(physical.as_ref()).is_some_and(|rows| rows > row_limit)
-        {
+        if self.request.whole && has_more_rows(physical.as_ref(), row_limit) {
             return Err(QueryError::new(
                 QueryErrorKind::TooLarge,
                 format!(
@@ -224,7 +227,9 @@ impl Task {
             reach,
             hints,
         };
-        let context = shared.sessions.task_context(&session, &self.room);
+        let context = shared
+            .sessions
+            .task_context(&session, &self.room, physical.as_ref());
         let context = context.map_err(classify)?;
         noticed.charge_to(ScanRoom::new(
             context.memory_pool(),
@@ -435,9 +440,9 @@ impl Task {
         QueryError::new(
             QueryErrorKind::TooLarge,
             format!(
-                "the answer has more than {} MiB, which is the most; narrow it, ask for fewer columns, or download the \
+                "the answer has more than {}, which is the most; narrow it, ask for fewer columns, or download the \
                  dataset's files",
-                self.limits.bytes >> 20
+                size_text(self.limits.bytes)
             ),
         )
     }
@@ -495,6 +500,45 @@ fn literals_bytes(expr: &Arc<dyn PhysicalExpr>) -> Result<usize, DataFusionError
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(all)
+}
+
+/// Returns true for a plan that is known to make more than `row_limit` rows.
+fn has_more_rows(plan: &dyn ExecutionPlan, row_limit: usize) -> bool {
+    known_rows(plan).is_some_and(|rows| rows > row_limit)
+        && rows_at_most(plan).is_none_or(|rows| rows > row_limit)
+}
+
+/// Returns the most rows that a plan makes of which its steps stop after so many; None where none does. A scan of files that stops says
+/// nevertheless that it makes all rows of the files that it begins with, and these are many more.
+fn rows_at_most(plan: &dyn ExecutionPlan) -> Option<usize> {
+    // Beside its rows it has what makes single values.
+    let has_values = plan.is::<ScalarSubqueryExec>();
+    let counted = if has_values { 1 } else { usize::MAX };
+    let steps = plan.children().into_iter().take(counted);
+    let steps: Option<Vec<usize>> = steps.map(|step| rows_at_most(step.as_ref())).collect();
+    let made = steps.filter(|steps| !steps.is_empty()).map(|steps| {
+        let steps = steps.into_iter();
+        match is_union(plan) {
+            true => steps.fold(0, usize::saturating_add),
+            // Those of a join are known where it is one of each with each.
+            false => steps.fold(1, usize::saturating_mul),
+        }
+    });
+    let skipped = plan
+        .downcast_ref::<GlobalLimitExec>()
+        .map_or(0, GlobalLimitExec::skip);
+    let made = made.map(|rows| rows.saturating_sub(skipped));
+    // Each of its parts stops by itself.
+    let parts = plan.properties().output_partitioning().partition_count();
+    let stopped = plan.fetch().map(|rows| rows.saturating_mul(parts));
+    match (made, stopped) {
+        (Some(made), Some(stopped)) => Some(made.min(stopped)),
+        (made, stopped) => made.or(stopped),
+    }
+}
+
+fn is_union(plan: &dyn ExecutionPlan) -> bool {
+    plan.is::<UnionExec>() || plan.is::<InterleaveExec>() || plan.is::<UnionInTurnExec>()
 }
 
 /// Returns the number of rows of a plan where statistics tell it exactly.

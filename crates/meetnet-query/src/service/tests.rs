@@ -1,3 +1,4 @@
+mod counted;
 mod ends;
 mod files;
 mod guards;

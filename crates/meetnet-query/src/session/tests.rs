@@ -1,6 +1,14 @@
 use std::sync::Arc;
 
-use super::{FIRST_TO_ASK, FIRST_TO_HAND_DOWN, config, physical_rules};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::union::UnionExec;
+
+use super::{FIRST_TO_ASK, FIRST_TO_HAND_DOWN, config, physical_rules, sort_ready_bytes};
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
@@ -50,4 +58,45 @@ fn sorts_are_dropped_after_filters_are_guarded_and_operators_replaced_at_the_end
         "cooperative",
     ];
     assert!(behind.ends_with(&at_the_end), "{names:?}");
+}
+
+/// All parts of all sorts leave half of the memory for rows.
+#[test]
+fn what_sorts_have_ready_is_a_part_of_their_memory() {
+    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+    let sort = |parts: usize, fetch: Option<usize>| {
+        let input = Arc::new(EmptyExec::new(Arc::clone(&schema)).with_partitions(parts));
+        let order =
+            LexOrdering::new([PhysicalSortExpr::new_default(Arc::new(Column::new("n", 0)))]);
+        let sort = SortExec::new(order.expect("a column"), input);
+        let sort = sort.with_preserve_partitioning(true).with_fetch(fetch);
+        Arc::new(sort) as Arc<dyn ExecutionPlan>
+    };
+    let check = |plan: &Arc<dyn ExecutionPlan>, memory_bytes_max: usize, expect: usize| {
+        let ready = sort_ready_bytes(plan.as_ref(), memory_bytes_max);
+        assert_eq!(ready, expect, "of {memory_bytes_max}");
+    };
+    check(&sort(2, None), 256 << 20, 10 << 20);
+    check(&sort(2, None), 16 << 20, 4 << 20);
+    check(&sort(1, None), 16 << 20, 8 << 20);
+    check(&sort(64, None), 256 << 20, 2 << 20);
+    // The first rows of an order are never put together.
+    check(&sort(8, Some(5)), 16 << 20, 8 << 20);
+    let both = UnionExec::try_new(vec![sort(2, None), sort(6, None)]).expect("a union");
+    check(&both, 16 << 20, 1 << 20);
+}
+
+/// Its sort would have 10 MiB ready before its first row.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_of_little_memory_sorts() {
+    let service = fixture::service_within(6 << 20);
+    let sql = "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY value % 7, value) AS n FROM generate_series(1, 10000))";
+    let answer = service.query(QueryRequest::public(sql)).await;
+    let mut answer = answer.expect("an answer");
+    let batches = answer.collect().await.expect("rows");
+    let shown: Vec<_> = batches
+        .iter()
+        .flat_map(|batch| fixture::shown(batch).expect("cells"))
+        .collect();
+    assert_eq!(shown, [[Some("10000".to_owned())]]);
 }

@@ -170,6 +170,8 @@ struct Open {
     date: String,
     file: BufWriter<File>,
     bytes: u64,
+    /// Whether a line of the day had no room in it.
+    is_full: bool,
 }
 
 impl AuditFiles {
@@ -199,6 +201,14 @@ impl AuditFiles {
         let bytes = open.bytes + line.text.len() as u64;
         if bytes > self.file_bytes_max {
             left_out("file_full");
+            if !open.is_full {
+                open.is_full = true;
+                warn!(
+                    date = open.date,
+                    bytes = open.bytes,
+                    "the audit log of this day is as long as it may be: further lines are left out"
+                );
+            }
             return Ok(());
         }
         open.bytes = bytes;
@@ -224,6 +234,7 @@ impl AuditFiles {
             date: date.to_owned(),
             file: BufWriter::new(file),
             bytes,
+            is_full: false,
         })
     }
 

@@ -360,7 +360,7 @@ const READING: &[(&str, &str, &[&str])] = &[
     (
         "meetnet_audit_lines_left_out_total",
         "reason",
-        &["queue_full", "no_writer"],
+        &["queue_full", "no_writer", "file_full"],
     ),
     ("meetnet_flight_connections_refused_total", "", &[]),
     ("meetnet_flight_logins_failed_total", "", &[]),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{assert_idle_within_a_second, service, text};
+use crate::client::{Client, Protocol};
 use crate::error::QueryErrorKind;
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
@@ -255,7 +256,8 @@ async fn an_answer_has_no_more_bytes_and_time_than_it_may() {
         .await
         .expect_err("too large");
     assert_eq!(error.kind, QueryErrorKind::TooLarge, "{error}");
-    assert!(error.message.contains("which is the most"), "{error}");
+    let most = "more than 50000 bytes, which is the most";
+    assert!(error.message.contains(most), "{error}");
     text(&small, QueryRequest::public("SELECT place FROM counts"))
         .await
         .expect("a small answer");
@@ -299,16 +301,29 @@ async fn memory_is_limited_per_query() {
 #[tokio::test]
 async fn memory_of_all_queries_is_limited_too() {
     let lake = fixture::lake();
-    let options = QueryOptions {
-        memory_total_bytes_max: 1 << 20,
-        ..QueryOptions::default()
+    let service = |memory_total_bytes_max: usize| {
+        let options = QueryOptions {
+            memory_total_bytes_max,
+            ..QueryOptions::default()
+        };
+        QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service")
     };
-    let service = QueryService::new(options, Arc::clone(&lake.snapshot)).expect("a service");
     let wide = "SELECT array_agg(a.place || b.place) FROM counts a, counts b";
-    let error = text(&service, QueryRequest::public(wide)).await;
+    let large = service(64 << 20);
+    let other = Client::of_address(Protocol::Http, "192.0.2.1".parse().ok());
+    let unread = large.inner.shared.rooms.of(&other).client.answer();
+    unread
+        .try_grow((64 << 20) - 1_000)
+        .expect("all of it, nearly");
+    let error = text(&large, QueryRequest::public(wide)).await;
     let error = error.expect_err("there is not as much");
     // It is within its own limit: later it may work.
     assert_eq!(error.kind, QueryErrorKind::Busy, "{error}");
+
+    // One query that needs more than all have never does.
+    let error = text(&service(1 << 20), QueryRequest::public(wide)).await;
+    let error = error.expect_err("there never is as much");
+    assert_eq!(error.kind, QueryErrorKind::TooLarge, "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

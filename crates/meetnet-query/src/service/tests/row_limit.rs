@@ -50,16 +50,80 @@ async fn a_limit_that_would_be_broken_is_refused_at_planning() {
         )]),
         ..lake.table(&counts)
     });
-    let service = service(&lake);
-    for (sql, whole, row_limit, refused) in [
-        ("SELECT * FROM counts", true, 4, true),
-        ("SELECT * FROM counts", true, 5, false),
-        ("SELECT * FROM counts", false, 4, false),
-        ("SELECT * FROM counts LIMIT 5", true, 4, true),
-        ("SELECT * FROM counts LIMIT 4", true, 4, false),
-        ("SELECT count(*) FROM counts", true, 4, false),
-        ("SELECT * FROM counts WHERE car > 0", true, 4, false),
-    ] {
+    check_refused(
+        &lake,
+        &[
+            ("SELECT * FROM counts", true, 4, true),
+            ("SELECT * FROM counts", true, 5, false),
+            ("SELECT * FROM counts", false, 4, false),
+            ("SELECT * FROM counts LIMIT 5", true, 4, true),
+            ("SELECT * FROM counts LIMIT 4", true, 4, false),
+            ("SELECT count(*) FROM counts", true, 4, false),
+            ("SELECT * FROM counts WHERE car > 0", true, 4, false),
+        ],
+    )
+    .await;
+}
+
+/// A scan of files that stops after so many rows counts all rows of its files.
+#[tokio::test]
+async fn what_asks_for_few_rows_of_a_large_file_is_not_refused() {
+    let lake = fixture::Lake::new();
+    let counts = fixture::declaration("counts", DatasetKind::Wide);
+    let rows: Vec<fixture::Row> = (0..9).map(|hour| (1, hour, Some(1.0))).collect();
+    let file = lake.file(&counts, ("CC0-1.0", false, "2026-01"), &rows, 64);
+    lake.publish(TableSnapshot {
+        files: Arc::new(vec![file]),
+        ..lake.table(&counts)
+    });
+    check_refused(
+        &lake,
+        &[
+            ("SELECT * FROM counts", true, 4, true),
+            ("SELECT * FROM counts", true, 9, false),
+            ("SELECT * FROM counts LIMIT 3", true, 4, false),
+            ("SELECT time FROM counts LIMIT 4", true, 4, false),
+            ("SELECT * FROM counts LIMIT 2 OFFSET 1", true, 4, false),
+            (
+                "SELECT * FROM (SELECT * FROM counts LIMIT 3) AS c",
+                true,
+                4,
+                false,
+            ),
+            (
+                "SELECT time, (SELECT max(time) FROM counts) AS newest FROM counts LIMIT 3",
+                true,
+                4,
+                false,
+            ),
+            (
+                "SELECT * FROM (SELECT * FROM counts LIMIT 2) AS a UNION ALL SELECT * FROM (SELECT * FROM counts LIMIT 2) AS b",
+                true,
+                4,
+                false,
+            ),
+            // Each of two makes few rows, and both make more.
+            (
+                "SELECT * FROM (SELECT * FROM counts LIMIT 3) AS a UNION ALL SELECT * FROM (SELECT * FROM counts LIMIT 3) AS b",
+                true,
+                4,
+                true,
+            ),
+            (
+                "SELECT * FROM counts UNION ALL SELECT * FROM (SELECT * FROM counts LIMIT 3) AS b",
+                true,
+                4,
+                true,
+            ),
+        ],
+    )
+    .await;
+}
+
+/// Asks each statement, wholly or not, within its row limit, and says which are refused.
+async fn check_refused(lake: &fixture::Lake, statements: &[(&str, bool, usize, bool)]) {
+    let service = service(lake);
+    for &(sql, whole, row_limit, refused) in statements {
         let request = QueryRequest {
             whole,
             row_limit: Some(row_limit),

@@ -91,6 +91,7 @@ fn counters_are_there_before_their_first_event() {
         "meetnet_journal_write_failures_total 0\n",
         "meetnet_commit_failures_total{dataset=\"heat\"} 0\n",
         "meetnet_pg_connections_total{result=\"refused\"} 0\n",
+        "meetnet_audit_lines_left_out_total{reason=\"file_full\"} 0\n",
         "# TYPE meetnet_build_info gauge",
         concat!("version=\"", env!("CARGO_PKG_VERSION"), "\""),
     ] {
