@@ -341,7 +341,7 @@ impl QueryService {
             (_, None) => {}
         }
         if let Err(error) = &described {
-            Counted::default().ended(error.kind.as_str());
+            Counted::begin(&self.inner.shared.cut_off).ended(error.kind.as_str());
         }
         described
     }
