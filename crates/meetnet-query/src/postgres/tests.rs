@@ -706,7 +706,7 @@ async fn a_parameter_that_is_cast_to_numeric_keeps_its_digits() {
             true,
         ),
         (
-            "SELECT car FROM counts WHERE $1 IS NULL OR car = ANY($1::numeric[])",
+            "SELECT car FROM counts WHERE $1 IS NULL OR car::numeric = ANY($1::numeric[])",
             None,
             true,
         ),
