@@ -193,7 +193,8 @@ fn a_series_has_some_pages_in_a_period_where_it_is_long_enough() {
 fn dictionary(count: usize, value: fn(usize) -> f64) -> (bool, f64) {
     let field = Arc::new(Field::new("car", DataType::Float64, true));
     let values: ArrayRef = Arc::new(Float64Array::from_iter_values((0..count).map(value)));
-    let wanted = wants_dictionary(&settings(DatasetKind::Wide), &field, &values).unwrap();
+    let pages = settings(DatasetKind::Wide).set_data_page_row_count_limit(PAGE_ROWS_MAX);
+    let wanted = wants_dictionary(&pages, &field, &values).unwrap();
     (wanted, distinct_share(&first_values(&values)))
 }
 

@@ -80,5 +80,5 @@ fn a_file_of_few_rows_has_them_all_and_says_its_schema_once() {
     assert!(said.contains(&"meetnet.dataset"), "{said:?}");
     assert!(!said.contains(&"ARROW:schema"), "{said:?}");
     let expected = snapshot.declaration.file_schema();
-    assert_eq!(*footer.schema(), expected);
+    assert_eq!(footer.schema().fields(), expected.fields());
 }
