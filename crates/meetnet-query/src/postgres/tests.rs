@@ -711,7 +711,7 @@ async fn a_parameter_that_is_cast_to_numeric_keeps_its_digits() {
             true,
         ),
         (
-            "SELECT $1::numeric[] AS digits FROM counts WHERE car = ANY($1)",
+            "SELECT $1::numeric[] AS digits FROM counts WHERE car::numeric = ANY($1)",
             None,
             false,
         ),
