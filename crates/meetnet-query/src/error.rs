@@ -352,8 +352,24 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
         DataFusionError::Collection(errors) if !errors.is_empty() => {
             classify(errors[0].find_root(), tables)
         }
+        DataFusionError::External(source) => match source.downcast_ref::<regex::Error>() {
+            Some(pattern) => QueryError::new(BadRequest, of_pattern(pattern)),
+            None => QueryError::new(Internal, internal_message()),
+        },
         _ => QueryError::new(Internal, internal_message()),
     }
+}
+
+/// Says what is wrong with a regular expression, or with flags, which are put before it.
+fn of_pattern(error: &regex::Error) -> String {
+    let text = error.to_string();
+    // Over several lines it shows the place, and ends with what is wrong there.
+    let what = text.lines().last().unwrap_or_default();
+    let what = what.trim_start_matches("error: ");
+    format!(
+        "a regular expression, or its flags, cannot be used: {what}; there is no look-around and no back reference, and the flags are \
+         g, i, m, s, x and U"
+    )
 }
 
 /// Makes the error of a statement that cannot be read.

@@ -7,13 +7,13 @@
 //! | `json_agg(t)`, `row_to_json(t)` of `FROM (SELECT a, b …) AS t` | the same of `named_struct('a', t.a, 'b', t.b)` |
 //!
 //! The rows of a subquery with a `*` are not known yet when this is asked; those of a dataset are. A subquery cannot name a row of the
-//! query around it.
+//! query around it. Beside an outer join no row is known by its name.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query,
-    Select, TableFactor, VisitMut, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JoinOperator,
+    ObjectName, Query, Select, TableFactor, VisitMut, VisitorMut,
 };
 
 use super::aliases;
@@ -42,6 +42,11 @@ pub(super) fn spread_rows(
         projection, from, ..
     } = select;
     let rows_of = || -> Vec<Row> {
+        // The row of a table that had none for another one is NULL as a whole, which its columns do not tell.
+        let mut joins = from.iter().flat_map(|from| &from.joins);
+        if joins.any(|join| is_outer(&join.join_operator)) {
+            return Vec::new();
+        }
         let tables = from.iter().flat_map(|from| {
             let joined = from.joins.iter().map(|join| &join.relation);
             std::iter::once(&from.relation).chain(joined)
@@ -57,6 +62,14 @@ pub(super) fn spread_rows(
         left,
     };
     projection.visit(&mut spreader).is_continue()
+}
+
+fn is_outer(join: &JoinOperator) -> bool {
+    use JoinOperator::{FullOuter, Left, LeftOuter, OuterApply, Right, RightOuter};
+    matches!(
+        join,
+        Left(_) | LeftOuter(_) | Right(_) | RightOuter(_) | FullOuter(_) | OuterApply
+    )
 }
 
 /// Spreads the rows of one SELECT; breaks where they have too many columns.
