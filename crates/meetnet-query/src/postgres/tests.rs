@@ -665,7 +665,8 @@ async fn values_and_rows_are_gathered_as_json() {
         check(&database, sql, expected).await;
     }
     // The row that is not found is NULL, and not an object of NULLs.
-    let sql = "SELECT row_to_json(b) FROM (SELECT 1 AS x) AS a LEFT JOIN (SELECT 2 AS y) AS b ON x = y";
+    let sql =
+        "SELECT row_to_json(b) FROM (SELECT 1 AS x) AS a LEFT JOIN (SELECT 2 AS y) AS b ON x = y";
     let described = database.service.describe(request(sql), vec![]).await;
     let refused = described.err().map(|error| error.kind);
     assert_eq!(refused, Some(QueryErrorKind::BadRequest));
