@@ -50,6 +50,7 @@ mod share;
 mod similar;
 pub mod sizes;
 mod text;
+mod unordered;
 mod wrapped;
 
 #[cfg(test)]
@@ -63,6 +64,7 @@ use like::{BoundedLike, is_search};
 use matched::MatchedPart;
 use similar::{as_regex, as_regex_of_parts};
 use text::BoundedText;
+use unordered::Unordered;
 
 use crate::error::QueryError;
 
@@ -134,6 +136,11 @@ pub(crate) fn restrict(state: &mut SessionState) -> Result<()> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(MatchedPart::new())))?;
     if let Some(inner) = state.deregister_udf(REGEXP_COUNT)? {
         state.register_udf(Wrapped::function(inner, MatchCount))?;
+    }
+    for name in unordered::PARTIAL {
+        if let Some(inner) = state.deregister_udf(name)? {
+            state.register_udf(Wrapped::function(inner, Unordered))?;
+        }
     }
     let mut bound = HashMap::new();
     for (name, growth, work) in BOUNDED {
