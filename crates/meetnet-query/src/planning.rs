@@ -37,6 +37,7 @@ mod members;
 mod negated;
 mod percentiles;
 mod positions;
+mod row_counts;
 mod row_members;
 mod rows;
 mod shadowed;
@@ -61,6 +62,7 @@ use unnested::is_unnested_there;
 use windows::write_out_windows;
 
 pub(crate) use members::among;
+pub(crate) use row_counts::RowCounts;
 pub(crate) use spans::in_units;
 pub(crate) use spelling::{binary, call, respell_parsed};
 

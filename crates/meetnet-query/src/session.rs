@@ -51,6 +51,7 @@ use crate::named_twice::NamedTwice;
 use crate::negative_zeros::UnsignedZeros;
 use crate::null_members::NullMembers;
 use crate::options::QueryOptions;
+use crate::planning::RowCounts;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::removed_members;
 use crate::repeated_keys::RepeatedKeys;
@@ -250,7 +251,9 @@ fn sort_parts(plan: &dyn ExecutionPlan) -> usize {
 fn first_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
     let types_equal = rules.iter().position(|rule| rule.name() == TYPES_EQUAL);
-    rules.insert(types_equal.unwrap_or(0), Arc::new(WholeNumberUnions));
+    let types_equal = types_equal.unwrap_or(0);
+    rules.insert(types_equal, Arc::new(WholeNumberUnions));
+    rules.insert(types_equal, Arc::new(RowCounts));
     rules
 }
 

@@ -5,7 +5,7 @@
 
 use datafusion::common::SchemaError;
 
-use super::{first_line, shortened};
+use super::{QueryError, first_line, shortened};
 use crate::literals::cell;
 
 /// What stands before a text and says which library, or which step of it, found the error.
@@ -55,6 +55,12 @@ pub(super) fn unsupported(text: &str) -> String {
         && let Some(message) = unplanned(expression)
     {
         return message.to_owned();
+    }
+    let of_rows = text.strip_prefix("Unsupported ");
+    if let Some((clause @ ("LIMIT" | "OFFSET"), _)) =
+        of_rows.and_then(|what| what.split_once(" expression: "))
+    {
+        return QueryError::of_row_count(clause).message;
     }
     let what = text.strip_prefix("Unsupported ast node ").unwrap_or(text);
     let instead = match what {
