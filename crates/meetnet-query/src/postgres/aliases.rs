@@ -25,6 +25,20 @@ pub(super) fn names(query: &Query) -> Option<Vec<String>> {
     select.projection.iter().map(name).collect()
 }
 
+/// Returns how the columns of a query without a name are written, in their order, and None for the others; nothing where a `*`
+/// stands for some of them.
+pub(crate) fn as_written(query: &Query) -> Vec<Option<String>> {
+    let written = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        | SelectItem::ExprWithAlias { .. } => Some(None),
+        SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string())),
+        _ => None,
+    };
+    let select = first_select(&query.body);
+    let columns = select.and_then(|select| select.projection.iter().map(written).collect());
+    columns.unwrap_or_default()
+}
+
 /// Gives every column without a name one of its own: DataFusion refuses two that are the same, such as two counts, or a column
 /// beside a `*` that has it as well. Returns what PostgreSQL calls those whose name was made up, by that name.
 pub(super) fn make_distinct(query: &mut Query) -> BTreeMap<String, String> {
