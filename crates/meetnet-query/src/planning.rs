@@ -26,7 +26,7 @@ use crate::parse;
 use crate::placeholders;
 use crate::postgres::rewrite::rewritten;
 use crate::postgres::{
-    JSON_EXTENSION, apart, as_written, beside_stars, escape_by_backslash, leave_out_empty,
+    JSON_EXTENSION, Written, apart, as_written, beside_stars, escape_by_backslash, leave_out_empty,
     name_casts,
 };
 use crate::reach::Reach;
@@ -234,7 +234,7 @@ pub(crate) async fn planned(
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
     let written = match (request.dialect, parse::parsed(&statement)) {
         (Dialect::Generic, Some(ast::Statement::Query(query))) => as_written(query),
-        _ => Vec::new(),
+        _ => Written::default(),
     };
     let filled = table_arguments::fill(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
@@ -273,18 +273,27 @@ pub(crate) async fn planned(
     })
 }
 
-/// Adds what clients call columns in whose names the planner shows types, `Int64(1) + x`: those are `written` in their order, where
-/// they are all of them.
-fn call_as_written(
-    names: &mut BTreeMap<String, String>,
-    written: Vec<Option<String>>,
-    plan: &LogicalPlan,
-) {
+/// Adds what clients call columns in whose names the planner shows types, `Int64(1) + x`: as they are `written`, where it is certain
+/// which these are. An `unnest` may become several columns.
+fn call_as_written(names: &mut BTreeMap<String, String>, written: Written, plan: &LogicalPlan) {
     let fields = plan.schema().fields();
-    if is_about_a_plan(plan) || written.len() != fields.len() {
+    let Written { before, behind } = written;
+    let mut all = before.iter().chain(behind.iter().flatten()).flatten();
+    let is_certain = match &behind {
+        None => before.len() == fields.len(),
+        Some(behind) => {
+            before.len() + behind.len() <= fields.len()
+                && !all.any(|text| text.to_lowercase().contains("unnest"))
+        }
+    };
+    if is_about_a_plan(plan) || !is_certain {
         return;
     }
-    for (field, written) in fields.iter().zip(written) {
+    let behind = behind.unwrap_or_default();
+    let others = fields.len() - behind.len();
+    let first = fields.iter().zip(before);
+    let last = fields.iter().skip(others).zip(behind);
+    for (field, written) in first.chain(last) {
         let shows_type = SHOWN_TYPES.iter().any(|shown| field.name().contains(shown));
         if let Some(written) = written.filter(|_| shows_type) {
             names.entry(field.name().clone()).or_insert(written);

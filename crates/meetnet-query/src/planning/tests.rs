@@ -162,6 +162,15 @@ async fn no_two_columns_of_an_answer_have_one_name() {
             "count(*) FILTER (WHERE car > 3) 6",
         ),
         ("SELECT 6 UNION ALL SELECT 7".to_owned(), "6"),
+        (
+            format!("SELECT 1 + 1, *, car / 2, car AS n, 6 FROM {counts}"),
+            "1 + 1 segment_id car car / 2 n 6",
+        ),
+        (
+            "SELECT x.*, 2, y.*, 3 FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS b) AS y"
+                .to_owned(),
+            "a Int64(2) b 3",
+        ),
         // That name goes on meaning it.
         ("SELECT 6 ORDER BY \"Int64(6)\"".to_owned(), "6"),
         (

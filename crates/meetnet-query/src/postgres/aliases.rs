@@ -25,18 +25,38 @@ pub(super) fn names(query: &Query) -> Option<Vec<String>> {
     select.projection.iter().map(name).collect()
 }
 
-/// Returns how the columns of a query without a name are written, in their order, and None for the others; nothing where a `*`
-/// stands for some of them.
-pub(crate) fn as_written(query: &Query) -> Vec<Option<String>> {
+/// How the columns of a query without a name are written; None stands for the others.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Those before the first `*`, or all.
+    pub(crate) before: Vec<Option<String>>,
+    /// Those behind the last `*`, where there is one.
+    pub(crate) behind: Option<Vec<Option<String>>>,
+}
+
+/// Returns how the columns of a query without a name are written.
+pub(crate) fn as_written(query: &Query) -> Written {
+    let is_star = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    };
     let written = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-        | SelectItem::ExprWithAlias { .. } => Some(None),
-        SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string())),
+        SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => None,
+        SelectItem::UnnamedExpr(expr) => Some(expr.to_string()),
         _ => None,
     };
-    let select = first_select(&query.body);
-    let columns = select.and_then(|select| select.projection.iter().map(written).collect());
-    columns.unwrap_or_default()
+    let Some(select) = first_select(&query.body) else {
+        return Written::default();
+    };
+    let items = &select.projection;
+    let first = items.iter().position(is_star).unwrap_or(items.len());
+    let last = items.iter().rposition(is_star);
+    Written {
+        before: items[..first].iter().map(written).collect(),
+        behind: last.map(|last| items[last + 1..].iter().map(written).collect()),
+    }
 }
 
 /// Gives every column without a name one of its own: DataFusion refuses two that are the same, such as two counts, or a column
