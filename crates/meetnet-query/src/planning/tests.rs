@@ -161,6 +161,10 @@ async fn no_two_columns_of_an_answer_have_one_name() {
             "SELECT count(*) FILTER (WHERE car > 3), 6 FROM counts".to_owned(),
             "count(*) FILTER (WHERE car > 3) 6",
         ),
+        (
+            "SELECT (car / 2)::int, 6::text FROM counts".to_owned(),
+            "car / 2 6",
+        ),
         ("SELECT 6 UNION ALL SELECT 7".to_owned(), "6"),
         (
             format!("SELECT 1 + 1, *, car / 2, car AS n, 6 FROM {counts}"),

@@ -34,7 +34,7 @@ pub(crate) struct Written {
     pub(crate) behind: Option<Vec<Option<String>>>,
 }
 
-/// Returns how the columns of a query without a name are written.
+/// Returns how the columns of a query without a name are written, a cast as what is cast.
 pub(crate) fn as_written(query: &Query) -> Written {
     let is_star = |item: &SelectItem| {
         matches!(
@@ -44,7 +44,7 @@ pub(crate) fn as_written(query: &Query) -> Written {
     };
     let written = |item: &SelectItem| match item {
         SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => None,
-        SelectItem::UnnamedExpr(expr) => Some(expr.to_string()),
+        SelectItem::UnnamedExpr(expr) => Some(without_casts(expr)),
         _ => None,
     };
     let Some(select) = first_select(&query.body) else {
@@ -159,19 +159,23 @@ pub(crate) fn apart(query: &mut Query) -> BTreeMap<String, String> {
         if (is_alone && !bare.is_abridged) || (is_column && columns.insert(&bare.text)) {
             continue;
         }
-        let name = match what_is_cast(expr) {
-            Expr::Identifier(ident) => meant(ident),
-            Expr::CompoundIdentifier(parts) => parts.last().map(meant).unwrap_or_default(),
-            expr => expr.to_string(),
-        };
         let alias = format!("{UNNAMED}{position}");
-        made_up.insert(alias.clone(), name);
+        made_up.insert(alias.clone(), without_casts(expr));
         *item = SelectItem::ExprWithAlias {
             expr: expr.clone(),
             alias: Ident::with_quote('"', alias),
         };
     }
     made_up
+}
+
+/// Returns how an expression without a name is called where it is called as it is written: a cast as what is cast.
+fn without_casts(expr: &Expr) -> String {
+    match what_is_cast(expr) {
+        Expr::Identifier(ident) => meant(ident),
+        Expr::CompoundIdentifier(parts) => parts.last().map(meant).unwrap_or_default(),
+        expr => expr.to_string(),
+    }
 }
 
 /// Returns an expression without the casts around it.
