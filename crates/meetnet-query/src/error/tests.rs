@@ -63,6 +63,14 @@ fn an_error_says_what_in_the_statement_is_wrong() {
     );
     check(plan("table function 'flor' not found"), function);
     check(plan("table 'meetnet.public.flor' not found"), None);
+    check(
+        plan("LIMIT must be >= 0, '-1' was provided"),
+        Some(StatementFault::NegativeLimit),
+    );
+    check(
+        plan("OFFSET must be >=0, '-1' was provided"),
+        Some(StatementFault::NegativeOffset),
+    );
     let unsupported = DataFusionError::NotImplemented("it".to_owned());
     check(unsupported, Some(StatementFault::Unsupported));
     let zero = ArrowError::DivideByZero;
