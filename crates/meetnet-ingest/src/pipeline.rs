@@ -8,6 +8,7 @@
 //! journal fills, and at its limit the sources withhold their acknowledgements.
 
 mod ahead;
+mod bare;
 mod checkpoint;
 mod confirmed;
 mod erase;

@@ -11,10 +11,12 @@ use meetnet_lake::{Applied, LakeError};
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::{Sequence, SourceId};
 use meetnet_model::privacy::PrivacyKey;
+use meetnet_model::redact::PersonalKind;
 use meetnet_quality::history::QualityHistory;
 use tracing::{error, info, warn};
 
 use super::ahead::{DecodedGroup, is_observed};
+use super::bare::BareIds;
 use super::checkpoint::{StateWriting, read_history};
 use super::erase::EARLIER;
 use super::group::{GroupDecoder, REJECTS, RejectCounts, TOLD_EARLY_ROWS, Taken, count_applied};
@@ -57,6 +59,7 @@ pub struct Runner {
     /// Of messages that were replayed since somebody asked last.
     replayed_rows: ReplayedRows,
     newest: NewestTimes,
+    bare_ids: BareIds,
     wake: Wake,
     heard: Receiver<()>,
     pub(super) trimmed_through: Sequence,
@@ -153,6 +156,7 @@ impl Runner {
             rejects,
             replayed_rows: ReplayedRows::default(),
             newest: NewestTimes::default(),
+            bare_ids: BareIds::default(),
             wake,
             heard,
             trimmed_through,
@@ -521,6 +525,8 @@ impl Runner {
         let last = taken.lineage[..taken.envelopes].last();
         for rows in &taken.rows {
             self.newest.note(rows, &taken.lineage[..taken.envelopes]);
+            let declared = &self.declarations.sources;
+            tell_bare(&self.bare_ids.note(rows, &taken.lineage, declared));
             let sequence_of = |envelope: u32| taken.lineage[envelope as usize].sequence;
             let rules = &self.decoder.rules;
             let decoded = DecodedRows {
@@ -571,6 +577,15 @@ impl Runner {
                 warn!(error, "failed to release the journal's reserve");
             }
         }
+    }
+}
+
+/// Warns of sources whose sensor ids are published and look like hardware's. The ids stand in no log.
+fn tell_bare(found: &[(SourceId, PersonalKind)]) {
+    for (source, kind) in found {
+        warn!(%source, kind = kind.as_str(), "a sensor id looks like that of hardware and is published as it is: declare hardware_id = true, see docs/privacy.md");
+        metrics::gauge!("meetnet_source_hardware_ids_bare", "source" => source.to_string())
+            .set(1.0);
     }
 }
 

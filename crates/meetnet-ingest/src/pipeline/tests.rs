@@ -24,6 +24,7 @@ use crate::outcomes::Outcome;
 
 mod ahead;
 mod answers;
+mod bare;
 mod confirmed;
 mod full_disk;
 mod import;

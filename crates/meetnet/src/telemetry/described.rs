@@ -303,6 +303,10 @@ const GAUGES: &[(&str, &str)] = &[
         "Whether the broker of a source has us, or its API answers; not there before it was asked",
     ),
     (
+        "meetnet_source_hardware_ids_bare",
+        "Whether sensor ids of a source look like hardware addresses and are published as they are",
+    ),
+    (
         "meetnet_source_lag_seconds",
         "How long ago the newest observation of a source ended",
     ),

@@ -87,7 +87,9 @@ fn config_check_says_what_to_look_at() {
     let check = |devices: &str| {
         let text = format!(
             "{}registry = \"devices.csv\"\n",
-            std::fs::read_to_string(MINIMAL).unwrap()
+            std::fs::read_to_string(MINIMAL)
+                .unwrap()
+                .replace("hardware_id = true", "hardware_id = false")
         );
         std::fs::write(&file, text).unwrap();
         let registry = format!("id,since,latitude,longitude\n{devices}");
