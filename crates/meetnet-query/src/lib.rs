@@ -81,7 +81,7 @@ pub use page::{
     PageValue, PlaceBounds, bounds_of, places_of,
 };
 pub use parameters::{ParameterValue, Parameters, positional};
-pub use planning::StatementDescription;
+pub use planning::{StatementDescription, refused_statements};
 pub use service::QueryService;
 pub use state::AnswerState;
 pub use summary::{DatasetSummary, dataset_summary};

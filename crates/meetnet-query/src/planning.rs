@@ -33,6 +33,7 @@ use crate::reach::Reach;
 
 mod grouped_pairs;
 mod groups;
+mod kept;
 mod matched;
 mod members;
 mod negated;
@@ -53,6 +54,7 @@ mod unnested;
 mod windows;
 
 use groups::check_groups;
+pub use kept::refused_statements;
 use negated::{is_of_negative, times_minus_one};
 use positions::name_positions;
 use shadowed::name_shadowing;

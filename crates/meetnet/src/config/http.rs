@@ -1,6 +1,11 @@
 //! `[http]`, `[portal]` and `[[saved_query]]`: the public, read-only listener.
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use meetnet_model::declarations::Declarations;
 use meetnet_publish::{PublishSettings, SavedQuery, ServeLimits};
+use meetnet_query::{QueryOptions, refused_statements};
 
 use super::document::Document;
 use super::sections::{address, bytes, duration, is_plain_name, with_connections};
@@ -9,9 +14,17 @@ use super::{HttpConfig, clients, raw};
 /// What the HTTP library can work with.
 const HEADER_BYTES_MIN: usize = 8 << 10;
 
-/// Reads the statements with names. Whether a statement is right, the tables decide when it is asked.
-pub(super) fn saved_queries(document: &mut Document<'_>) -> Vec<SavedQuery> {
+/// The statements with names, and where each of them stands.
+#[derive(Debug)]
+pub(super) struct SavedQueries {
+    queries: Vec<SavedQuery>,
+    spans: Vec<Range<usize>>,
+}
+
+/// Reads the statements with names; [`SavedQueries::check`] looks at what they say once the datasets are known.
+pub(super) fn saved_queries(document: &mut Document<'_>) -> SavedQueries {
     let mut queries: Vec<SavedQuery> = Vec::new();
+    let mut spans = Vec::new();
     for section in document.take_all("saved_query") {
         let Some(raw) = document.read::<raw::SavedQuery>(section) else {
             continue;
@@ -31,10 +44,34 @@ pub(super) fn saved_queries(document: &mut Document<'_>) -> Vec<SavedQuery> {
         queries.push(SavedQuery {
             title: raw.title.unwrap_or_else(|| name.clone()),
             name: name.clone(),
-            sql: raw.sql,
+            sql: raw.sql.get_ref().clone(),
         });
+        spans.push(raw.sql.span());
     }
-    queries
+    SavedQueries { queries, spans }
+}
+
+impl SavedQueries {
+    /// Looks for statements that nobody can ever be answered.
+    pub(super) fn check(
+        &self,
+        document: &mut Document<'_>,
+        declarations: &Arc<Declarations>,
+        options: &QueryOptions,
+    ) {
+        let statements: Vec<&str> = self
+            .queries
+            .iter()
+            .map(|query| query.sql.as_str())
+            .collect();
+        for (at, error) in refused_statements(&statements, declarations, options) {
+            let message = format!(
+                "the query `{}` has no answer: {error}",
+                self.queries[at].name
+            );
+            document.problem(self.spans[at].clone(), message);
+        }
+    }
 }
 
 /// Returns the IRI of a mail address or of a page; None for what is neither.
@@ -61,7 +98,7 @@ pub(super) fn read(
     document: &mut Document<'_>,
     raw: raw::Http,
     portal: raw::Portal,
-    saved_queries: Vec<SavedQuery>,
+    saved_queries: &SavedQueries,
 ) -> Option<HttpConfig> {
     let defaults = PublishSettings::default();
     let mut zone = defaults.zone.clone();
@@ -126,7 +163,7 @@ pub(super) fn read(
             defaults.result_cache_bytes_max,
             0,
         ),
-        saved_queries,
+        saved_queries: saved_queries.queries.clone(),
         // The daemon tells of them once it listens.
         pg: None,
         flight: None,

@@ -283,7 +283,7 @@ pub(super) enum LogFormat {
 pub(super) struct SavedQuery {
     pub(super) name: Spanned<String>,
     pub(super) title: Option<String>,
-    pub(super) sql: String,
+    pub(super) sql: Spanned<String>,
 }
 
 /// `[[dataset]]`: what the city declares for a dataset that exists.

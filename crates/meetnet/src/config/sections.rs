@@ -97,7 +97,7 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let portal = optional::<raw::Portal>(document, "portal");
     let saved_queries = http::saved_queries(document);
     let mut http = section::<raw::Http>(document, "http")
-        .and_then(|raw| http::read(document, raw, portal.unwrap_or_default(), saved_queries));
+        .and_then(|raw| http::read(document, raw, portal.unwrap_or_default(), &saved_queries));
     let ingest_section = document.has("ingest_http");
     let ingest_http =
         section::<raw::IngestHttp>(document, "ingest_http").and_then(|raw| ingest(document, raw));
@@ -133,6 +133,9 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let (schemas, retention) = check::dataset_overrides(document, schemas);
     let sources = source::read_all(document, folder);
     let declarations = check::declarations(document, schemas, &sources);
+    if let (Some(declarations), Some(query)) = (&declarations, &query) {
+        saved_queries.check(document, declarations, query);
+    }
     check::push_listener(document, &sources, ingest_section, ingest_http.as_ref());
     let listeners = [
         http.as_ref().map(|http| ("[http]", http.listen)),

@@ -102,6 +102,27 @@ fn names_of_queries_stand_in_addresses() {
 }
 
 #[test]
+fn saved_queries_can_be_answered() {
+    let problem = |sql: &str| {
+        let text = format!("[[saved_query]]\nname = \"a\"\nsql = \"{sql}\"\n");
+        let error = parse(&text, &[]).expect_err(sql);
+        assert_eq!(error.problems.len(), 1, "{error}");
+        error.problems[0].to_string()
+    };
+    let start = "city/meetnet.toml:3: the query `a` has no answer: ";
+    for (sql, names) in [
+        ("DELETE FROM heat", ""),
+        ("SELECT nothing_such FROM heat", "nothing_such"),
+        ("SELECT 1; SELECT 2", "single"),
+    ] {
+        let said = problem(sql);
+        assert!(said.starts_with(start) && said.contains(names), "{said}");
+    }
+    let asked = "[[saved_query]]\nname = \"a\"\nsql = \"SELECT max(value) FROM heat WHERE time >= $from\"\n";
+    right(asked, &[]);
+}
+
+#[test]
 fn nobody_is_locked_out_of_the_postgresql_listener_or_let_in_by_mistake() {
     let pg = |keys: &str| format!("[pg]\nlisten = \"127.0.0.1:5432\"\n{keys}\n");
     check(
