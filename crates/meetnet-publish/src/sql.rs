@@ -163,10 +163,43 @@ fn typed<E: serde::de::Error>(name: &str, value: Value) -> Result<ParameterValue
             (None, Some(value)) => Ok(ParameterValue::Float(value)),
             (None, None) => Err(E::custom("a number is too large")),
         },
-        Value::Array(_) | Value::Object(_) => Err(E::custom(format!(
-            "the value of {name} is no text, number, boolean or null"
+        Value::Array(elements) => array_text(name, &elements).map(ParameterValue::Text),
+        Value::Object(_) => Err(E::custom(format!(
+            "the value of {name} is no text, number, boolean, null or list of these"
         ))),
     }
+}
+
+/// Writes a list as the text that says it in an address, `{1,"a",NULL}`: the statement knows what it is a list of.
+fn array_text<E: serde::de::Error>(name: &str, elements: &[Value]) -> Result<String, E> {
+    let mut text = String::from("{");
+    for (position, element) in elements.iter().enumerate() {
+        if position > 0 {
+            text.push(',');
+        }
+        match element {
+            Value::Null => text.push_str("NULL"),
+            Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
+            Value::Number(number) => text.push_str(&number.to_string()),
+            Value::String(value) => {
+                text.push('"');
+                for letter in value.chars() {
+                    if matches!(letter, '"' | '\\') {
+                        text.push('\\');
+                    }
+                    text.push(letter);
+                }
+                text.push('"');
+            }
+            Value::Array(_) | Value::Object(_) => {
+                return Err(E::custom(format!(
+                    "a list has texts, numbers, booleans and nulls; an element of the value of {name} is none of these"
+                )));
+            }
+        }
+    }
+    text.push('}');
+    Ok(text)
 }
 
 /// Answers `GET` and `HEAD`.

@@ -230,6 +230,24 @@ async fn placeholders_take_their_values_from_address_and_body() {
     check(post("application/json", body).await, &["relative_humidity"]).await;
     let listed = r#"{"q": "SELECT $2 WHERE $1 = 7", "parameters": [7, "x' OR ''='"]}"#;
     check(post("application/json", listed).await, &["x' OR ''='"]).await;
+    // A list of JSON is what `{a,b}` is in an address.
+    for (statement, list, expect) in [
+        (
+            "SELECT CAST(count(*) AS text) FROM (VALUES ('a'), ('b\"c'), ('d')) AS t(x) WHERE x = ANY($x)",
+            r#"["b\"c", "d", null, "e,f"]"#,
+            "2",
+        ),
+        (
+            "SELECT CAST(count(*) AS text) FROM (VALUES (1), (2), (3)) AS t(x) WHERE x = ANY($x)",
+            "[1, 3]",
+            "2",
+        ),
+        ("SELECT CAST(cardinality($x::bigint[]) AS text)", "[]", "0"),
+    ] {
+        let statement = statement.replace('"', "\\\"");
+        let body = format!("{{\"q\": \"{statement}\", \"parameters\": {{\"x\": {list}}}}}");
+        check(post("application/json", body).await, &[expect]).await;
+    }
     for (answer, detail) in [
         (ask(&format!("{address}&param_1=0")).await, "param_to=…"),
         (
@@ -255,10 +273,18 @@ async fn placeholders_take_their_values_from_address_and_body() {
         (
             post(
                 "application/json",
-                r#"{"q": "SELECT $1", "parameters": [[1]]}"#,
+                r#"{"q": "SELECT $1", "parameters": [{"a": 1}]}"#,
             )
             .await,
             "the value of 1 is no text",
+        ),
+        (
+            post(
+                "application/json",
+                r#"{"q": "SELECT $1", "parameters": [[[1]]]}"#,
+            )
+            .await,
+            "an element of the value of 1 is none",
         ),
         (
             post("application/json", r#"{"q": "SELECT 1", "q": "SELECT 2"}"#).await,
