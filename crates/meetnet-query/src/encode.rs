@@ -295,9 +295,22 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::Date32 | DataType::Date64 => "date".to_owned(),
         DataType::Time32(_) | DataType::Time64(_) => "time".to_owned(),
         DataType::Interval(_) | DataType::Duration(_) => "interval".to_owned(),
-        DataType::List(field) | DataType::LargeList(field) | DataType::ListView(field) => {
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::FixedSizeList(field, _) => {
             format!("list<{}>", type_name(field.data_type()))
         }
+        DataType::Struct(fields) => {
+            let parts = fields
+                .iter()
+                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
+            format!("struct<{}>", parts.collect::<Vec<_>>().join(", "))
+        }
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => format!("decimal({precision},{scale})"),
         DataType::Dictionary(_, values) => type_name(values),
         other => other.to_string().to_lowercase(),
     }

@@ -6,7 +6,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use meetnet_sql::time_text::{per_second, write_date, write_time};
-use serde_json::to_writer;
+use serde_json::{json, to_writer};
 
 use super::failed;
 use crate::error::QueryError;
@@ -32,6 +32,52 @@ enum Values {
     Date(ScalarBuffer<i32>),
     Text(StringArray),
     List(OffsetBuffer<i32>, Box<Cells>),
+    Struct(Members),
+}
+
+/// The parts of structs: an object in JSON, and a text for people elsewhere.
+struct Members {
+    texts: StringArray,
+    /// `"name":` and the cells of each part; no two have one name.
+    parts: Vec<(Vec<u8>, Cells)>,
+}
+
+impl Members {
+    fn new(array: &ArrayRef) -> Result<Self, QueryError> {
+        let structs = array.as_struct();
+        let mut names: Vec<String> = Vec::new();
+        let mut parts = Vec::new();
+        for (field, values) in structs.fields().iter().zip(structs.columns()) {
+            // Of two members of one name readers keep one: they are told apart as columns are.
+            let mut name = field.name().clone();
+            let mut number = 0;
+            while names.contains(&name) {
+                number += 1;
+                name = format!("{}_{number}", field.name());
+            }
+            parts.push((
+                format!("{}:", json!(name)).into_bytes(),
+                Cells::new(values)?,
+            ));
+            names.push(name);
+        }
+        Ok(Self {
+            texts: formatted(array)?,
+            parts,
+        })
+    }
+
+    fn write_json(&self, row: usize, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (position, (name, cells)) in self.parts.iter().enumerate() {
+            if position > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(name);
+            cells.write_json(row, out);
+        }
+        out.push(b'}');
+    }
 }
 
 impl Cells {
@@ -87,7 +133,10 @@ impl Cells {
                 let list = array.as_list::<i32>();
                 Values::List(list.offsets().clone(), Box::new(Self::new(list.values())?))
             }
-            DataType::LargeList(field) | DataType::ListView(field) => {
+            DataType::Struct(_) => Values::Struct(Members::new(array)?),
+            DataType::LargeList(field)
+            | DataType::ListView(field)
+            | DataType::FixedSizeList(field, _) => {
                 return Self::new(&to(&DataType::List(field.clone()))?);
             }
             DataType::Dictionary(_, values) => return Self::new(&to(values)?),
@@ -115,6 +164,7 @@ impl Cells {
     pub(crate) fn text(&self, row: usize) -> Option<&str> {
         match &self.values {
             Values::Text(values) => Some(values.value(row)),
+            Values::Struct(members) => Some(members.texts.value(row)),
             _ => None,
         }
     }
@@ -141,6 +191,7 @@ impl Cells {
             Values::List(offsets, items) if !self.is_null(row) => {
                 write_list(offsets, row, out, |item, out| items.write_json(item, out));
             }
+            Values::Struct(members) if !self.is_null(row) => members.write_json(row, out),
             _ => self.write_item(row, out),
         }
     }
@@ -155,6 +206,9 @@ impl Cells {
             // Writing to memory cannot fail, and a text is always JSON.
             Values::Text(values) => {
                 let _ = to_writer(out, values.value(row));
+            }
+            Values::Struct(members) => {
+                let _ = to_writer(out, members.texts.value(row));
             }
             Values::Time(..) | Values::Date(_) => {
                 out.push(b'"');
@@ -190,6 +244,7 @@ impl Cells {
             }
             Values::Date(values) => write_date(i64::from(values[row]), out),
             Values::Text(values) => out.extend_from_slice(values.value(row).as_bytes()),
+            Values::Struct(members) => out.extend_from_slice(members.texts.value(row).as_bytes()),
             Values::List(offsets, items) => {
                 write_list(offsets, row, out, |item, out| items.write_item(item, out));
             }

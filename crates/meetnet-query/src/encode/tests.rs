@@ -39,6 +39,36 @@ async fn text(sql: &str, format: Format, row_limit: Option<usize>) -> String {
     String::from_utf8(bytes(sql, format, row_limit).await).expect("text")
 }
 
+/// A text such as `{a: 1, b: [1, 2]}` is none that a program can read.
+#[tokio::test]
+async fn structs_are_objects_in_json_and_texts_elsewhere() {
+    const NESTED: &str = "SELECT named_struct('a', 1, 'b', [1, 617549809514446847], 'c', named_struct('d', 'x\"', 'e', NULL)) AS s, \
+        [named_struct('a', 1.5)] AS l, CAST(1.5 AS decimal(10, 3)) AS n";
+    let line = text(NESTED, Format::Ndjson, None).await;
+    let cells =
+        r#""s":{"a":1,"b":[1,"617549809514446847"],"c":{"d":"x\"","e":null}},"l":[{"a":1.5}]"#;
+    assert!(line.contains(cells), "{line}");
+    let json = text(NESTED, Format::Json, None).await;
+    let kinds = [
+        "struct<a int64, b list<int64>, c struct<d text, e null>>",
+        "list<struct<a float64>>",
+        "decimal(10,3)",
+    ];
+    for kind in kinds {
+        assert!(json.contains(&format!("\"type\":\"{kind}\"")), "{json}");
+    }
+    let csv = text(
+        "SELECT named_struct('a', 1, 'b', 2) AS s",
+        Format::Csv,
+        None,
+    )
+    .await;
+    assert_eq!(csv, "s\r\n\"{a: 1, b: 2}\"\r\n");
+    let none = "SELECT CASE WHEN n > 1 THEN named_struct('a', n) END AS s FROM (VALUES (1), (2)) AS t(n) ORDER BY n";
+    let lines = text(none, Format::Ndjson, None).await;
+    assert_eq!(lines, "{\"s\":null}\n{\"s\":{\"a\":2}}\n");
+}
+
 /// What a double cannot hold is a text wherever JSON is read, and a number elsewhere.
 #[tokio::test]
 async fn integers_that_readers_of_json_round_are_texts() {
