@@ -42,7 +42,8 @@ pub(crate) fn extension(format: Format) -> &'static str {
     }
 }
 
-/// Returns the format that `Accept` likes best, JSON where there is no such header; None: it accepts none of ours.
+/// Returns the format that `Accept` likes best, JSON where there is no such header, and text where it takes nothing but HTML; None:
+/// it accepts none of ours.
 pub(crate) fn format_by_accept(headers: &HeaderMap) -> Option<Format> {
     let entries = weighted(headers, &ACCEPT);
     if entries.is_empty() {
@@ -59,7 +60,9 @@ pub(crate) fn format_by_accept(headers: &HeaderMap) -> Option<Format> {
             best = Some((format, weight));
         }
     }
-    best.map(|(format, _)| format)
+    // Who takes pages alone is shown the rows as text: there is no page of them, and a page of an error says less.
+    let of_pages = || (media_weight(&entries, "text/html") > 0).then_some(Format::Table);
+    best.map(|(format, _)| format).or_else(of_pages)
 }
 
 /// The weight of one media type: that of the most specific entry that covers it.

@@ -235,6 +235,14 @@ impl RowsParameters {
                 columns.join(", ")
             )));
         };
+        // Before the value: what it must be is not said of a condition that there is not.
+        if !OPERATORS.contains(&operator) {
+            return Err(bad(format!(
+                "there is no condition `{}`; after {column} stands .{} or nothing, as in {column}.gte=…",
+                cut(operator),
+                OPERATORS.join(", .")
+            )));
+        }
         if operator == "null" {
             let test = PageTest::IsNull(
                 text.parse()
@@ -261,14 +269,8 @@ impl RowsParameters {
             "lt" => PageTest::Less(value),
             "lte" => PageTest::AtMost(value),
             "gt" => PageTest::Greater(value),
-            "gte" => PageTest::AtLeast(value),
-            _ => {
-                return Err(bad(format!(
-                    "there is no condition `{}`; after {column} stands .{} or nothing, as in {column}.gte=…",
-                    cut(operator),
-                    OPERATORS.join(", .")
-                )));
-            }
+            // `gte`: the others of the list have been looked at.
+            _ => PageTest::AtLeast(value),
         };
         self.add(column, test);
         Ok(())

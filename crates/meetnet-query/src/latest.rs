@@ -32,7 +32,7 @@ use meetnet_model::time::format_rfc3339;
 use tracing::debug;
 
 use crate::catalog::HISTORY_SUFFIX;
-use crate::error::{QueryError, QueryErrorKind, shortened};
+use crate::error::{QueryError, QueryErrorKind, shortened, suggestion};
 use crate::licences::add_rights;
 use crate::options::QueryRequest;
 use crate::page::{
@@ -495,8 +495,11 @@ const NAME_BYTES_SHOWN: usize = 100;
 
 fn position(rows: &RecordBatch, name: &str) -> Result<usize, QueryError> {
     rows.schema().index_of(name).map_err(|_| {
+        let schema = rows.schema();
+        let known = schema.fields().iter().map(|field| field.name().as_str());
+        let hint = suggestion(name, known);
         let name = shortened(name.to_owned(), NAME_BYTES_SHOWN);
-        let message = format!("there is no column `{name}` for fields");
+        let message = format!("there is no column `{name}` for fields{hint}");
         QueryError::new(QueryErrorKind::BadRequest, message)
     })
 }

@@ -39,6 +39,14 @@ fn accept_picks_the_format_with_the_highest_weight() {
         "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
         Some(Format::Json),
     );
+    // A page is not to be had; what it would show is.
+    check("text/html", Some(Format::Table));
+    check("text/html, image/png", Some(Format::Table));
+    check(
+        "text/html, application/geo+json;q=0.1",
+        Some(Format::Geojson),
+    );
+    check("text/html;q=0", None);
     // The more specific entry counts, also where it says no.
     check("application/json;q=0, */*", Some(Format::Ndjson));
     check("application/json;q=0", None);

@@ -145,6 +145,10 @@ async fn columns_and_conditions() {
         error.message.contains("there is no column `cars`"),
         "{error}"
     );
+    assert!(error.message.contains("did you mean `car`?"), "{error}");
+    let error = ask(&["nothing"], &[]).await.expect_err("no column");
+    let known = "there is no column `nothing` for fields; there are segment_id, ";
+    assert!(error.message.contains(known), "{error}");
     let private = DatasetId::new("notes");
     let missing = database.service.latest(&private, &[], &[]);
     let error = missing.await.expect_err("a private dataset");

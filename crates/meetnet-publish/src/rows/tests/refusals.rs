@@ -286,3 +286,18 @@ async fn a_wrong_value_is_repeated_beside_its_parameter_and_a_right_one() {
         assert!(!text.contains(&"x".repeat(101)), "{parameter}: {text}");
     }
 }
+
+/// `value.in takes a number` would say that there is such a condition.
+#[tokio::test]
+async fn a_condition_that_is_none_is_told_before_its_value() {
+    for query in ["value.in=1,2", "value.in=1", "time.between=yesterday"] {
+        let answer = ask(&format!("{HEAT}?{query}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+        for said in [
+            "there is no condition `",
+            ".eq, .lt, .lte, .gt, .gte, .null",
+        ] {
+            assert!(answer.body.contains(said), "{query}: {}", answer.body);
+        }
+    }
+}
