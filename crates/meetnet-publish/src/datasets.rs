@@ -3,20 +3,24 @@
 //! Public datasets only: a private one answers like one that does not exist, so that its name stays unknown.
 
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use meetnet_model::assessment::Assessment;
 use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::common_columns::{self, CommonColumn};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, Grain};
 use meetnet_model::declarations::Declarations;
+use meetnet_model::hex::Hex;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::Licence;
 use meetnet_model::property::{Correction, CorrectionInput, PropertyDeclaration};
 use meetnet_model::texts::Texts;
 use meetnet_model::time::format_rfc3339;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
+use crate::conditional;
 use crate::links;
 use crate::negotiate::Language;
 use crate::overview::DatasetOverview;
@@ -193,6 +197,7 @@ struct Links {
 pub(crate) async fn list(
     State(state): State<PublishState>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let language = language_of(query.as_deref())?;
     let (overview, declarations) = (state.overview(), state.declarations());
@@ -201,7 +206,7 @@ pub(crate) async fn list(
         .iter()
         .map(|dataset| document(dataset, &declarations, language, false))
         .collect();
-    pretty(&DatasetList { datasets })
+    pretty(&DatasetList { datasets }, &headers)
 }
 
 /// Answers one dataset with its columns and properties.
@@ -209,6 +214,7 @@ pub(crate) async fn one(
     State(state): State<PublishState>,
     InPath(id): InPath<String>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let language = language_of(query.as_deref())?;
     let (overview, declarations) = (state.overview(), state.declarations());
@@ -216,7 +222,8 @@ pub(crate) async fn one(
         let known = overview.datasets.iter();
         no_dataset(&id, known.map(|dataset| dataset.declaration.id.as_str()))
     })?;
-    pretty(&document(dataset, &declarations, language, true))
+    let document = document(dataset, &declarations, language, true);
+    pretty(&document, &headers)
 }
 
 /// Reads the parameter `lang`; absent means all languages.
@@ -359,15 +366,27 @@ fn property_document(
 }
 
 /// Writes JSON that people can read too: the address is the first thing that anybody opens in a browser.
-pub(crate) fn pretty<T: Serialize>(document: &T) -> Result<Response, Problem> {
+///
+/// Its ETag is a weak one: what is sent may be compressed.
+pub(crate) fn pretty<T: Serialize>(
+    document: &T,
+    asked_with: &HeaderMap,
+) -> Result<Response, Problem> {
     let mut body = serde_json::to_vec_pretty(document).map_err(|error| {
         tracing::error!(%error, "failed to write a document");
         Problem::new(ProblemKind::Internal, "the document could not be written")
     })?;
     body.push(b'\n');
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-cache"),
-    ];
-    Ok((headers, body).into_response())
+    let tag = format!("\"{}\"", Hex(&Sha256::digest(&body)));
+    let mut response = if conditional::knows(asked_with, &tag) {
+        conditional::not_modified()
+    } else {
+        ([(CONTENT_TYPE, "application/json")], body).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(&format!("W/{tag}")) {
+        headers.insert(ETAG, tag);
+    }
+    Ok(response)
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use axum::extract::{RawQuery, State};
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use meetnet_lake::LakeError;
 use meetnet_lake::committed::{CommittedRows, RowRange};
@@ -291,6 +291,7 @@ pub(crate) async fn get(
     State(state): State<PublishState>,
     InPath(id): InPath<String>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let [] = only(query.as_deref(), [])?;
     let snapshot = state.query.snapshot().load_full();
@@ -304,7 +305,7 @@ pub(crate) async fn get(
     };
     let all = state.figures.get(&snapshot).await?;
     let none = OfDataset::default();
-    let mut response = pretty(&Document {
+    let document = Document {
         dataset: &id,
         licence: judging.declaration.licence.as_ref(),
         figures: all.get(&id).unwrap_or(&none),
@@ -312,7 +313,8 @@ pub(crate) async fn get(
             dataset: format!("/api/v1/datasets/{id}"),
             figures: format!("/api/v1/datasets/{}", judging.declaration.id),
         },
-    })?;
+    };
+    let mut response = pretty(&document, &headers)?;
     let headers = response.headers_mut();
     headers.insert(THROUGH, HeaderValue::from(judging.through.0));
     if let Ok(time) = HeaderValue::from_str(&format_rfc3339(judging.stable_time)) {

@@ -150,6 +150,7 @@ pub(crate) async fn list(
     State(state): State<PublishState>,
     InPath(id): InPath<String>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let table = table(&state, &id)?;
     let zone = table.declaration.zone();
@@ -157,7 +158,7 @@ pub(crate) async fn list(
     let licences = parameters.licences.iter().flatten();
     state.query.check_licences(SessionKind::Public, licences)?;
     let files = table.files.iter();
-    pretty(&FileList {
+    let list = FileList {
         dataset: &table.declaration.id,
         version: table.version,
         through: table.through.0,
@@ -167,7 +168,8 @@ pub(crate) async fn list(
             .filter(|file| parameters.takes(&table, file))
             .map(|file| document(&table, file))
             .collect(),
-    })
+    };
+    pretty(&list, &headers)
 }
 
 /// Answers the bytes of one file.

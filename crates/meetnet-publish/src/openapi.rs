@@ -409,6 +409,7 @@ impl Answers {
                 ("Meetnet-Licence", false),
                 ("Meetnet-Attribution", false),
                 ("Meetnet-Hint", false),
+                ("ETag", false),
                 ("Link", true),
                 ("Content-Disposition", false),
             ],
@@ -421,7 +422,8 @@ impl Answers {
                 ("Content-Disposition", true),
             ],
             Self::Catalogue => &[("ETag", true)],
-            Self::Json(_) | Self::Description | Self::Explanation | Self::Text => &[],
+            Self::Json(_) => &[("ETag", false)],
+            Self::Description | Self::Explanation | Self::Text => &[],
         }
     }
 }

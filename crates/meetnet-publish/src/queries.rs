@@ -39,10 +39,11 @@ fn path(query: &SavedQuery) -> String {
 pub(crate) async fn list(
     State(state): State<PublishState>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let [] = only(query.as_deref(), [])?;
     let queries = state.settings.saved_queries.iter();
-    pretty(&QueryList {
+    let list = QueryList {
         queries: queries
             .map(|query| QueryDocument {
                 name: &query.name,
@@ -51,7 +52,8 @@ pub(crate) async fn list(
                 url: path(query),
             })
             .collect(),
-    })
+    };
+    pretty(&list, &headers)
 }
 
 /// Answers one query: `GET` and `HEAD`.

@@ -21,14 +21,18 @@ use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::{LICENCE, RECORDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
+use meetnet_model::hex::Hex;
 use meetnet_model::ids::DatasetId;
+use meetnet_model::time::format_rfc3339;
 use meetnet_query::{
     Format, Page, PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page,
     nearest, places_of, public_schema,
 };
+use sha2::{Digest, Sha256};
 
 use crate::client::OfClient;
 use crate::coding::Coding;
+use crate::conditional;
 use crate::cursor::Cursor;
 use crate::head::AnswerHead;
 use crate::parameters::{
@@ -103,6 +107,7 @@ pub(crate) async fn get(
     let dataset = &table.declaration.id;
     // Without a time in its address the next answer is a newer one.
     let is_pinned = parameters.as_of.is_some() || parameters.cursor.is_some();
+    let cursor = parameters.cursor.clone();
     let file_name = parameters.is_download()?.then_some(dataset.as_str());
     let order = parameters.shape.order.clone();
     let request =
@@ -114,12 +119,18 @@ pub(crate) async fn get(
             after: after.clone(),
             order: order.clone(),
         };
-        ("next", page_path(dataset, &query, Some(cursor.to_text())))
+        let cursor = Some(("cursor", cursor.to_text()));
+        ("next", page_path(dataset, &query, cursor))
     });
-    let first = ("first", page_path(dataset, &query, None));
+    // Of a walk through several pages the first one is as of its time, too.
+    let as_of = || Some(("as_of", format_rfc3339(page.as_of)));
+    let of_walk = (is_pinned || next.is_some()).then(as_of).flatten();
+    let first = ("first", page_path(dataset, &query, of_walk));
+    let own = cursor.map(|cursor| ("cursor", cursor)).or_else(as_of);
+    let cite_as = ("cite-as", page_path(dataset, &query, own));
     let described = ("describedby", format!("/api/v1/datasets/{dataset}"));
     let service = ("service-desc", "/api/v1/openapi.json".to_owned());
-    let links = next.into_iter().chain([first, described, service]);
+    let links = next.into_iter().chain([first, cite_as, described, service]);
     let links = links.collect();
     send(&page, format, links, is_pinned, file_name, &headers)
 }
@@ -164,6 +175,8 @@ fn send(
     let (bytes, coding) = Coding::choose(format, headers)
         .encode(bytes)
         .map_err(|error| QueryError::internal("compressing the answer", error))?;
+    // What never changes is asked for again by those who have it: a cache keeps it for an hour.
+    let tag = is_settled.then(|| format!("\"{}\"", Hex(&Sha256::digest(&bytes))));
     let head = AnswerHead {
         format,
         coding,
@@ -173,12 +186,19 @@ fn send(
         rights: &page.rights,
         hints: &page.hints,
         is_settled,
-        tag: None,
+        tag: tag.as_deref(),
         file_name,
         links,
         proof: None,
     };
-    Ok(head.onto(bytes.into_response()))
+    let is_known = tag
+        .as_deref()
+        .is_some_and(|tag| conditional::knows(headers, tag));
+    Ok(head.onto(if is_known {
+        conditional::not_modified()
+    } else {
+        bytes.into_response()
+    }))
 }
 
 impl RowsParameters {
@@ -455,13 +475,14 @@ fn add_place(columns: &mut Vec<String>, declaration: &DatasetDeclaration, snapsh
     }
 }
 
-/// Returns the address of a page with another cursor, or without one.
-fn page_path(id: &DatasetId, query: &str, cursor: Option<String>) -> String {
-    let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
-    let cursor = cursor.map(|cursor| ("cursor", cursor));
+/// Returns the address of a page with another cursor, of the first page as of a time, or without either.
+fn page_path(id: &DatasetId, query: &str, of: Option<(&str, String)>) -> String {
+    let replaced = of.as_ref().map_or("cursor", |(name, _)| *name).to_owned();
+    let kept = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name != "cursor" && *name != *replaced);
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(kept)
-        .extend_pairs(cursor)
+        .extend_pairs(of)
         .finish();
     let between = if query.is_empty() { "" } else { "?" };
     format!("/api/v1/datasets/{id}/rows{between}{query}")

@@ -212,7 +212,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "queries",
         summary: "Lists the statements that have names.",
         answers: Answers::Json("QueryList"),
-        parameters: &[],
+        parameters: &[IF_NONE_MATCH],
     },
     Operation {
         method: "get",
@@ -236,7 +236,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "datasets",
         summary: "Lists the datasets.",
         answers: Answers::Json("DatasetList"),
-        parameters: &[LANG],
+        parameters: &[LANG, IF_NONE_MATCH],
     },
     Operation {
         method: "get",
@@ -244,7 +244,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "dataset",
         summary: "Describes a dataset: columns, units, licences, texts.",
         answers: Answers::Json("Dataset"),
-        parameters: &[ID, LANG],
+        parameters: &[ID, LANG, IF_NONE_MATCH],
     },
     Operation {
         method: "get",
@@ -272,6 +272,7 @@ pub(super) const ALL: &[Operation] = &[
             CURSOR,
             FORMAT,
             DOWNLOAD,
+            IF_NONE_MATCH,
         ],
     },
     Operation {
@@ -288,7 +289,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "files",
         summary: "Lists the files of a dataset.",
         answers: Answers::Json("FileList"),
-        parameters: &[ID, FROM, TO, FILE_LICENCE, SUPERSEDED],
+        parameters: &[ID, FROM, TO, FILE_LICENCE, SUPERSEDED, IF_NONE_MATCH],
     },
     Operation {
         method: "get",
@@ -296,7 +297,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "quality",
         summary: "Says how complete, timely and trustworthy a dataset is, by the day, the month and in all.",
         answers: Answers::Json("Quality"),
-        parameters: &[ID],
+        parameters: &[ID, IF_NONE_MATCH],
     },
     Operation {
         method: "get",

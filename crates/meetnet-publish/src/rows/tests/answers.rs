@@ -20,7 +20,8 @@ async fn rows_are_an_answer_that_says_what_it_is() {
     assert_eq!(answer.header("cache-control"), "no-store");
     let dataset = "</api/v1/datasets/heat>; rel=\"describedby\"";
     let service = "</api/v1/openapi.json>; rel=\"service-desc\"";
-    let links = format!("<{HEAT}>; rel=\"first\", {dataset}, {service}");
+    let cite_as = format!("<{HEAT}?as_of=2026-11-22T02%3A46%3A20Z>; rel=\"cite-as\"");
+    let links = format!("<{HEAT}>; rel=\"first\", {cite_as}, {dataset}, {service}");
     assert_eq!(answer.header("link"), links);
     let json = answer.json();
     assert_eq!(json["columns"][0]["name"], "sensor_id");

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use meetnet_model::hex::Hex;
 
 use super::{HEAT, ask, next};
+use crate::fixture;
 
 #[tokio::test]
 async fn pages_link_to_the_next_and_keep_their_time() {
@@ -36,6 +37,31 @@ async fn pages_link_to_the_next_and_keep_their_time() {
     );
     let other = ask(&format!("{path}&as_of=2026-11-22T02:46:00Z")).await;
     assert_eq!(other.status, StatusCode::BAD_REQUEST);
+}
+
+/// Who walks on from `first` would else meet another time, and rows twice or never.
+#[tokio::test]
+async fn the_first_page_of_a_walk_is_of_its_time() {
+    let at = "as_of=2026-11-22T02%3A46%3A20Z";
+    let first = ask(&format!("{HEAT}?limit=1&fields=value")).await;
+    let second = ask(&next(&first)).await;
+    for answer in [&first, &second] {
+        let link = format!("<{HEAT}?limit=1&fields=value&{at}>; rel=\"first\"");
+        assert!(answer.header("link").contains(&link), "{answer:?}");
+    }
+    let link = format!("<{HEAT}?limit=1&fields=value&{at}>; rel=\"cite-as\"");
+    assert!(first.header("link").contains(&link), "{first:?}");
+    let link = format!("<{}>; rel=\"cite-as\"", next(&first));
+    assert!(second.header("link").contains(&link), "{second:?}");
+    // It never changes, so it has a name; the newest rows have none.
+    assert_eq!(first.header("etag"), "");
+    let tag = second.header("etag").to_owned();
+    assert!(tag.starts_with('"'), "{second:?}");
+    let known = [("if-none-match", tag.as_str())];
+    let again = fixture::get_with(fixture::router(), &next(&first), &known).await;
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED, "{again:?}");
+    assert_eq!(again.body, "");
+    assert_eq!(again.header("etag"), tag);
 }
 
 #[tokio::test]

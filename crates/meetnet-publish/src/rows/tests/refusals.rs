@@ -292,7 +292,7 @@ async fn a_wrong_value_is_repeated_beside_its_parameter_and_a_right_one() {
 async fn a_condition_that_is_none_is_told_before_its_value() {
     for query in ["value.in=1,2", "value.in=1", "time.between=yesterday"] {
         let answer = ask(&format!("{HEAT}?{query}")).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+        assert_eq!(answer.status.as_u16(), 400, "{query}");
         for said in [
             "there is no condition `",
             ".eq, .lt, .lte, .gt, .gte, .null",
