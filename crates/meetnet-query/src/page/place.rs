@@ -176,9 +176,23 @@ pub(super) fn told(
 }
 
 pub(crate) fn nowhere(declaration: &DatasetDeclaration) -> QueryError {
+    let cell = declaration
+        .key
+        .iter()
+        .find(|column| column.starts_with("h3_"));
+    let of_cells = cell.map(|cell| {
+        format!(
+            ": each is of a hexagon, {cell}; ask for those of an area by {cell}=…, which may be repeated, and in SQL by \
+             h3_cell(lon, lat, 9) and h3_disk(cell, steps)"
+        )
+    });
     QueryError::new(
         QueryErrorKind::BadRequest,
-        format!("nothing says where the rows of `{}` are", declaration.id),
+        format!(
+            "nothing says where the rows of `{}` are{}",
+            declaration.id,
+            of_cells.unwrap_or_default()
+        ),
     )
 }
 

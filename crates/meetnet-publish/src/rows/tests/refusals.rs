@@ -301,3 +301,16 @@ async fn a_condition_that_is_none_is_told_before_its_value() {
         }
     }
 }
+
+#[tokio::test]
+async fn rows_of_hexagons_are_asked_for_by_these() {
+    for query in ["bbox=4.6,50.8,4.8,51", "near=4.7,50.88&radius=500"] {
+        let answer = ask(&format!(
+            "/api/v1/datasets/neighbourhood_hourly/rows?{query}"
+        ))
+        .await;
+        assert_eq!(answer.status.as_u16(), 400, "{query}");
+        let said = "each is of a hexagon, h3_r9; ask for those of an area by h3_r9=…";
+        assert!(answer.body.contains(said), "{query}: {}", answer.body);
+    }
+}
