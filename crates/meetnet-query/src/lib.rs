@@ -20,6 +20,7 @@ mod catalog;
 mod client;
 mod connections;
 mod cooperative;
+mod described_columns;
 mod each_batch;
 pub mod encode;
 mod error;

@@ -181,9 +181,10 @@ pub(crate) fn nowhere(declaration: &DatasetDeclaration) -> QueryError {
         .iter()
         .find(|column| column.starts_with("h3_"));
     let of_cells = cell.map(|cell| {
+        let resolution = cell.trim_start_matches("h3_r");
         format!(
             ": each is of a hexagon, {cell}; ask for those of an area by {cell}=…, which may be repeated, and in SQL by \
-             h3_cell(lon, lat, 9) and h3_disk(cell, steps)"
+             h3_cell(lon, lat, {resolution}) and h3_disk(cell, steps)"
         )
     });
     QueryError::new(

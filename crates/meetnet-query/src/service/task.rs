@@ -32,6 +32,7 @@ use super::{Shared, classified};
 use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::catalog::SnapshotTables;
+use crate::described_columns::described_columns;
 use crate::each_batch::EachBatchExec;
 use crate::error::{QueryError, QueryErrorKind, from_datafusion, of_subquery, size_text};
 use crate::hints;
@@ -287,6 +288,9 @@ impl Task {
         if reads_little(&plan, self.shared.options.serial_rows_max) {
             let options = session.config_mut().options_mut();
             options.execution.target_partitions = 1;
+        }
+        if let LogicalPlan::DescribeTable(table) = &plan {
+            return described_columns(table).map_err(classify);
         }
         let planner = Arc::clone(session.query_planner());
         let physical = planner.create_physical_plan(&plan, &*session);
