@@ -22,7 +22,7 @@ fn statements_that_nobody_can_be_answered_are_found() {
     };
     check("SELECT nothing_such FROM heat", "nothing_such");
     check("SELECT * FROM heath", "heath");
-    check("SELECT FROM WHERE", "could not be read");
+    check("SELEC 1", "");
     check("SELECT 1; SELECT 2", "single");
     check("", "empty");
     assert!(said("DELETE FROM heat").is_some());
