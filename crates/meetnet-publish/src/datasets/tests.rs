@@ -184,19 +184,20 @@ async fn wrong_requests_are_refused() {
 
 #[tokio::test]
 async fn documents_that_have_not_changed_are_not_sent_again() {
+    let router = fixture::router();
     for path in [
         "/api/v1/datasets",
         "/api/v1/datasets/heat",
         "/api/v1/datasets/heat/files",
         "/api/v1/queries",
     ] {
-        let answer = fixture::get(fixture::router(), path).await;
+        let answer = fixture::get(router.clone(), path).await;
         let tag = answer.header("etag").to_owned();
         assert!(tag.starts_with("W/\""), "{path}: {answer:?}");
         assert_eq!(answer.header("cache-control"), "no-cache", "{path}");
         for (known, status) in [(tag.as_str(), 304), ("\"another\"", 200)] {
             let known = [("if-none-match", known)];
-            let again = fixture::get_with(fixture::router(), path, &known).await;
+            let again = fixture::get_with(router.clone(), path, &known).await;
             assert_eq!(again.status.as_u16(), status, "{path}");
             assert_eq!(again.body.is_empty(), status == 304, "{path}");
             assert_eq!(again.header("etag"), tag, "{path}");
