@@ -478,6 +478,7 @@ const NO_MEMORY_FOR: &str = "Additional allocation failed for ";
 const HOLDS_MEMORY: &[(&str, &str)] = &[
     ("ExternalSorter", "a sort"),
     ("SortPreservingMerge", "a sort"),
+    ("RepartitionExec[Merge", "a sort"),
     (
         "TopK",
         "a sort with LIMIT, which holds as many rows as that asks for",
