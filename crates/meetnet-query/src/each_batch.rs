@@ -88,7 +88,6 @@ impl EachBatchExec {
     /// Gives batches that hold no more memory than their rows need, for a node that holds them and asks for what they hold.
     pub(crate) fn own_rows(input: Arc<dyn ExecutionPlan>) -> Self {
         Self {
-            split: None,
             is_own: true,
             ..Self::new("OwnRowsExec", input, |_| Ok(()))
         }

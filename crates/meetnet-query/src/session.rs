@@ -79,6 +79,10 @@ const SORT_READY_BYTES: usize = 10 << 20;
 const KEY_BYTES: usize = size_of::<usize>();
 /// How often DataFusion counts a batch of each file of sorted rows that it reads: two of them, each with its keys.
 const FILE_BATCHES: usize = 4;
+/// Batches that each part of a sort has at a time at the most, if memory is short: those of two files, and what is made of them.
+const PART_BATCHES: usize = 16;
+/// Rows of a batch below which it is more work for each of them than it saves memory.
+const SORTED_ROWS_MIN: usize = 256;
 
 /// The rule of DataFusion that first asks which columns are constant, and drops sorts of what is sorted. Filters have been handed
 /// down to scans by then, and none is made after it.
@@ -259,6 +263,20 @@ fn files_at_a_time(plan: &dyn ExecutionPlan, memory_bytes_max: usize, batch_rows
     let files = (memory_bytes_max / 2).checked_div(of_each);
     // Of fewer than two nothing is put together.
     files.map_or(0, |files| files.max(2))
+}
+
+/// Returns how many rows a batch may have, `rows` at the most, so that each part of a plan's sorts has room for its batches. A
+/// dataset may have a part for each month, and of 14 parts batches of 8,192 rows are more than a query of little memory has.
+pub(crate) fn sorted_batch_rows(
+    plan: &dyn ExecutionPlan,
+    memory_bytes_max: usize,
+    rows: usize,
+) -> usize {
+    let mut sorts = Vec::new();
+    find_sorts(plan, &mut sorts);
+    let of_each = sorts.iter().map(|sort| sort.parts * sort.row_bytes);
+    let most = (memory_bytes_max / PART_BATCHES).checked_div(of_each.sum());
+    most.map_or(rows, |most| rows.min(most.max(SORTED_ROWS_MIN)))
 }
 
 /// A sort of a plan. One that only keeps the first rows is none: it puts nothing together.

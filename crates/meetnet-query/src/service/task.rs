@@ -44,6 +44,7 @@ use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
 use crate::room::QueryRoom;
 use crate::serial::reads_little;
+use crate::session::sorted_batch_rows;
 use crate::stop::StopFlag;
 use crate::table::fetched::ScanRoom;
 use crate::table::order::WantedOrder;
@@ -283,6 +284,8 @@ impl Task {
         let planned_rows = session.config().batch_size();
         let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
         let rows = batch_rows(&physical, rows).map_err(classify)?;
+        let memory_bytes_max = self.room.memory_bytes_max;
+        let rows = sorted_batch_rows(physical.as_ref(), memory_bytes_max, rows);
         if rows < planned_rows {
             limit_batches(session, rows);
         }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
@@ -10,6 +11,7 @@ use datafusion::physical_plan::union::UnionExec;
 
 use super::{
     FIRST_TO_ASK, FIRST_TO_HAND_DOWN, config, files_at_a_time, physical_rules, sort_ready_bytes,
+    sorted_batch_rows,
 };
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
@@ -120,6 +122,21 @@ fn files_of_sorted_rows_are_read_some_at_a_time() {
     check(&sort(&four, 2, Some(5)), 16 << 20, 0);
 }
 
+/// Each part of a sort has some batches at a time, however many parts there are.
+#[test]
+fn batches_of_many_parts_have_fewer_rows() {
+    let check = |plan: &Arc<dyn ExecutionPlan>, memory_bytes_max: usize, expect: usize| {
+        let rows = sorted_batch_rows(plan.as_ref(), memory_bytes_max, 8192);
+        assert_eq!(rows, expect, "of {memory_bytes_max}");
+    };
+    let four = [const { DataType::Int64 }; 4];
+    // Of a mebibyte: so many times 14 rows of 32 bytes.
+    check(&sort(&four, 14, None), 16 << 20, 2340);
+    check(&sort(&four, 14, None), 256 << 20, 8192);
+    check(&sort(&four, 64, None), 6 << 20, 256);
+    check(&sort(&four, 14, Some(5)), 16 << 20, 8192);
+}
+
 /// Its sort would have 10 MiB ready before its first row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_of_little_memory_sorts() {
@@ -135,18 +152,26 @@ async fn a_query_of_little_memory_sorts() {
     assert_eq!(shown, [[Some("10000".to_owned())]]);
 }
 
-/// Each part would take all memory for reading its files, and leave none for putting the parts together.
+/// Each part would take all memory for reading its files, and leave none for putting the parts together; and batches of many parts
+/// would be more than there is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_of_little_memory_sorts_by_several_numbers() {
     let service = fixture::service_within(16 << 20);
-    let sql = "SELECT value * 7919 % 1000003 AS a, value + 1 AS b, value + 2 AS c, value + 3 AS d \
-               FROM generate_series(1, 500000) ORDER BY a, b, c, d";
-    let answer = service.query(QueryRequest::public(sql)).await;
-    let mut answer = answer.expect("an answer");
-    let batches = answer.collect().await.expect("rows");
-    let rows: usize = batches
-        .iter()
-        .map(arrow::array::RecordBatch::num_rows)
-        .sum();
-    assert_eq!(rows, 500_000);
+    let of = |from: u32, to: u32| {
+        format!(
+            "SELECT value * 7919 % 1000003 AS a, value + 1 AS b, value + 2 AS c, value + 3 AS d FROM generate_series({from}, {to})"
+        )
+    };
+    let parts = (0..8).map(|part| of(part * 60_000 + 1, (part + 1) * 60_000));
+    let parts: Vec<String> = parts.collect();
+    for (rows_of, expect) in [
+        (of(1, 500_000), 500_000),
+        (parts.join(" UNION ALL "), 480_000),
+    ] {
+        let sql = format!("SELECT * FROM ({rows_of}) ORDER BY a, b, c, d");
+        let batches = fixture::all_rows(&service, &sql).await;
+        let batches = batches.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(rows, expect, "{sql}");
+    }
 }
