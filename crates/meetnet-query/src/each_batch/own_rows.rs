@@ -95,9 +95,10 @@ fn needed_bytes(column: &dyn Array) -> usize {
             let maps = column.as_map();
             elements_bytes(maps.entries(), maps.value_offsets())
         }
+        DataType::FixedSizeList(..) => inner_bytes(column.as_fixed_size_list().values().as_ref()),
         DataType::Struct(_) => {
             let fields = column.as_struct().columns().iter();
-            fields.map(|field| needed_bytes(field.as_ref())).sum()
+            fields.map(|field| inner_bytes(field.as_ref())).sum()
         }
         _ => column
             .to_data()
@@ -118,5 +119,18 @@ fn elements_bytes<O: OffsetSizeTrait>(elements: &dyn Array, offsets: &[O]) -> us
     };
     let (first, last) = (first.as_usize(), last.as_usize());
     let elements = elements.slice(first, last - first);
-    size_of_val(offsets) + needed_bytes(elements.as_ref())
+    size_of_val(offsets) + inner_bytes(elements.as_ref())
+}
+
+/// Returns how many bytes the values within a list or a struct need. Texts that are views there, and values of a dictionary, are
+/// all needed: a copy would hold them as well, and be made again by each who holds the rows.
+fn inner_bytes(values: &dyn Array) -> usize {
+    match values.data_type() {
+        DataType::Utf8View | DataType::BinaryView => values.get_buffer_memory_size(),
+        DataType::Dictionary(..) => {
+            let dictionary = values.as_any_dictionary();
+            needed_bytes(dictionary.keys()) + dictionary.values().get_buffer_memory_size()
+        }
+        _ => needed_bytes(values),
+    }
 }

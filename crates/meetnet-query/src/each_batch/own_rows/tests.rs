@@ -95,6 +95,18 @@ fn values_of_a_dictionary_are_not_copied() {
     assert!(after * 10 < before, "{after} of {before}");
 }
 
+/// A copy would hold all texts as well, and each who holds the rows would make one.
+#[test]
+fn texts_within_others_are_not_copied_in_vain() {
+    let texts = (0..ROWS).map(|row| format!("a text of the row {row}"));
+    let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts));
+    let field = Arc::new(Field::new("f", DataType::Utf8View, false));
+    let column: ArrayRef = Arc::new(StructArray::from(vec![(field, texts)]));
+    let part = batch(column).slice(7, PART);
+    let own = own_rows(part.clone()).expect("as it is");
+    assert!(Arc::ptr_eq(own.column(0), part.column(0)));
+}
+
 /// A small batch has some bytes too many whatever is done.
 #[test]
 fn few_bytes_are_left_as_they_are() {
