@@ -1,15 +1,16 @@
 //! The listener: accepts connections within limits and ends them in time.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meetnet_model::network::ClientCounts;
+use meetnet_model::network::{ClientCounts, Network};
 use meetnet_query::{QueryService, accepted};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -18,8 +19,10 @@ use crate::error::{PgError, state};
 use crate::login::{Door, Refused};
 use crate::options::{PgLimits, PgOptions};
 
-/// Clients at a time that are told that there are too many; others just find the connection closed.
+/// Connections without a place at a time: they are told so once they have said what they want, and cancel requests need no place.
 const REFUSING_MAX: usize = 64;
+/// Those of one client.
+const REFUSING_PER_CLIENT_MAX: usize = 8;
 const REFUSING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Serves the datasets of `service` until `shutdown` completes and running statements are done.
@@ -36,7 +39,7 @@ pub async fn serve(
     let limits = options.limits;
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let counts = ClientCounts::new(limits.connections_per_client_max);
-    let refusing = Arc::new(Semaphore::new(REFUSING_MAX));
+    let mut refusing = Refusing::default();
     let door = Arc::new(Door::new(options));
     let (stop_sender, stop) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -75,23 +78,21 @@ pub async fn serve(
             }
             Err(refused) => refused,
         };
-        if let Ok(permit) = Arc::clone(&refusing).try_acquire_owned() {
-            let door = Arc::clone(&door);
-            connections.spawn(async move {
-                let turned_away = door.turned_away(Box::new(stream), refused);
-                let turned_away = timeout(REFUSING_TIME_MAX, turned_away).await;
-                if !matches!(turned_away, Ok(None)) {
-                    count("refused");
-                }
-                if let Ok(Some(refused)) = turned_away {
-                    let Refused { mut wire, end } = *refused;
-                    farewell(&mut wire, end).await;
-                }
-                drop(permit);
-            });
-        } else {
-            count("dropped");
-        }
+        let client = Network::of(peer);
+        refusing.make_room(client);
+        let door = Arc::clone(&door);
+        let task = connections.spawn(async move {
+            let turned_away = door.turned_away(Box::new(stream), refused);
+            let turned_away = timeout(REFUSING_TIME_MAX, turned_away).await;
+            if !matches!(turned_away, Ok(None)) {
+                count("refused");
+            }
+            if let Ok(Some(refused)) = turned_away {
+                let Refused { mut wire, end } = *refused;
+                farewell(&mut wire, end).await;
+            }
+        });
+        refusing.tasks.push_back((client, task));
     }
     drop(listener);
     drop(stop_sender);
@@ -107,6 +108,36 @@ pub async fn serve(
         connections.shutdown().await;
     }
     Ok(())
+}
+
+/// Connections for which there is no place, the oldest first.
+///
+/// Who wants to cancel says so with its first bytes. Who says nothing must not keep that away from others, so the oldest gives way
+/// to the next one: its client's, where that has all that it may have, or else that of all.
+#[derive(Default)]
+struct Refusing {
+    tasks: VecDeque<(Network, AbortHandle)>,
+}
+
+impl Refusing {
+    /// Makes room for one more connection of a client.
+    fn make_room(&mut self, client: Network) {
+        self.tasks.retain(|(_, task)| !task.is_finished());
+        let tasks = self.tasks.iter().enumerate();
+        let of_client = tasks.filter(|(_, (other, _))| *other == client);
+        let of_client: Vec<usize> = of_client.map(|(position, _)| position).collect();
+        let oldest = if of_client.len() >= REFUSING_PER_CLIENT_MAX {
+            of_client.first().copied()
+        } else if self.tasks.len() >= REFUSING_MAX {
+            Some(0)
+        } else {
+            None
+        };
+        if let Some((_, task)) = oldest.and_then(|oldest| self.tasks.remove(oldest)) {
+            task.abort();
+            count("dropped");
+        }
+    }
 }
 
 fn too_many(whose: &str, most: usize) -> PgError {
