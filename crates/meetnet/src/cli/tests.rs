@@ -1,3 +1,5 @@
+use std::ffi::OsString;
+
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
@@ -15,7 +17,7 @@ fn the_command_line_is_consistent() {
 #[test]
 fn a_statement_that_begins_with_a_comment_is_no_option() {
     let parse = |words: &[&str]| {
-        let words = ["meetnet", "sql"].iter().chain(words).map(Into::into);
+        let words = ["meetnet", "sql"].iter().chain(words).map(OsString::from);
         let parsed = Arguments::try_parse_from(sql::words(words));
         parsed.map(drop).map_err(|error| error.kind())
     };
