@@ -277,7 +277,7 @@ impl<'a> Export<'a> {
             let all: Vec<&str> = all.texts(0).collect();
             let near = nearest(dataset, &all);
             let hint = near.map(|near| format!(" did you mean `{near}`?"));
-            return Err(Failure::Work(anyhow!(
+            return Err(Failure::Usage(anyhow!(
                 "there is no dataset `{dataset}`;{} `meetnet sql '\\d'` lists those there are",
                 hint.unwrap_or_default()
             )));

@@ -51,7 +51,7 @@ mod tests;
 pub(crate) use self::access::ServiceAccess;
 pub(crate) use self::parameters::{identifier, quoted};
 pub(crate) use self::place::{Place, PlaceOptions, committed};
-pub(crate) use self::service::{answered, ask_json, client, head_of};
+pub(crate) use self::service::{answered, answered_of_named, ask_json, client, head_of};
 pub(crate) use self::sink::Sink;
 pub(crate) use self::target::Target;
 
@@ -114,10 +114,7 @@ pub(crate) fn words(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> 
 fn begins_with_comment(word: &str) -> bool {
     let name = word
         .strip_prefix("--")
-        .map(|rest| match rest.split_once('=') {
-            Some((name, _)) => name,
-            None => rest,
-        });
+        .map(|rest| rest.split_once('=').map_or(rest, |(name, _)| name));
     name.is_some_and(|name| name.contains(char::is_whitespace))
 }
 
