@@ -275,19 +275,6 @@ pub(crate) fn shortened(mut text: String, bytes_max: usize) -> String {
     text
 }
 
-/// Returns a size as the configuration writes it: in the largest unit that it is a whole number of.
-pub(crate) fn size_text(bytes: u64) -> String {
-    let (bits, unit) = match bytes.trailing_zeros() {
-        // Of no bytes all 64 bits are zeros.
-        64.. => (0, "bytes"),
-        30.. => (30, "GiB"),
-        20.. => (20, "MiB"),
-        10.. => (10, "KiB"),
-        _ => (0, "bytes"),
-    };
-    format!("{} {unit}", bytes >> bits)
-}
-
 impl From<QueryError> for DataFusionError {
     fn from(error: QueryError) -> Self {
         Self::External(Box::new(error))

@@ -22,6 +22,7 @@ use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use meetnet_lake::damage::Damage;
+use meetnet_model::quantity::SizeText;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
@@ -32,7 +33,7 @@ use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::Noted;
 use crate::balanced::balanced;
 use crate::catalog::SnapshotTables;
-use crate::error::{QueryError, QueryErrorKind, size_text};
+use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::CallShare;
 use crate::functions::sizes::batch_bytes;
 use crate::guarded_divisors::guarded;
@@ -442,7 +443,7 @@ impl Task {
             format!(
                 "the answer has more than {}, which is the most; narrow it, ask for fewer columns, or download the \
                  dataset's files",
-                size_text(self.limits.bytes)
+                SizeText(self.limits.bytes).exact()
             ),
         )
     }
