@@ -17,7 +17,7 @@ use tracing::{debug, error, info, warn};
 
 use super::retention::{dropped_periods, past_retention};
 use super::worker::Worker;
-use super::{Job, Lake, LakeOptions, Table, unknown};
+use super::{Job, Lake, LakeClock, LakeOptions, Table, unknown};
 use crate::actor::{Admitted, DROPPED_BEFORE, ReplaceOutcome};
 use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::error::LakeError;
@@ -75,7 +75,7 @@ pub struct Compacted {
 #[derive(Debug)]
 pub(super) enum Task {
     Merge(MergeJob),
-    Vacuum(OwnVacuumJob, Vec<(DatasetId, VacuumJob)>),
+    Vacuum(OwnVacuumJob, Vec<(DatasetId, VacuumJob)>, LakeClock),
     Inspect(Vec<InspectJob>),
     Quarantine(Inspected),
 }
@@ -95,16 +95,17 @@ impl Task {
     fn run(self) -> Done {
         match self {
             Self::Merge(job) => Done::Merge(job.run()),
-            Self::Vacuum(own, jobs) => {
+            Self::Vacuum(own, jobs, clock) => {
+                let now_ms = || clock.now_ms();
                 let mut sum = Vacuumed::default();
                 let mut failed = Vec::new();
                 let mut add = |id, vacuumed: Result<Vacuumed, LakeError>| match vacuumed {
                     Ok(vacuumed) => sum += vacuumed,
                     Err(error) => failed.push((id, error)),
                 };
-                add(None, own.run());
+                add(None, own.run(&now_ms));
                 for (id, job) in jobs {
-                    add(Some(id), job.run());
+                    add(Some(id), job.run(&now_ms));
                 }
                 Done::Vacuum(sum, failed)
             }
@@ -521,13 +522,11 @@ impl Lake {
         Ok(is_done)
     }
 
-    /// Starts a vacuum of all tables; false while a job has the log of one.
+    /// Starts a vacuum of all tables; false while a job has the log of one, or a merge is under way: the files that they write are
+    /// named by nobody yet, and only their age would tell them from what a crash has left. By a clock that was set ahead they are old.
     fn start_vacuum(&mut self) -> Result<bool, LakeError> {
-        if self
-            .tables
-            .values()
-            .any(|table| table.actor.is_committing())
-        {
+        let mut tables = self.tables.values();
+        if self.upkeep.merging.is_some() || tables.any(|table| table.actor.is_committing()) {
             return Ok(false);
         }
         let vacuum_after = millis(self.options.limits.vacuum_after);
@@ -543,7 +542,8 @@ impl Lake {
             })
             .collect();
         self.upkeep.vacuums_running += 1;
-        self.upkeep.worker.send(Task::Vacuum(own, jobs))?;
+        let clock = self.options.clock.clone();
+        self.upkeep.worker.send(Task::Vacuum(own, jobs, clock))?;
         Ok(true)
     }
 
