@@ -1,6 +1,6 @@
 //! The listener: accepts connections within limits and ends them in time.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,8 +21,6 @@ use crate::options::{PgLimits, PgOptions};
 
 /// Connections without a place at a time: they are told so once they have said what they want, and cancel requests need no place.
 const REFUSING_MAX: usize = 64;
-/// Those of one client.
-const REFUSING_PER_CLIENT_MAX: usize = 8;
 const REFUSING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Serves the datasets of `service` until `shutdown` completes and running statements are done.
@@ -79,7 +77,7 @@ pub async fn serve(
             Err(refused) => refused,
         };
         let client = Network::of(peer);
-        refusing.make_room(client);
+        refusing.make_room();
         let door = Arc::clone(&door);
         let task = connections.spawn(async move {
             let turned_away = door.turned_away(Box::new(stream), refused);
@@ -112,27 +110,28 @@ pub async fn serve(
 
 /// Connections for which there is no place, the oldest first.
 ///
-/// Who wants to cancel says so with its first bytes. Who says nothing must not keep that away from others, so the oldest gives way
-/// to the next one: its client's, where that has all that it may have, or else that of all.
+/// Who wants to cancel says so with its first bytes. Who says nothing must not keep that away from others, so where there are too
+/// many, the oldest of the client that has most of them gives way to the next one. No client has a limit of its own: one that has
+/// all its connections open may cancel what they do all at once.
 #[derive(Default)]
 struct Refusing {
     tasks: VecDeque<(Network, AbortHandle)>,
 }
 
 impl Refusing {
-    /// Makes room for one more connection of a client.
-    fn make_room(&mut self, client: Network) {
+    /// Makes room for one more connection.
+    fn make_room(&mut self) {
         self.tasks.retain(|(_, task)| !task.is_finished());
-        let tasks = self.tasks.iter().enumerate();
-        let of_client = tasks.filter(|(_, (other, _))| *other == client);
-        let of_client: Vec<usize> = of_client.map(|(position, _)| position).collect();
-        let oldest = if of_client.len() >= REFUSING_PER_CLIENT_MAX {
-            of_client.first().copied()
-        } else if self.tasks.len() >= REFUSING_MAX {
-            Some(0)
-        } else {
-            None
-        };
+        if self.tasks.len() < REFUSING_MAX {
+            return;
+        }
+        let mut counts: HashMap<Network, usize> = HashMap::new();
+        for (client, _) in &self.tasks {
+            *counts.entry(*client).or_default() += 1;
+        }
+        let most = counts.values().copied().max();
+        let has_most = |(client, _): &(Network, AbortHandle)| counts.get(client).copied() == most;
+        let oldest = self.tasks.iter().position(has_most);
         if let Some((_, task)) = oldest.and_then(|oldest| self.tasks.remove(oldest)) {
             task.abort();
             count("dropped");
@@ -195,3 +194,6 @@ impl Drop for Open {
         metrics::gauge!("meetnet_pg_connections").decrement(1.0);
     }
 }
+
+#[cfg(test)]
+mod tests;
