@@ -43,6 +43,8 @@ const RETENTION_PAUSE: Duration = Duration::from_secs(1);
 /// Between two vacuums; the first comes this much later than the start, when nobody waits for it.
 const VACUUM_PERIOD: Duration = Duration::from_secs(24 * 3_600);
 const FIRST_VACUUM: Duration = Duration::from_secs(600);
+/// The next merge waits for a vacuum that is due for this long at most: a commit that does not succeed keeps that waiting, too.
+const VACUUM_WAIT_MAX: Duration = Duration::from_secs(30);
 /// A file that nobody has named for this long was left by a crash: no write takes so long.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3_600);
 
@@ -144,6 +146,8 @@ pub(super) struct Upkeep {
     compacted: Compacted,
     next_retention: Instant,
     next_vacuum: Instant,
+    /// Since when the next merge has waited for a vacuum.
+    vacuum_awaited: Option<Instant>,
     vacuumed: Vacuumed,
     vacuums_running: usize,
 }
@@ -172,6 +176,7 @@ impl Upkeep {
             compacted: Compacted::default(),
             next_retention: now,
             next_vacuum: now + FIRST_VACUUM,
+            vacuum_awaited: None,
             vacuumed: Vacuumed::default(),
             vacuums_running: 0,
         })
@@ -202,6 +207,17 @@ impl Upkeep {
         merging == id
             && table.actor.masks_any(inputs)
             && now.duration_since(table.last_commit) < table.commit_wait + MERGE_WAIT_MAX
+    }
+
+    /// Returns true while the next merge waits for a vacuum that is due: where merges follow each other and there is always a commit
+    /// when one ends, it would not have its turn.
+    fn awaits_vacuum(&mut self, now: Instant) -> bool {
+        if now < self.next_vacuum {
+            self.vacuum_awaited = None;
+            return false;
+        }
+        let since = *self.vacuum_awaited.get_or_insert(now);
+        now.duration_since(since) < VACUUM_WAIT_MAX
     }
 
     /// Returns the next merge.
@@ -392,7 +408,7 @@ impl Lake {
         if now >= self.upkeep.next_vacuum && self.start_vacuum()? {
             self.upkeep.next_vacuum = now + VACUUM_PERIOD;
         }
-        if self.upkeep.merging.is_none() {
+        if self.upkeep.merging.is_none() && !self.upkeep.awaits_vacuum(now) {
             let background = self.options.limits.compaction;
             let now_ms = self.options.clock.now_ms();
             if let Some(job) = self
@@ -400,6 +416,7 @@ impl Lake {
                 .next_merge(&self.tables, background, now, now_ms)
             {
                 debug!(dataset = %job.declaration.id, runs = job.choice.runs.len(), "merging");
+                self.upkeep.vacuum_awaited = None;
                 self.upkeep.worker.send(Task::Merge(job))?;
             }
         }

@@ -250,7 +250,7 @@ fn a_clock_that_is_set_ahead_takes_no_file_that_is_being_written() {
     assert!(data_files(&files) > before.0);
     finish(&mut lake);
     assert_eq!((lake.vacuumed() - before.1).orphans, 0);
-    assert_eq!(lake.compacted().merges, 1);
+    assert!(lake.compacted().merges > 0);
     assert_eq!(answers(&files, &mut lake), expected);
 }
 
@@ -269,4 +269,40 @@ fn a_clock_that_is_set_back_while_a_vacuum_runs_takes_no_file_that_was_written_s
     finish(&mut lake);
     assert_eq!((lake.vacuumed() - before).orphans, 0);
     assert_eq!(answers(&files, &mut lake), expected);
+}
+
+/// A lake in which a vacuum is due and a merge is wanted while a commit has the log of a table.
+fn committing() -> (ManualClock, Lake) {
+    let (_, clock, mut lake) = many_commits();
+    let number = COMMITS + 1;
+    apply(&mut lake, u64::from(number), &[(number, 0, 1.0)]).expect("applied");
+    clock.advance(TWO_DAYS_US);
+    lake.request(UpkeepRequest::Compact(None)).expect("taken");
+    lake.tick().expect("a commit begins");
+    (clock, lake)
+}
+
+#[test]
+fn a_vacuum_has_its_turn_between_two_merges() {
+    let (_, mut lake) = committing();
+    // The merge would begin at once, and there may be a commit again when it ends.
+    assert!(!lake.run_upkeep_job());
+    assert!(lake.run_commit_job());
+    while lake.run_commit_job() {}
+    lake.tick().expect("the vacuum begins");
+    assert!(lake.run_upkeep_job());
+    lake.tick().expect("goes on");
+    assert!(lake.vacuumed().log_files > 0);
+    assert_eq!(lake.compacted().merges, 0);
+    finish(&mut lake);
+    assert!(lake.compacted().merges > 0);
+}
+
+#[test]
+fn a_commit_that_comes_to_no_end_does_not_keep_merges_waiting_for_a_vacuum() {
+    let (clock, mut lake) = committing();
+    assert!(!lake.run_upkeep_job());
+    clock.advance(60_000_000);
+    lake.tick().expect("a merge begins");
+    assert!(lake.run_upkeep_job());
 }

@@ -236,7 +236,7 @@ fn what_was_dropped_stays_dropped_where_a_replay_of_its_message_is_replayed() {
     assert!(said.contains("dropped 1 reject of 1 message;"), "{said}");
     // Nothing is mended: what is open comes out again.
     let said = answer(&["rejects", "replay", "--config", &file]);
-    assert!(said.contains("0 of 1 rejects are resolved"), "{said}");
+    assert!(said.contains("0 of 1 reject is resolved"), "{said}");
     let (status, said) = daemon.interrupt();
     assert_eq!(status.code(), Some(0), "{said}");
 
