@@ -17,13 +17,16 @@ use crate::room::OF_CLIENT;
 
 mod elsewhere;
 mod near_names;
+mod type_names;
 mod words;
 
 use elsewhere::instead;
-use words::{in_words, of_syntax, same_columns, unsupported};
+use words::{Said, in_words, of_syntax, same_columns, unsupported, unsupported_cast};
 
 pub use near_names::nearest;
 pub(crate) use near_names::suggestion;
+pub(crate) use type_names::type_name;
+pub(crate) use words::fault_of_time;
 
 /// What callers branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,8 +101,40 @@ pub enum StatementFault {
     Unsupported,
     /// It divides by zero.
     DivisionByZero,
-    /// It computes a number that its type cannot hold.
+    /// It computes a number that its type cannot hold, or casts one to such a type.
     OutOfRange,
+    /// It takes a text for a value of another type, which cannot be read as one.
+    InvalidText,
+    /// It takes a text for a date, a time or a span of time, which is written otherwise.
+    InvalidTime,
+    /// It names a day or an hour that there is not.
+    TimeRange,
+    /// It writes a span of time that is longer than one can be.
+    IntervalRange,
+    /// It calls a function with a value that this does not take.
+    InvalidArgument,
+    /// It takes a root of a negative number, or a power that there is not.
+    Power,
+    /// It takes a part of a text that has a negative length.
+    NegativeLength,
+    /// It parts a range that is none, or into none.
+    Buckets,
+    /// It matches by a regular expression that is none.
+    Pattern,
+    /// It casts values of a type to another one that none of them can become.
+    NoCast,
+    /// It puts values of two types where those of one are wanted, or of another than is wanted there.
+    TypeMismatch,
+    /// It names a type that there is not.
+    Type,
+    /// It shows a column beside aggregates that it does not group by.
+    Grouping,
+    /// It orders by a column that the answer does not have.
+    Position,
+    /// It asks for less than no rows.
+    NegativeLimit,
+    /// It leaves out less than no rows.
+    NegativeOffset,
 }
 
 /// A query that did not work.
@@ -150,6 +185,14 @@ impl QueryError {
     /// Makes an error of a statement that is wrong.
     pub(crate) fn of_statement(fault: StatementFault, message: impl Into<String>) -> Self {
         Self::new(QueryErrorKind::BadRequest, message).with_fault(fault)
+    }
+
+    /// Makes the error of a statement that is wrong as it is said.
+    fn of_said(said: Said) -> Self {
+        Self {
+            fault: said.fault,
+            ..Self::new(QueryErrorKind::BadRequest, said.message)
+        }
     }
 
     /// Makes the error of something that a statement asks for and that there is not.
@@ -296,7 +339,7 @@ impl From<QueryError> for DataFusionError {
 
 /// Returns what an error of DataFusion means, without its source.
 fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
-    use QueryErrorKind::{BadRequest, Busy, Forbidden, Internal, OverShare, TooLarge};
+    use QueryErrorKind::{Busy, Forbidden, Internal, OverShare, TooLarge};
     if let Some(own) = own_error(error) {
         return own.clone();
     }
@@ -316,17 +359,31 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
             ),
             _ => of_plan(text, tables),
         },
-        DataFusionError::NotImplemented(text) => QueryError::of_statement(
-            StatementFault::Unsupported,
-            unsupported(first_line(text)),
-        ),
+        DataFusionError::NotImplemented(text) => match unsupported_cast(first_line(text)) {
+            Some(said) => QueryError::of_said(said),
+            None => QueryError::of_statement(
+                StatementFault::Unsupported,
+                unsupported(first_line(text)),
+            ),
+        },
         DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
-            QueryError::new(BadRequest, in_words(first_line(own_words(text))))
+            if let Some((_, pattern)) = text.split_once(NO_PATTERN) {
+                return of_pattern(pattern);
+            }
+            QueryError::of_said(in_words(first_line(own_words(text))))
+        }
+        // What BETWEEN is of types that do not go together.
+        DataFusionError::Internal(text) if text.starts_with("Failed to coerce types ") => {
+            QueryError::of_said(in_words(first_line(text)))
         }
         error if is_of_reading(error) => of_condition(error)
             .unwrap_or_else(|| QueryError::new(Internal, internal_message())),
         DataFusionError::ArrowError(arrow, _) => {
-            let error = QueryError::new(BadRequest, in_words(first_line(&arrow.to_string())));
+            let text = arrow.to_string();
+            if let Some((_, pattern)) = text.split_once(NO_PATTERN) {
+                return of_pattern(pattern);
+            }
+            let error = QueryError::of_said(in_words(first_line(&text)));
             match **arrow {
                 ArrowError::DivideByZero => error.with_fault(StatementFault::DivisionByZero),
                 ArrowError::ArithmeticOverflow(_) => error.with_fault(StatementFault::OutOfRange),
@@ -353,23 +410,32 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
             classify(errors[0].find_root(), tables)
         }
         DataFusionError::External(source) => match source.downcast_ref::<regex::Error>() {
-            Some(pattern) => QueryError::new(BadRequest, of_pattern(pattern)),
+            Some(pattern) => of_pattern(&pattern.to_string()),
             None => QueryError::new(Internal, internal_message()),
         },
         _ => QueryError::new(Internal, internal_message()),
     }
 }
 
+/// What stands before the error of a regular expression that functions of DataFusion cannot use.
+const NO_PATTERN: &str = "Regular expression did not compile: ";
+
 /// Says what is wrong with a regular expression, or with flags, which are put before it.
-fn of_pattern(error: &regex::Error) -> String {
-    let text = error.to_string();
-    // Over several lines it shows the place, and ends with what is wrong there.
-    let what = text.lines().last().unwrap_or_default();
-    let what = what.trim_start_matches("error: ");
-    format!(
+fn of_pattern(text: &str) -> QueryError {
+    // Over several lines it shows the place, and says behind that what is wrong there.
+    let of_place = |line: &str| line.trim_start().strip_prefix("error: ").map(str::to_owned);
+    let what = text.lines().find_map(of_place);
+    let last = || text.lines().next_back().unwrap_or_default().to_owned();
+    let what = what.unwrap_or_else(last);
+    let fault = match what.as_str() {
+        "unrecognized flag" => StatementFault::InvalidArgument,
+        _ => StatementFault::Pattern,
+    };
+    let message = format!(
         "a regular expression, or its flags, cannot be used: {what}; there is no look-around and no back reference, and the flags are \
-         g, i, m, s, x and U"
-    )
+         c, g, i, m, n, p, s, w, x and U"
+    );
+    QueryError::of_statement(fault, message)
 }
 
 /// Makes the error of a statement that cannot be read.
@@ -416,7 +482,7 @@ fn of_condition(error: &DataFusionError) -> Option<QueryError> {
     let text = error.to_string();
     let (_, cause) = text.split_once(CONDITION)?;
     if cause.contains("DivideByZero") {
-        let message = in_words("Divide by zero error");
+        let message = in_words("Divide by zero error").message;
         return Some(QueryError::of_statement(
             StatementFault::DivisionByZero,
             message,
@@ -429,13 +495,13 @@ fn of_condition(error: &DataFusionError) -> Option<QueryError> {
     let (_, what) = cause.split_once("(\"")?;
     let (what, _) = what.split_once("\")")?;
     if cause.contains("ArithmeticOverflow") {
-        let message = in_words(&format!("Arithmetic overflow: {what}"));
+        let message = in_words(&format!("Arithmetic overflow: {what}")).message;
         return Some(QueryError::of_statement(
             StatementFault::OutOfRange,
             message,
         ));
     }
-    Some(QueryError::new(QueryErrorKind::BadRequest, in_words(what)))
+    Some(QueryError::of_said(in_words(what)))
 }
 
 fn is_arrow_reading(error: &ArrowError) -> bool {
@@ -574,10 +640,7 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
             "this service does not show its settings",
         );
     }
-    QueryError::new(
-        QueryErrorKind::BadRequest,
-        in_words(first_line(own_words(text))),
-    )
+    QueryError::of_said(in_words(first_line(own_words(text))))
 }
 
 /// Says what may have been meant by a function that is not there. DataFusion says the same of a window function without a
