@@ -17,7 +17,7 @@ use crate::room::OF_CLIENT;
 
 mod elsewhere;
 mod near_names;
-mod type_names;
+mod sql_names;
 mod words;
 
 use elsewhere::instead;
@@ -25,7 +25,7 @@ use words::{Said, in_words, of_syntax, same_columns, unsupported, unsupported_ca
 
 pub use near_names::nearest;
 pub(crate) use near_names::suggestion;
-pub(crate) use type_names::type_name;
+pub(crate) use sql_names::sql_name;
 pub(crate) use words::fault_of_time;
 
 /// What callers branch on.

@@ -1,4 +1,4 @@
-//! Casts that nobody makes by mistake a value of: those that PostgreSQL refuses.
+//! Casts that are refused, as PostgreSQL refuses them: what they would answer nobody has asked for.
 //!
 //! | cast | what it would be |
 //! |---|---|
@@ -14,7 +14,7 @@
 
 use arrow::datatypes::DataType;
 
-use crate::error::{QueryError, StatementFault, type_name};
+use crate::error::{QueryError, StatementFault, sql_name};
 use crate::options::Dialect;
 
 /// What a type is of, as far as casts are concerned.
@@ -110,7 +110,7 @@ pub(crate) fn refusal(from: &DataType, to: &DataType, dialect: Dialect) -> Optio
 
 /// Says that such values are not cast, and what to write.
 pub(crate) fn not_cast(from: &DataType, to: &DataType) -> String {
-    let what = format!("cannot cast {} to {}", type_name(from), type_name(to));
+    let what = format!("cannot cast {} to {}", sql_name(from), sql_name(to));
     let hint = match (kind(from), kind(to)) {
         (Kind::Whole | Kind::Number, Kind::Time) if !is_clock(to) => {
             "write to_timestamp(x) for seconds since 1970"

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use arrow::datatypes::DataType;
 use datafusion::common::SchemaError;
 
-use super::type_names::{type_name, with_type_names};
+use super::sql_names::{sql_name, with_sql_names};
 use super::{StatementFault, first_line, shortened};
 use crate::casts::{not_cast, refuses};
 
@@ -199,7 +199,7 @@ fn own_function(text: &str) -> Option<Said> {
     };
     let text = match why.split_once(" is of type ") {
         Some((before, data_type)) if is_of_call => {
-            let data_type = with_type_names(data_type);
+            let data_type = with_sql_names(data_type);
             format!("`{name}`: {before} is of type {data_type}")
         }
         _ => text.to_owned(),
@@ -259,8 +259,8 @@ pub(super) fn unsupported_cast(text: &str) -> Option<Said> {
             StatementFault::Unsupported,
             format!(
                 "not supported: a cast of {} to {}",
-                type_name(&from),
-                type_name(&to)
+                sql_name(&from),
+                sql_name(&to)
             ),
         ),
     })
@@ -277,7 +277,7 @@ fn uncoerced(text: &str) -> Option<String> {
     let rest = text.strip_prefix("Failed to coerce arguments to satisfy a call to '")?;
     let (name, rest) = rest.split_once("' function: coercion from ")?;
     let (types, _) = rest.split_once(" to the signature ")?;
-    let types = with_type_names(types);
+    let types = with_sql_names(types);
     Some(format!(
         "`{name}` cannot be called so: it takes other arguments than ({types})"
     ))
@@ -301,7 +301,7 @@ fn unmatched(text: &str) -> Option<String> {
         let Some((takes, got)) = reason.split_once(" but received ") else {
             continue;
         };
-        let takes = with_type_names(takes.trim_end_matches(','));
+        let takes = with_sql_names(takes.trim_end_matches(','));
         let got = got.split_once(" (DataType").map_or(got, |(got, _)| got);
         match taken.iter_mut().find(|(known, _)| *known == got) {
             Some((_, all)) if all.contains(&takes) => {}
@@ -318,7 +318,7 @@ fn unmatched(text: &str) -> Option<String> {
                 _ => takes.strip_prefix("requires ").unwrap_or(takes),
             })
             .collect();
-        let got = with_type_names(got);
+        let got = with_sql_names(got);
         format!("it {}, and got {got}", takes.join(" or "))
     });
     let reasons: Vec<String> = reasons.collect();
@@ -423,7 +423,7 @@ fn types(text: &str) -> Option<Said> {
         .strip_prefix("Cannot infer common argument type for comparison operation ")
         .or_else(|| text.strip_prefix("Can not find compatible types to compare "));
     if let Some(what) = compared {
-        let what = with_type_names(what);
+        let what = with_sql_names(what);
         let hint = match has_time {
             true => "write a time as '2026-01-31T12:00:00Z', seconds since 1970 as to_timestamp(…)",
             false => "make one the other's type: CAST(… AS …)",
@@ -431,7 +431,7 @@ fn types(text: &str) -> Option<Said> {
         return operator(format!("these cannot be compared: {what}; {hint}"));
     }
     if let Some(what) = text.strip_prefix("Cannot coerce arithmetic expression ") {
-        let what = with_type_names(what.strip_suffix(" to valid types").unwrap_or(what));
+        let what = with_sql_names(what.strip_suffix(" to valid types").unwrap_or(what));
         let hint = match has_time {
             true => "write a span of time as INTERVAL '7 days'",
             false => "make one the other's type: CAST(… AS …)",
@@ -440,7 +440,7 @@ fn types(text: &str) -> Option<Said> {
     }
     let logical = "Cannot infer common argument type for logical boolean operation ";
     if let Some(what) = text.strip_prefix(logical) {
-        let what = with_type_names(what);
+        let what = with_sql_names(what);
         return mismatch(format!(
             "AND and OR take what is true or false, and not {what}; compare it, such as x <> 0"
         ));
@@ -448,20 +448,20 @@ fn types(text: &str) -> Option<Said> {
     if let Some(what) =
         text.strip_prefix("Cannot infer common string type for string concat operation ")
     {
-        let what = with_type_names(what);
+        let what = with_sql_names(what);
         return operator(format!(
             "|| puts texts, or lists, together, and not {what}; write CAST(… AS TEXT)"
         ));
     }
     let other = text.strip_prefix("Cannot infer common ");
     if let Some((_, what)) = other.and_then(|rest| rest.split_once(" operation ")) {
-        let what = with_type_names(what);
+        let what = with_sql_names(what);
         return operator(format!(
             "these have no such operator: {what}; make one the other's type: CAST(… AS …)"
         ));
     }
     if let Some(what) = text.strip_prefix("Fail to find the coerced type for ") {
-        let what = with_type_names(what);
+        let what = with_sql_names(what);
         return mismatch(format!(
             "these have no type together: {what}; make one the other's type: CAST(… AS …)"
         ));
@@ -475,7 +475,7 @@ fn types(text: &str) -> Option<Said> {
         let (what, _) = what
             .split_once(" to common types in ")
             .or_else(|| what.split_once(" in BETWEEN"))?;
-        let what = with_type_names(what);
+        let what = with_sql_names(what);
         return mismatch(format!(
             "these have no type together: {what}; make one the other's type: CAST(… AS …)"
         ));
@@ -485,7 +485,7 @@ fn types(text: &str) -> Option<Said> {
     {
         let (first, rest) = rest.split_once(", but got incompatible type ")?;
         let (second, column) = rest.split_once(" on column ")?;
-        let [first, second] = [first, second].map(with_type_names);
+        let [first, second] = [first, second].map(with_sql_names);
         let column = column.trim_matches('\'');
         return mismatch(format!(
             "the column `{column}` of a UNION is {first} in one of its queries, and {second} in another; make one the other's type: \
@@ -511,7 +511,7 @@ fn types(text: &str) -> Option<Said> {
     if !what.ends_with("LIKE expression") {
         return None;
     }
-    let of = with_type_names(of);
+    let of = with_sql_names(of);
     operator(format!("LIKE compares texts, and not {of}; {hint}"))
 }
 
@@ -531,7 +531,7 @@ fn condition(text: &str) -> Option<Said> {
         let what = "NOT takes what is true or false, and this".to_owned();
         (what, rest.strip_prefix("got ")?)
     };
-    let data_type = with_type_names(data_type);
+    let data_type = with_sql_names(data_type);
     Some(Said::of(
         StatementFault::TypeMismatch,
         format!("{what} is of type {data_type}; compare it, such as x <> 0"),
@@ -558,7 +558,7 @@ fn limit(text: &str) -> Option<Said> {
     else {
         return None;
     };
-    let data_type = with_type_names(rest);
+    let data_type = with_sql_names(rest);
     Some(Said::of(
         StatementFault::TypeMismatch,
         format!("{word} takes a number of rows, and not {data_type}"),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use arrow::datatypes::DataType;
 
 use super::Said;
-use crate::error::type_names::type_name;
+use crate::error::sql_names::sql_name;
 use crate::error::{StatementFault, shortened};
 use crate::literals::cell;
 
@@ -237,7 +237,7 @@ fn is_whole(text: &str) -> bool {
 
 /// Returns what SQL calls the type that Arrow calls so.
 fn named(data_type: &str) -> String {
-    DataType::from_str(data_type).map_or_else(|_| data_type.to_owned(), |found| type_name(&found))
+    DataType::from_str(data_type).map_or_else(|_| data_type.to_owned(), |found| sql_name(&found))
 }
 
 fn short(value: &str) -> String {

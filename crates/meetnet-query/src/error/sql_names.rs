@@ -9,11 +9,11 @@ use arrow::datatypes::DataType;
 use crate::postgres::PgType;
 
 /// Returns what SQL calls a type, as PostgreSQL writes it.
-pub(crate) fn type_name(data_type: &DataType) -> String {
+pub(crate) fn sql_name(data_type: &DataType) -> String {
     match data_type {
-        DataType::Dictionary(_, values) => type_name(values),
+        DataType::Dictionary(_, values) => sql_name(values),
         DataType::List(of) | DataType::LargeList(of) | DataType::FixedSizeList(of, _) => {
-            format!("{}[]", type_name(of.data_type()))
+            format!("{}[]", sql_name(of.data_type()))
         }
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
@@ -27,7 +27,7 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
 
 /// Returns a text with the types that Arrow has names for as SQL calls them. It is one that a library has written: names of a
 /// statement may be names of types, too.
-pub(super) fn with_type_names(text: &str) -> String {
+pub(super) fn with_sql_names(text: &str) -> String {
     let mut named = String::with_capacity(text.len());
     let mut rest = text;
     let mut before = ' ';
@@ -45,7 +45,7 @@ pub(super) fn with_type_names(text: &str) -> String {
         });
         let end = match found {
             Some(Ok((data_type, end))) => {
-                named.push_str(&type_name(&data_type));
+                named.push_str(&sql_name(&data_type));
                 end
             }
             _ => {
@@ -86,11 +86,11 @@ fn bracketed(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::with_type_names;
+    use super::with_sql_names;
 
     #[test]
     fn types_have_the_names_of_sql() {
-        let check = |text: &str, expect: &str| assert_eq!(with_type_names(text), expect, "{text}");
+        let check = |text: &str, expect: &str| assert_eq!(with_sql_names(text), expect, "{text}");
         check(
             "Timestamp(µs, \"UTC\") > Int64",
             "timestamp with time zone > bigint",
