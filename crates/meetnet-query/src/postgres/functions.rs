@@ -289,41 +289,71 @@ fn unqualified(name: &str) -> &str {
 }
 
 /// Types of PostgreSQL that no column here has, and what SQL calls them.
-const OTHER_TYPES: [(&str, &str); 34] = [
-    ("any", "\"any\""),
-    ("anyarray", "anyarray"),
-    ("anyelement", "anyelement"),
-    ("bit", "bit"),
-    ("box", "box"),
+const OTHER_TYPES: [(&str, &str); 7] = [
+    ("\"any\"", "\"any\""),
+    ("\"char\"", "\"char\""),
     ("bpchar", "character"),
-    ("char", "\"char\""),
-    ("cid", "cid"),
-    ("cidr", "cidr"),
-    ("inet", "inet"),
-    ("int2vector", "int2vector"),
-    ("jsonb", "jsonb"),
-    ("macaddr", "macaddr"),
-    ("money", "money"),
-    ("name", "name"),
-    ("oid", "oid"),
-    ("oidvector", "oidvector"),
-    ("point", "point"),
-    ("polygon", "polygon"),
-    ("record", "record"),
-    ("regclass", "regclass"),
-    ("regnamespace", "regnamespace"),
-    ("regproc", "regproc"),
-    ("regrole", "regrole"),
-    ("regtype", "regtype"),
-    ("tid", "tid"),
+    ("char", "character"),
     ("timetz", "time with time zone"),
-    ("unknown", "unknown"),
-    ("uuid", "uuid"),
     ("varbit", "bit varying"),
     ("varchar", "character varying"),
-    ("void", "void"),
-    ("xid", "xid"),
-    ("xml", "xml"),
+];
+/// Such of which the short name is the one in SQL.
+const OTHER_PLAIN_TYPES: [&str; 54] = [
+    "anyarray",
+    "anyelement",
+    "anyenum",
+    "bit",
+    "box",
+    "cid",
+    "cidr",
+    "circle",
+    "cstring",
+    "daterange",
+    "inet",
+    "int2vector",
+    "int4range",
+    "int8range",
+    "internal",
+    "jsonb",
+    "jsonpath",
+    "line",
+    "lseg",
+    "macaddr",
+    "macaddr8",
+    "money",
+    "name",
+    "numrange",
+    "oid",
+    "oidvector",
+    "path",
+    "pg_lsn",
+    "point",
+    "polygon",
+    "record",
+    "refcursor",
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+    "tid",
+    "tsquery",
+    "tsrange",
+    "tstzrange",
+    "tsvector",
+    "unknown",
+    "uuid",
+    "void",
+    "xid",
+    "xid8",
+    "xml",
 ];
 
 /// Returns what SQL calls the type that a text names, as PostgreSQL shows it; None where there is none of that name.
@@ -346,13 +376,12 @@ pub(super) fn sql_name_of_type(name: &str) -> Option<String> {
             || others.any(|(_, other)| other.eq_ignore_ascii_case(name))
     });
     let others = || {
-        let mut others = OTHER_TYPES.iter();
-        let is_named = |(short, long): &&(&str, &str)| {
-            [*short, *long]
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
-        };
-        others.find(is_named).map(|(_, long)| (*long).to_owned())
+        let same = OTHER_PLAIN_TYPES.iter().map(|known| (*known, *known));
+        let mut all = OTHER_TYPES.into_iter().chain(same);
+        let found = all.find(|(short, long)| {
+            short.eq_ignore_ascii_case(name) || long.eq_ignore_ascii_case(name)
+        });
+        found.map(|(_, long)| long.to_owned())
     };
     let found = own.map(PgType::sql_name).or_else(others)?;
     Some(match is_array {
