@@ -390,6 +390,13 @@ pub(super) fn sql_name_of_type(name: &str) -> Option<String> {
     })
 }
 
+/// Returns the number of the type that a text names as SQL may; None where no column here can have it.
+pub(super) fn number_of_type(name: &str) -> Option<i64> {
+    let name = sql_name_of_type(name)?;
+    let named = PgType::all().find(|pg_type| pg_type.sql_name() == name)?;
+    Some(i64::from(named.oid()))
+}
+
 /// Returns what SQL calls the type that the value of an expression names, by its number, shortly or as SQL does. What names none stays.
 pub(super) fn sql_name_of(type_name: &Expr) -> Expr {
     let written = cast(type_name.clone(), DataType::Text);

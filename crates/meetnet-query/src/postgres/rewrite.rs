@@ -47,8 +47,9 @@ use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
-    null_texts, number, number_or_null, oid, oid_of_parameter, oid_of_type, own_name, replaced,
-    second_of_two, shown_with_zone, sql_name_of, sql_name_of_type, text, written_box,
+    null_texts, number, number_of_type, number_or_null, oid, oid_of_parameter, oid_of_type,
+    own_name, replaced, second_of_two, shown_with_zone, sql_name_of, sql_name_of_type, text,
+    written_box,
 };
 use super::json;
 use super::powers::signed_power;
@@ -713,12 +714,11 @@ fn oid_of_named_type(expr: &Expr) -> Option<Expr> {
             data_type,
             ..
         } if is_regtype(data_type) => {
-            let is_name = match literal(name) {
+            match literal(name) {
                 // That of triggers is a number already.
-                Some(name) => sql_name_of_type(name).is_some(),
-                None => is_parameter(name),
-            };
-            is_name.then(|| oid_of_type(name))
+                Some(name) => number_of_type(name).map(number),
+                None => is_parameter(name).then(|| oid_of_type(name)),
+            }
         }
         _ => None,
     }

@@ -648,9 +648,9 @@ async fn a_type_is_a_name_and_compares_as_a_number() {
     .await;
     check(
         &database,
-        "SELECT typname FROM pg_type WHERE oid = 'int4'::regtype OR ('bool'::regtype) = oid OR oid IN ('text'::regtype, 0)
+        "SELECT typname FROM pg_type WHERE oid = 'int4'::regtype OR ('bool'::regtype) = oid OR oid IN ('text'::regtype, 'int[]'::regtype, 0)
          ORDER BY typname",
-        &["typname", "bool", "int4", "text"],
+        &["typname", "_int4", "bool", "int4", "text"],
     )
     .await;
     check(
