@@ -486,8 +486,8 @@ impl Rewriter<'_> {
                 }
                 _ => Some(sql_name_of(expr)),
             },
-            // What psql asks for `\sf name`; names of relations are numbers by now.
             "oid" if is_call_of(expr, "pg_typeof") => Some(oid_of_type(expr)),
+            // What psql asks for `\sf name`; names of relations are numbers by now.
             "oid" if literal(expr).is_some_and(|text| text.trim().parse::<i64>().is_err()) => {
                 let name = shortened(literal(expr)?.to_owned(), SHOWN_BYTES_MAX);
                 let message = format!(
