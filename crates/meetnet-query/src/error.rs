@@ -26,7 +26,7 @@ use words::{Said, in_words, of_syntax, same_columns, unsupported, unsupported_ca
 pub use near_names::nearest;
 pub(crate) use near_names::suggestion;
 pub(crate) use sql_names::sql_name;
-pub(crate) use words::fault_of_time;
+pub use words::fault_of_time;
 
 /// What callers branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

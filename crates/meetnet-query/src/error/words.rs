@@ -14,7 +14,7 @@ use crate::casts::{not_cast, refuses};
 
 mod values;
 
-pub(crate) use values::fault_of_time;
+pub use values::fault_of_time;
 
 /// What stands before a text and says which library, or which step of it, found the error.
 const PREFIXES: [&str; 8] = [

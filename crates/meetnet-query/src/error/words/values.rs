@@ -84,7 +84,7 @@ pub(super) fn time(text: &str) -> Option<Said> {
 
 /// Returns what is wrong with a text that is no date, no time and no time of day: it is written as one is, and names a day or an hour
 /// that there is not, or it is not.
-pub(crate) fn fault_of_time(text: &str) -> StatementFault {
+pub fn fault_of_time(text: &str) -> StatementFault {
     let text = text.trim().to_ascii_lowercase();
     let clock = text.strip_suffix("am").or_else(|| text.strip_suffix("pm"));
     let digits = clock.unwrap_or(&text);
