@@ -112,6 +112,7 @@ pub(crate) fn refusal(from: &DataType, to: &DataType, dialect: Dialect) -> Optio
 pub(crate) fn not_cast(from: &DataType, to: &DataType) -> String {
     let what = format!("cannot cast {} to {}", sql_name(from), sql_name(to));
     let hint = match (kind(from), kind(to)) {
+        (Kind::List, _) => return what,
         (Kind::Whole | Kind::Number, Kind::Time) if !is_clock(to) => {
             "write to_timestamp(x) for seconds since 1970"
         }
@@ -236,6 +237,11 @@ mod tests {
             DataType::Boolean,
             DataType::Date32,
             "cannot cast boolean to date",
+        );
+        check(
+            DataType::new_list(DataType::Int64, true),
+            DataType::new_list(DataType::Date32, true),
+            "cannot cast bigint[] to date[]",
         );
     }
 }
