@@ -9,7 +9,8 @@
 //! | `true::date` | nothing |
 //! | `1.5::boolean`, `true::float8` | over PostgreSQL's protocol alone: elsewhere true is 1.0, as in DuckDB |
 //!
-//! `boolean` and whole numbers are cast to each other everywhere. `null::date`, and what is cast from and to texts, is no matter of
+//! `boolean` and whole numbers are cast to each other everywhere, and a time of day to a whole number, its nanoseconds: a window in order
+//! of such is written so. `null::date`, and what is cast from and to texts, is no matter of
 //! types.
 
 use arrow::datatypes::DataType;
@@ -70,6 +71,8 @@ pub(crate) fn refuses(from: &DataType, to: &DataType) -> bool {
     match (kind(from), kind(to)) {
         (Kind::Other, _) | (_, Kind::Other) => false,
         (Kind::List, _) | (_, Kind::List) => true,
+        // So windows are written that are in order of times of day.
+        (Kind::Time, Kind::Whole) if is_clock(from) => false,
         (Kind::Whole | Kind::Number | Kind::Boolean, Kind::Time | Kind::Interval | Kind::Bytes)
         | (Kind::Time | Kind::Interval | Kind::Bytes, Kind::Whole | Kind::Number | Kind::Boolean)
         | (Kind::Bytes, Kind::Time | Kind::Interval)
@@ -207,9 +210,10 @@ mod tests {
             (time(), clock.clone()),
             (DataType::Date32, time()),
             (interval.clone(), clock.clone()),
-            (clock, interval),
+            (clock.clone(), interval),
             (DataType::Int64, decimal),
             (DataType::Duration(TimeUnit::Microsecond), DataType::Int64),
+            (clock.clone(), DataType::Int64),
             (list(DataType::Int64), list(DataType::Float64)),
         ];
         for (from, to) in never {
