@@ -12,8 +12,10 @@ use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, IntervalMonthDayNano};
 use meetnet_model::hex;
 use meetnet_model::time::with_seconds;
-use meetnet_query::postgres::{PgScalar, PgType, array_elements, bytea, without_exponent};
-use meetnet_query::{StatementFault, fault_of_time};
+use meetnet_query::StatementFault;
+use meetnet_query::postgres::{
+    PgScalar, PgType, array_elements, bytea, has_digits_of_value, without_exponent,
+};
 
 use crate::error::{PgError, state};
 use crate::values::numeric::{self, NoNumber};
@@ -106,7 +108,7 @@ fn code_of_text(pg_type: PgType, text: &str) -> &'static str {
     }
     match pg_type.scalar {
         PgScalar::Date | PgScalar::Time | PgScalar::Timestamp | PgScalar::TimestampTz => {
-            match fault_of_time(text) {
+            match StatementFault::of_time(text) {
                 StatementFault::TimeRange => state::TIME_RANGE,
                 _ => state::BAD_TIME,
             }
@@ -252,9 +254,8 @@ fn is_lost(value: &ArrayRef, text: &str) -> bool {
         DataType::Float64 => value.as_primitive::<Float64Type>().value(0),
         _ => return false,
     };
-    let digits = text.split(['e', 'E']).next().unwrap_or(text);
-    let has_digit_from = |least: u8| digits.bytes().any(|digit| (least..=b'9').contains(&digit));
-    float.is_infinite() && has_digit_from(b'0') || float == 0.0 && has_digit_from(b'1')
+    let has_digits = || text.bytes().any(|letter| letter.is_ascii_digit());
+    float.is_infinite() && has_digits() || float == 0.0 && has_digits_of_value(text)
 }
 
 /// Returns the end of a type of days or instants, which is what infinity is there.

@@ -20,11 +20,8 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::rewrite::{self, CastFunction, CastKind};
 
-mod refused;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use refused::{not_cast, refusal, refuses};
 
 /// Makes such casts functions.
 #[derive(Debug)]

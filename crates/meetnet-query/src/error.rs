@@ -26,7 +26,6 @@ use words::{Said, in_words, of_syntax, same_columns, unsupported, unsupported_ca
 pub use near_names::nearest;
 pub(crate) use near_names::suggestion;
 pub(crate) use sql_names::sql_name;
-pub use words::fault_of_time;
 
 /// What callers branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +136,27 @@ pub enum StatementFault {
     NegativeOffset,
 }
 
+impl StatementFault {
+    /// Returns what is wrong with a text that is no date, no time and no time of day: it is written as one is, and names a day or an
+    /// hour that there is not, or it is not.
+    pub fn of_time(text: &str) -> Self {
+        let text = text.trim().to_ascii_lowercase();
+        let clock = text.strip_suffix("am").or_else(|| text.strip_suffix("pm"));
+        let digits = clock.unwrap_or(&text);
+        let is_sign = |sign: char| sign.is_ascii_digit() || "-:.+tz ".contains(sign);
+        let is_whole = digits.bytes().all(|sign| sign.is_ascii_digit());
+        let has_form = digits.starts_with(|sign: char| sign.is_ascii_digit())
+            && digits.chars().all(is_sign)
+            && (digits.matches('-').count() >= 2
+                || digits.contains(':')
+                || is_whole && matches!(digits.len(), 6 | 8));
+        match has_form {
+            true => Self::TimeRange,
+            false => Self::InvalidTime,
+        }
+    }
+}
+
 /// A query that did not work.
 #[derive(Clone, Debug)]
 pub struct QueryError {
@@ -185,14 +205,6 @@ impl QueryError {
     /// Makes an error of a statement that is wrong.
     pub(crate) fn of_statement(fault: StatementFault, message: impl Into<String>) -> Self {
         Self::new(QueryErrorKind::BadRequest, message).with_fault(fault)
-    }
-
-    /// Makes the error of a statement that is wrong as it is said.
-    fn of_said(said: Said) -> Self {
-        Self {
-            fault: said.fault,
-            ..Self::new(QueryErrorKind::BadRequest, said.message)
-        }
     }
 
     /// Makes the error of something that a statement asks for and that there is not.
@@ -360,7 +372,7 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
             _ => of_plan(text, tables),
         },
         DataFusionError::NotImplemented(text) => match unsupported_cast(first_line(text)) {
-            Some(said) => QueryError::of_said(said),
+            Some(said) => of_said(said),
             None => QueryError::of_statement(
                 StatementFault::Unsupported,
                 unsupported(first_line(text)),
@@ -370,11 +382,11 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
             if let Some((_, pattern)) = text.split_once(NO_PATTERN) {
                 return of_pattern(pattern);
             }
-            QueryError::of_said(in_words(first_line(own_words(text))))
+            of_said(in_words(first_line(own_words(text))))
         }
         // What BETWEEN is of types that do not go together.
         DataFusionError::Internal(text) if text.starts_with("Failed to coerce types ") => {
-            QueryError::of_said(in_words(first_line(text)))
+            of_said(in_words(first_line(text)))
         }
         error if is_of_reading(error) => of_condition(error)
             .unwrap_or_else(|| QueryError::new(Internal, internal_message())),
@@ -383,7 +395,7 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
             if let Some((_, pattern)) = text.split_once(NO_PATTERN) {
                 return of_pattern(pattern);
             }
-            let error = QueryError::of_said(in_words(first_line(&text)));
+            let error = of_said(in_words(first_line(&text)));
             match **arrow {
                 ArrowError::DivideByZero => error.with_fault(StatementFault::DivisionByZero),
                 ArrowError::ArithmeticOverflow(_) => error.with_fault(StatementFault::OutOfRange),
@@ -414,6 +426,15 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
             None => QueryError::new(Internal, internal_message()),
         },
         _ => QueryError::new(Internal, internal_message()),
+    }
+}
+
+/// Makes the error of a statement that is wrong as it is said.
+fn of_said(said: Said) -> QueryError {
+    let error = QueryError::new(QueryErrorKind::BadRequest, said.message);
+    match said.fault {
+        Some(fault) => error.with_fault(fault),
+        None => error,
     }
 }
 
@@ -501,7 +522,7 @@ fn of_condition(error: &DataFusionError) -> Option<QueryError> {
             message,
         ));
     }
-    Some(QueryError::of_said(in_words(what)))
+    Some(of_said(in_words(what)))
 }
 
 fn is_arrow_reading(error: &ArrowError) -> bool {
@@ -640,7 +661,7 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
             "this service does not show its settings",
         );
     }
-    QueryError::of_said(in_words(first_line(own_words(text))))
+    of_said(in_words(first_line(own_words(text))))
 }
 
 /// Says what may have been meant by a function that is not there. DataFusion says the same of a window function without a

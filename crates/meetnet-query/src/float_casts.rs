@@ -16,6 +16,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::error::{QueryError, StatementFault, shortened};
+use crate::literals::has_digits_of_value;
 use crate::rewrite::{self, CastFunction, CastKind};
 
 /// How much of a number an error repeats.
@@ -145,12 +146,6 @@ fn lost(values: &ArrayRef, made: &Float64Array) -> Result<BooleanArray> {
             _ => Some(false),
         })
         .collect())
-}
-
-/// Returns true for a number that is written with another digit than 0 before its exponent: that is not 0, however small it is.
-pub(crate) fn has_digits_of_value(number: &str) -> bool {
-    let digits = number.split(['e', 'E']).next().unwrap_or(number);
-    digits.bytes().any(|digit| (b'1'..=b'9').contains(&digit))
 }
 
 /// Returns true for the error of a number that does not fit.

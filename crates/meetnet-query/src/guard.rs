@@ -18,12 +18,16 @@ use datafusion::sql::sqlparser::dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::casts::refusal;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::ParameterValue;
 use crate::parse::parsed;
 use crate::rewrite;
+
+mod casts;
+
+use casts::refusal;
+pub(crate) use casts::{not_cast, refuses};
 
 /// Operators, joins and the like in a statement. Each can make its plan one level deeper, and nobody bounds the stack on
 /// which all levels are copied and dropped.

@@ -107,7 +107,7 @@ pub use catalog::{CATALOG, HISTORY_SUFFIX, SCHEMA, TableDescription, TableKind};
 pub use client::{Client, Protocol};
 pub use connections::accepted;
 pub use encode::{Format, RowWriter, RowsEnd, TableStyle, encode, encode_page};
-pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, fault_of_time, nearest};
+pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, nearest};
 pub use hints::closed_values;
 pub use keys::{ApiKey, ApiKeys, KeyDigest, KeyLimits, NoDigest};
 pub use licences::licences;

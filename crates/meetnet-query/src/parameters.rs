@@ -16,7 +16,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use meetnet_model::time::with_seconds;
 
 use crate::encode::type_name;
-use crate::error::{QueryError, QueryErrorKind, StatementFault, fault_of_time};
+use crate::error::{QueryError, QueryErrorKind, StatementFault};
 use crate::planning::in_units;
 
 mod lists;
@@ -120,7 +120,7 @@ impl ParameterValue {
             };
             let fault = match first {
                 DataType::Interval(_) | DataType::Duration(_) => StatementFault::InvalidTime,
-                first if first.is_temporal() => fault_of_time(text),
+                first if first.is_temporal() => StatementFault::of_time(text),
                 _ => StatementFault::InvalidText,
             };
             let message = format!(

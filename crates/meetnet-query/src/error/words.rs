@@ -10,11 +10,9 @@ use datafusion::common::SchemaError;
 
 use super::sql_names::{sql_name, with_sql_names};
 use super::{StatementFault, first_line, shortened};
-use crate::casts::{not_cast, refuses};
+use crate::guard::{not_cast, refuses};
 
 mod values;
-
-pub use values::fault_of_time;
 
 /// What stands before a text and says which library, or which step of it, found the error.
 const PREFIXES: [&str; 8] = [

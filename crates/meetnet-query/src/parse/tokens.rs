@@ -17,8 +17,8 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace};
 
 use crate::error::{QueryError, StatementFault, shortened};
-use crate::float_casts::has_digits_of_value;
 use crate::options::Dialect;
+use crate::postgres::has_digits_of_value;
 use crate::postgres::syntax::{keyword, places};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::{Said, fault_of_time, in_words, unsupported, unsupported_cast};
+use super::{Said, in_words, unsupported, unsupported_cast};
 use crate::error::StatementFault;
 
 #[test]
@@ -344,7 +344,11 @@ fn a_time_of_the_right_form_is_out_of_range() {
         "2026-01-01T25:00:00Z",
         "2026-02-31 00:00:00.5+01:00",
     ] {
-        assert_eq!(fault_of_time(text), StatementFault::TimeRange, "{text}");
+        assert_eq!(
+            StatementFault::of_time(text),
+            StatementFault::TimeRange,
+            "{text}"
+        );
     }
     for text in [
         "",
@@ -356,7 +360,11 @@ fn a_time_of_the_right_form_is_out_of_range() {
         "-5",
         "noon",
     ] {
-        assert_eq!(fault_of_time(text), StatementFault::InvalidTime, "{text}");
+        assert_eq!(
+            StatementFault::of_time(text),
+            StatementFault::InvalidTime,
+            "{text}"
+        );
     }
 }
 

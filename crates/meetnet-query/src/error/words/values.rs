@@ -20,7 +20,7 @@ pub(super) fn time(text: &str) -> Option<Said> {
         let format_or_none = value.rsplit_once("' using format '");
         return Some(match format_or_none {
             None => Said::of(
-                fault_of_time(value),
+                StatementFault::of_time(value),
                 format!(
                     "`{}` is no time; write {TIME_FORMS} (UTC without an offset)",
                     short(value)
@@ -80,25 +80,6 @@ pub(super) fn time(text: &str) -> Option<Said> {
         ),
     };
     Some(Said::of(StatementFault::InvalidTime, message))
-}
-
-/// Returns what is wrong with a text that is no date, no time and no time of day: it is written as one is, and names a day or an hour
-/// that there is not, or it is not.
-pub fn fault_of_time(text: &str) -> StatementFault {
-    let text = text.trim().to_ascii_lowercase();
-    let clock = text.strip_suffix("am").or_else(|| text.strip_suffix("pm"));
-    let digits = clock.unwrap_or(&text);
-    let is_sign = |sign: char| sign.is_ascii_digit() || "-:.+tz ".contains(sign);
-    let is_whole = digits.bytes().all(|sign| sign.is_ascii_digit());
-    let has_form = digits.starts_with(|sign: char| sign.is_ascii_digit())
-        && digits.chars().all(is_sign)
-        && (digits.matches('-').count() >= 2
-            || digits.contains(':')
-            || is_whole && matches!(digits.len(), 6 | 8));
-    match has_form {
-        true => StatementFault::TimeRange,
-        false => StatementFault::InvalidTime,
-    }
 }
 
 /// Numbers that do not fit the type that they are computed in, or cast to.
@@ -185,7 +166,7 @@ pub(super) fn cast(text: &str) -> Option<Said> {
             "as true or false, and is neither".to_owned(),
         ),
         "Date32" | "Date64" => (
-            fault_of_time(value),
+            StatementFault::of_time(value),
             "as a date, and is none; dates are written 2026-01-31".to_owned(),
         ),
         "Int8" | "Int16" | "Int32" | "Int64" | "UInt8" | "UInt16" | "UInt32" | "UInt64" => {
@@ -207,7 +188,7 @@ pub(super) fn cast(text: &str) -> Option<Said> {
             )
         }
         _ if data_type.starts_with("Time") => (
-            fault_of_time(value),
+            StatementFault::of_time(value),
             format!("as a value of {name}, and is none"),
         ),
         _ if data_type.starts_with("Interval") => (
