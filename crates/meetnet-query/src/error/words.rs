@@ -9,7 +9,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::SchemaError;
 
 use super::sql_names::{sql_name, with_sql_names};
-use super::{StatementFault, first_line, shortened};
+use super::{StatementFault, first_line, of_row_count, shortened};
 use crate::guard::{not_cast, refuses};
 
 mod values;
@@ -90,6 +90,12 @@ pub(super) fn unsupported(text: &str) -> String {
         return format!(
             "not supported: the type {data_type}; write TEXT, or another type that columns have"
         );
+    }
+    let of_rows = text.strip_prefix("Unsupported ");
+    if let Some((clause @ ("LIMIT" | "OFFSET"), _)) =
+        of_rows.and_then(|what| what.split_once(" expression: "))
+    {
+        return of_row_count(clause).message;
     }
     let what = text.strip_prefix("Unsupported ast node ").unwrap_or(text);
     let instead = match what {
@@ -172,7 +178,6 @@ fn known(text: &str) -> Option<Said> {
         .or_else(|| types(text))
         .or_else(|| condition(text))
         .or_else(|| of_fault(StatementFault::Position, position(text)))
-        .or_else(|| limit(text))
         .or_else(|| of_fault(StatementFault::Unsupported, order(text)))
         .or_else(|| subquery(text))
 }
@@ -533,33 +538,6 @@ fn condition(text: &str) -> Option<Said> {
     Some(Said::of(
         StatementFault::TypeMismatch,
         format!("{what} is of type {data_type}; compare it, such as x <> 0"),
-    ))
-}
-
-/// How many rows are answered, or left out.
-fn limit(text: &str) -> Option<Said> {
-    let word = text.split(' ').next()?;
-    if let Some((_, number)) = text.split_once("0, '")
-        && let Some(number) = number.strip_suffix("' was provided")
-    {
-        let fault = match word {
-            "LIMIT" => StatementFault::NegativeLimit,
-            "OFFSET" => StatementFault::NegativeOffset,
-            _ => return None,
-        };
-        let message = format!("{word} takes a number of rows, and {number} is less than none");
-        return Some(Said::of(fault, message));
-    }
-    let rest = text.strip_prefix("Expected ")?;
-    let (word @ ("LIMIT" | "OFFSET"), rest) =
-        rest.split_once(" to be an integer or null, but got ")?
-    else {
-        return None;
-    };
-    let data_type = with_sql_names(rest);
-    Some(Said::of(
-        StatementFault::TypeMismatch,
-        format!("{word} takes a number of rows, and not {data_type}"),
     ))
 }
 

@@ -3,11 +3,11 @@
 use std::str::FromStr;
 
 use arrow::datatypes::DataType;
+use meetnet_sql::literals::cell;
 
 use super::Said;
 use crate::error::sql_names::sql_name;
 use crate::error::{StatementFault, shortened};
-use crate::literals::cell;
 
 const TIME_FORMS: &str = "2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00";
 /// How much of a value is repeated.
