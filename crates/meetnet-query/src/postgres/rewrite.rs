@@ -715,8 +715,11 @@ fn oid_of_named_type(expr: &Expr) -> Option<Expr> {
             ..
         } if is_regtype(data_type) => {
             match literal(name) {
-                // That of triggers is a number already.
-                Some(name) => number_of_type(name).map(number),
+                // A number as text is the type of that number; that of triggers is made one elsewhere.
+                Some(name) => {
+                    let oid = name.trim().parse().ok();
+                    oid.or_else(|| number_of_type(name)).map(number)
+                }
                 None => is_parameter(name).then(|| oid_of_type(name)),
             }
         }

@@ -642,8 +642,8 @@ async fn a_type_is_a_name_and_compares_as_a_number() {
         &database,
         "SELECT 'int4'::regtype::oid AS a, 'int4'::regtype::bigint AS b, pg_typeof(1::int)::oid AS c,
                 pg_typeof(now()) = 'timestamptz'::regtype AS d, pg_typeof(1) <> 'int4'::regtype AS e,
-                pg_typeof(true)::regtype AS f, 23 = 'int4'::regtype AS g",
-        &["a|b|c|d|e|f|g", "23|23|23|true|true|boolean|true"],
+                pg_typeof(true)::regtype AS f, 23 = 'int4'::regtype AS g, 23 = '23'::regtype AS h",
+        &["a|b|c|d|e|f|g|h", "23|23|23|true|true|boolean|true|true"],
     )
     .await;
     check(
