@@ -16,7 +16,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use meetnet_model::time::with_seconds;
 
 use crate::encode::type_name;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, StatementFault};
 use crate::planning::in_units;
 
 mod lists;
@@ -118,11 +118,17 @@ impl ParameterValue {
                 }
                 _ => "",
             };
-            wrong(format!(
+            let fault = match first {
+                DataType::Interval(_) | DataType::Duration(_) => StatementFault::InvalidTime,
+                first if first.is_temporal() => StatementFault::of_time(text),
+                _ => StatementFault::InvalidText,
+            };
+            let message = format!(
                 "the value of ${name} is no {}: `{}`{hint}",
                 type_name(first),
                 text.chars().take(40).collect::<String>()
-            ))
+            );
+            QueryError::of_statement(fault, message).into()
         })
     }
 }
@@ -147,11 +153,12 @@ fn span(text: &str) -> Option<ScalarValue> {
 /// Returns the list that a text says.
 fn listed(name: &str, text: &str, list: &DataType) -> Result<ScalarValue> {
     lists::read(text, list).ok_or_else(|| {
-        wrong(format!(
+        let message = format!(
             "the value of ${name} is no {}, which is written as {{1,2,NULL}}: `{}`",
             type_name(list),
             text.chars().take(40).collect::<String>()
-        ))
+        );
+        QueryError::of_statement(StatementFault::InvalidText, message).into()
     })
 }
 

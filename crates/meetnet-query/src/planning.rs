@@ -31,6 +31,7 @@ use crate::postgres::{
 };
 use crate::reach::Reach;
 
+mod flags;
 mod grouped_pairs;
 mod groups;
 mod matched;
@@ -88,6 +89,8 @@ const PARAMETERS_MAX: usize = 65_535;
 pub(crate) struct Planned {
     pub(crate) plan: LogicalPlan,
     pub(crate) names: ShownNames,
+    /// Whose SQL it was written in.
+    dialect: Dialect,
     /// Placeholders that have their values in the plan already.
     filled: BTreeSet<String>,
     /// The greatest number of a placeholder that is written, where parts of what is written are not planned.
@@ -217,7 +220,7 @@ impl Planned {
         let plan = parameters::bind(self.plan, values, &self.filled)?;
         // Without values it is the plan that has been looked at.
         if !values.is_empty() {
-            guard::check_casts(&plan)?;
+            guard::check_casts(&plan, self.dialect)?;
         }
         Ok(Self { plan, ..self })
     }
@@ -264,10 +267,11 @@ pub(crate) async fn planned(
     };
     let plan = row_members::by_parts(plan)?;
     guard::check_plan(&plan)?;
-    guard::check_casts(&plan)?;
+    guard::check_casts(&plan, request.dialect)?;
     Ok(Planned {
         plan: computed_beneath(plan)?,
         names,
+        dialect: request.dialect,
         filled,
         written: placeholders,
     })

@@ -15,6 +15,7 @@
 //! | `list[2:]`, `list[:3]` | `list[2:2147483647]`, `list[1:3]` |
 //! | `percentile_disc(0.9) WITHIN GROUP (ORDER BY x)` | a value among all of a group: `percentiles.rs` |
 //! | `regexp_replace(text, '(a)', '$1 \1')` | `regexp_replace(text, '(a)', '$$1 ${1}')` |
+//! | `regexp_like(text, '^a', 'n')`, PostgreSQL's flags | `regexp_like(text, '^a', 'm')`: `flags.rs` |
 //! | `9999999999999999.99::decimal(20, 2)` | `'9999999999999999.99'::decimal(20, 2)`: a number by itself is a float; `typed.rs` |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
@@ -46,6 +47,7 @@ use meetnet_model::calendar_unit::CalendarUnit;
 use meetnet_model::time::with_seconds;
 use meetnet_sql::SUBSTRING_OF_PATTERN;
 
+use super::flags::respell_flags;
 use super::grouped_pairs::sets_of_pairs;
 use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
@@ -363,7 +365,9 @@ fn respelled(function: &mut Function) -> Option<Expr> {
     let [part] = function.name.0.as_slice() else {
         return None;
     };
-    match part.as_ident()?.value.to_lowercase().as_str() {
+    let name = part.as_ident()?.value.to_lowercase();
+    respell_flags(&name, function);
+    match name.as_str() {
         "every" => function.name = named("bool_and"),
         "ceiling" => function.name = named("ceil"),
         "variance" => function.name = named("var_samp"),
