@@ -41,6 +41,7 @@ use datafusion::logical_expr::{Expr, Operator, ScalarUDF, lit};
 
 mod bounded;
 mod counted;
+mod elements;
 mod escaped;
 mod json;
 mod like;
@@ -67,6 +68,7 @@ use text::BoundedText;
 use crate::error::QueryError;
 
 pub(crate) use bounded::is_constant;
+pub(crate) use elements::{CommonElements, ListOperators, register as register_elements};
 pub(crate) use escaped::{ESCAPED_LIKE, with_backslashes};
 pub(crate) use json::TO_JSON;
 pub(crate) use matched::SUBSTRING_OF_PATTERN;

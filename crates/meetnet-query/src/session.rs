@@ -35,7 +35,7 @@ use crate::distinct_rows::DistinctRows;
 use crate::empty_subqueries::EmptySubqueries;
 use crate::existence::ExistenceAsValue;
 use crate::float_casts::CheckedFloats;
-use crate::functions::{self, CallShare};
+use crate::functions::{self, CallShare, CommonElements, ListOperators};
 use crate::gathered;
 use crate::grouping_sets::GroupingColumns;
 use crate::having::HavingInValues;
@@ -108,6 +108,8 @@ impl Sessions {
         let mut state = SessionStateBuilder::new()
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
+            // Before those of DataFusion, which would plan the same operators.
+            .with_expr_planners(vec![Arc::new(ListOperators::new())])
             .with_default_features()
             .with_physical_optimizer_rules(physical_rules())
             .with_type_planner(Arc::new(Microseconds))
@@ -140,6 +142,7 @@ impl Sessions {
         meetnet_functions::register(&mut state)?;
         functions::restrict(&mut state)?;
         removed_members::register(&mut state)?;
+        functions::register_elements(&mut state)?;
         micros::register(&mut state)?;
         arithmetic::register(&mut state)?;
         sliding::register(&mut state)?;
@@ -250,7 +253,9 @@ fn sort_parts(plan: &dyn ExecutionPlan) -> usize {
 fn first_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
     let types_equal = rules.iter().position(|rule| rule.name() == TYPES_EQUAL);
-    rules.insert(types_equal.unwrap_or(0), Arc::new(WholeNumberUnions));
+    let at = types_equal.unwrap_or(0);
+    rules.insert(at, Arc::new(WholeNumberUnions));
+    rules.insert(at, Arc::new(CommonElements));
     rules
 }
 
