@@ -318,7 +318,8 @@ fn ambiguous_column(error: &DataFusionError) -> Option<String> {
 
 /// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its
 /// position, and to what an alias of a series means, a table to columns that several share, and makes products of negatives that are
-/// none, and calls of comparisons with elements of arrays that nobody knows how to compare; returns what the columns are called, or None where the statement is the same.
+/// none, and calls of comparisons with elements of arrays that nobody knows how to compare; returns what the columns are called, or
+/// None where the statement is the same.
 fn rename_columns(
     statement: &mut Statement,
     error: &DataFusionError,
@@ -341,8 +342,9 @@ fn rename_columns(
 }
 
 /// Gives names of their own to casts that would have the same one, and to what an alias of a series means, and a table to columns
-/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, calls of
-/// comparisons with elements of arrays that nobody knows how to compare, and leaves out what can have no rows, which may be written with what only PostgreSQL has; returns None where the statement is the same.
+/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, and calls of
+/// comparisons with elements of arrays that nobody knows how to compare, and leaves out what can have no rows, which may be written
+/// with what only PostgreSQL has; returns None where the statement is the same.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
     let has_shared = is_of_same_names(error) && name_tables_of_shared(statement);
     let has_casts = is_of_same_names(error) && name_casts(statement);

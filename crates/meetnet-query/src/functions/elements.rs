@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `x = ANY(l)`, `array_remove(l, x)`, `l \|\| x`, where `x` is a float | the same of a list of floats |
 //! | … where `x` is a whole number, or a decimal number of other digits | … of decimal numbers that have the digits of both |
-//! | `array_append(l, 2.25)` | 2.25 is a decimal number there, and no float |
+//! | `array_append(l, 2.25)`, `ARRAY[d, 2.25]` | 2.25 is a decimal number there, and no float |
 //! | `array_position(l, '2.25')`, `array_remove(dates, '2026-01-31')` | a text that is written is what the list has |
 //! | `time = ANY(dates)` | dates are times, and so are texts beside times |
 //! | `a && b` | `array_has_any(array_remove_all(a, NULL), b)`, which DataFusion has no operator for |
@@ -94,6 +94,7 @@ fn arguments_of(function: &str, count: usize) -> Option<Vec<Argument>> {
             2,
         ) => vec![List, List],
         ("array_concat", count) => vec![List; count],
+        (MAKE_ARRAY, count) => vec![Element; count],
         _ => return None,
     })
 }
@@ -441,7 +442,8 @@ impl AnalyzerRule for CommonElements {
 fn is_wanted(expr: &Expr) -> bool {
     match expr {
         Expr::ScalarFunction(call) => {
-            stands_for(&call.func).is_some() || OF_ELEMENTS.contains(&call.name())
+            let name = call.name();
+            name == MAKE_ARRAY || OF_ELEMENTS.contains(&name) || stands_for(&call.func).is_some()
         }
         _ => false,
     }
@@ -480,7 +482,12 @@ fn of_one_type(function: &str, args: &[Expr], schema: &DFSchema) -> Option<Vec<E
     let of_elements = kinds.iter().zip(args);
     let of_elements = of_elements.filter(|(kind, _)| **kind != Argument::Other);
     let values = of_elements.map(|(kind, arg)| Values::of_expr(*kind, arg, schema));
-    let element = common_type(&values.collect::<Option<Vec<Values>>>()?)?;
+    let values = values.collect::<Option<Vec<Values>>>()?;
+    // Others DataFusion makes arrays of.
+    if function == MAKE_ARRAY && !values.iter().any(|values| values.is.is_decimal()) {
+        return None;
+    }
+    let element = common_type(&values)?;
     let args = kinds.into_iter().zip(args);
     args.map(|(kind, arg)| as_elements(kind, arg, &element, schema))
         .collect()
