@@ -148,17 +148,19 @@ impl ParameterValue {
     }
 }
 
-/// Returns the texts of an array, or of the lists in it; none where there are others.
+/// Returns the texts of an array, or of the lists in it, and its numbers as texts, but whole ones; none where there are others.
 fn texts_of(values: &ArrayRef) -> Vec<String> {
     match values.data_type() {
         DataType::List(_) => texts_of(values.as_list::<i32>().values()),
-        data_type if data_type.is_string() => match cast(values, &DataType::Utf8) {
-            Ok(texts) => {
-                let texts = texts.as_string::<i32>().iter();
-                texts.flatten().map(str::to_owned).collect()
+        of if of.is_string() || of.is_decimal() || of.is_floating() => {
+            match cast(values, &DataType::Utf8) {
+                Ok(texts) => {
+                    let texts = texts.as_string::<i32>().iter();
+                    texts.flatten().map(str::to_owned).collect()
+                }
+                Err(_) => Vec::new(),
             }
-            Err(_) => Vec::new(),
-        },
+        }
         _ => Vec::new(),
     }
 }

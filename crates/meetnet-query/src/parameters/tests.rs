@@ -340,15 +340,15 @@ async fn lists_of_other_numbers_are_compared() {
     use arrow::array::ListArray;
     use arrow::datatypes::Float64Type;
 
-    let floats = [Some([Some(1.5), None, Some(7.0)])];
-    let floats = ListArray::from_iter_primitive::<Float64Type, _, _>(floats);
-    let floats = ParameterValue::Array(Arc::new(floats));
     async fn check(condition: &str, list: ParameterValue, rows: i64) {
         let sql = format!(
             "SELECT count(*) FROM (VALUES (1.5::decimal(5, 2)), (5)) AS t(x) WHERE {condition}"
         );
         assert_eq!(count(&sql, &[("1", list)]).await, Ok(rows), "{condition}");
     }
+    let floats = [Some([Some(1.5), None, Some(7.0)])];
+    let floats = ListArray::from_iter_primitive::<Float64Type, _, _>(floats);
+    let floats = ParameterValue::Array(Arc::new(floats));
     check("x = ANY($1)", floats.clone(), 1).await;
     check("x = ANY($1::double[])", floats.clone(), 1).await;
     check("x <> ALL($1)", floats.clone(), 0).await;

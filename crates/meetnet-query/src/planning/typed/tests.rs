@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{ArrayRef, Decimal128Array, StringArray};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -97,6 +97,10 @@ fn a_parameter_has_the_digits_of_its_value() {
     check(ParameterValue::Null, as_is);
     let array: ArrayRef = Arc::new(StringArray::from(vec!["0.123456789012345"]));
     check(ParameterValue::Array(array), wide);
+    let decimal = Decimal128Array::from(vec![123_456_789_012_345]);
+    let decimal = decimal.with_precision_and_scale(20, 15);
+    let decimal: ArrayRef = Arc::new(decimal.expect("a number"));
+    check(ParameterValue::Array(decimal), wide);
     let of_list = "SELECT $1::NUMERIC, $1::NUMERIC(38,15)[], $1::NUMERIC(20,10), $2::NUMERIC";
     check(text("{0.123456789012345,1}"), of_list);
 }
