@@ -14,10 +14,10 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
+use meetnet_sql::computed_beneath;
 
 use crate::catalog::SnapshotTables;
-use crate::error::{QueryError, QueryErrorKind};
-use crate::grouping_sets::computed_beneath;
+use crate::error::{QueryError, QueryErrorKind, of_unnest};
 use crate::guard;
 use crate::hints;
 use crate::options::{Dialect, QueryOptions, QueryRequest};
@@ -268,7 +268,7 @@ async fn planned_or_renamed<N: Default>(
 ) -> Result<(LogicalPlan, N)> {
     let mut renamed = statement.clone();
     let error = match session.statement_to_plan(statement).await {
-        Ok(plan) if is_unnested_there(&plan) => return Err(QueryError::of_unnest().into()),
+        Ok(plan) if is_unnested_there(&plan) => return Err(of_unnest().into()),
         Ok(plan) => return Ok((plan, N::default())),
         Err(error) => error,
     };

@@ -54,7 +54,7 @@ pub(crate) use type_name::register as register_type_names;
 pub(crate) use types::{EXTENSION_KEY, JSON_EXTENSION};
 pub use types::{PgScalar, PgType};
 
-pub use crate::literals::without_exponent;
+pub use meetnet_sql::literals::without_exponent;
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ use crate::answer::{AnswerStream, Outcome, QueryAnswer, StopOnDrop, timeout_erro
 use crate::audit::Noted;
 use crate::catalog::{SnapshotTables, TableDescription, table_descriptions};
 use crate::client::Client;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, broken_file, from_datafusion, store_unavailable};
 use crate::guard;
 use crate::latest::LatestCache;
 use crate::options::{QueryOptions, QueryRequest, SessionKind};
@@ -171,7 +171,7 @@ impl Shared {
     /// What a file that could not be used means: removed under the reader, or broken.
     fn unusable(&self, path: &str, damage: Damage) -> QueryError {
         match self.live_file(path) {
-            Some(_) => QueryError::broken_file(path, damage),
+            Some(_) => broken_file(path, damage),
             None => expired(),
         }
     }
@@ -185,11 +185,11 @@ impl Shared {
     ) -> QueryError {
         // A store that does not even say whether a file is there gives no bytes to compare either.
         if failure == Some(StoreFailure::OfAll) {
-            return QueryError::store_unavailable().with_source(error);
+            return store_unavailable().with_source(error);
         }
         match self.with_broken_file(error, noticed).await {
             error if error.is_of_reading() && failure.is_some() => {
-                QueryError::store_unavailable().with_source(error)
+                store_unavailable().with_source(error)
             }
             error => error,
         }
@@ -205,7 +205,7 @@ impl Shared {
         let examined = tokio::task::spawn_blocking(move || {
             opened.into_iter().find_map(|((folder, file), path)| {
                 let damage = damage::examine(&folder, &file).ok()??;
-                Some(QueryError::broken_file(path.as_ref(), damage))
+                Some(broken_file(path.as_ref(), damage))
             })
         });
         match examined.await {
@@ -499,5 +499,5 @@ impl QueryService {
 
 fn classified(error: DataFusionError, tables: &SnapshotTables) -> QueryError {
     let names: Vec<String> = tables.names().collect();
-    QueryError::from_datafusion(error, &names)
+    from_datafusion(error, &names)
 }

@@ -4,9 +4,9 @@
 //! DataFusion can at worst make a message less helpful.
 
 use datafusion::common::SchemaError;
+use meetnet_sql::literals::cell;
 
 use super::{first_line, shortened};
-use crate::literals::cell;
 
 /// What stands before a text and says which library, or which step of it, found the error.
 const PREFIXES: [&str; 8] = [

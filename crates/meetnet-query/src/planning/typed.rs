@@ -9,10 +9,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::spans::in_units;
-use crate::literals::without_exponent;
 use crate::parameters::Parameters;
 use crate::parse::parsed_mut;
 use crate::postgres::array_elements;
+use meetnet_sql::literals::without_exponent;
 
 #[cfg(test)]
 mod tests;

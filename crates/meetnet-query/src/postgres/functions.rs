@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TimezoneInfo, Value,
 };
+use meetnet_sql::TO_JSON;
 
 use super::catalog::{
     CatalogFunction, DATABASE, Description, OWNER, PG_CLASS_OID, PG_PROC_OID, PSEUDO_TYPES,
@@ -16,7 +17,6 @@ use super::settings::{SETTINGS, setting};
 use super::time_format::UTC;
 use super::types::PgType;
 use crate::catalog::SCHEMA;
-use crate::functions::TO_JSON;
 use crate::planning::{self, binary};
 
 /// Who everybody is in SQL.

@@ -15,11 +15,11 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JoinOperator,
     ObjectName, Query, Select, TableFactor, VisitMut, VisitorMut,
 };
+use meetnet_sql::TO_JSON;
 
 use super::aliases;
 use super::emptiness::last_part;
 use super::functions::{call, joined, own_name, text};
-use crate::functions::TO_JSON;
 use crate::parse::meant;
 
 /// The functions, by the names that clients write.

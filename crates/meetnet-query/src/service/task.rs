@@ -22,6 +22,7 @@ use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use meetnet_lake::damage::Damage;
+use meetnet_sql::{CallShare, balanced, guarded, sizes::batch_bytes};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
 
@@ -30,12 +31,8 @@ use super::{Shared, classified};
 use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::audit::Noted;
-use crate::balanced::balanced;
 use crate::catalog::SnapshotTables;
-use crate::error::{QueryError, QueryErrorKind, size_text};
-use crate::functions::CallShare;
-use crate::functions::sizes::batch_bytes;
-use crate::guarded_divisors::guarded;
+use crate::error::{QueryError, QueryErrorKind, from_datafusion, of_subquery, size_text};
 use crate::hints;
 use crate::in_turn::UnionInTurnExec;
 use crate::looked_up::each_once;
@@ -267,7 +264,7 @@ impl Task {
         let is_correlated = is_correlated(plan);
         // The names of the statement were found before: these are of the optimizer, which has taken a subquery apart.
         let of_planned = |error: DataFusionError| match is_correlated && lacks_column(&error) {
-            true => QueryError::of_subquery().with_source(error),
+            true => of_subquery().with_source(error),
             false => classify(error),
         };
         let plan = optimized.map_err(of_planned)?;
@@ -375,7 +372,7 @@ impl Task {
         if has_begun && self.finds_room(&counted, bytes).await {
             return Ok(counted);
         }
-        Err(QueryError::from_datafusion(refused, &[]))
+        Err(from_datafusion(refused, &[]))
     }
 
     /// Waits until others leave room for a batch, as long as for a place: half an answer is nothing. Returns false where they
