@@ -8,11 +8,12 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
+use meetnet_sql::literals::without_exponent;
+
 use super::spans::in_units;
 use crate::parameters::Parameters;
 use crate::parse::parsed_mut;
 use crate::postgres::array_elements;
-use meetnet_sql::literals::without_exponent;
 
 #[cfg(test)]
 mod tests;
@@ -223,9 +224,10 @@ fn widen(data_type: &mut DataType, numbers: &[String]) -> bool {
     };
     // What has no room behind the point is rounded.
     let fraction = fraction.min(left);
-    let precision = match whole + fraction <= DIGITS {
+    // A product of two has the digits behind the point of both.
+    let precision = match whole + fraction <= DIGITS && 2 * fraction <= DIGITS {
         true => DIGITS,
-        false => DIGITS_MAX,
+        false => (whole.max(DIGITS - FRACTION) + fraction).min(DIGITS_MAX),
     };
     let (Ok(precision), Ok(fraction)) = (u64::try_from(precision), i64::try_from(fraction)) else {
         return false;

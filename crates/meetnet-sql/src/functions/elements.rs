@@ -36,6 +36,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use crate::literals::without_exponent;
 use crate::removed_members;
 use crate::rewrite;
 
@@ -144,7 +145,10 @@ impl Counts {
     /// Returns what a value counts as.
     fn of_value(value: &ScalarValue) -> Self {
         match value.try_as_str() {
-            Some(Some(text)) => Self::Unknown(Digits::of_text(text.trim())),
+            Some(Some(text)) => {
+                let plain = without_exponent(text);
+                Self::Unknown(Digits::of_text(plain.as_deref().unwrap_or(text).trim()))
+            }
             Some(None) => Self::AsIs,
             None => digits_of_value(value).map_or(Self::AsIs, Self::Digits),
         }
@@ -241,10 +245,11 @@ impl Digits {
 
     /// Returns the digits of a number that is written without an exponent; None for every other text.
     fn of_text(text: &str) -> Option<Self> {
-        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
         let are_digits = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
-        if whole.is_empty() || !are_digits(whole) || !are_digits(fraction) {
+        let is_empty = whole.is_empty() && fraction.is_empty();
+        if is_empty || !are_digits(whole) || !are_digits(fraction) {
             return None;
         }
         Some(Self {
@@ -423,7 +428,7 @@ impl AnalyzerRule for CommonElements {
             let rewritten = rewrite::of_plan(plan, &is_wanted, &of_expr)?;
             if rewritten.transformed {
                 is_other.set(true);
-                return Ok(rewritten);
+                return rewritten.map_data(with_types_of_rows);
             }
             // What is above may have columns of other types.
             match is_other.get() {
@@ -437,6 +442,24 @@ impl AnalyzerRule for CommonElements {
     fn name(&self) -> &str {
         "common_elements"
     }
+}
+
+/// Casts the values of VALUES to what their columns are: its types are not computed anew.
+fn with_types_of_rows(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Values(mut rows) = plan else {
+        return Ok(plan);
+    };
+    let no_columns = DFSchema::empty();
+    for row in &mut rows.values {
+        for (value, field) in row.iter_mut().zip(rows.schema.fields()) {
+            if value.get_type(&no_columns)? != *field.data_type() {
+                let of_other_type =
+                    std::mem::replace(value, Expr::Literal(ScalarValue::Null, None));
+                *value = cast(of_other_type, field.data_type().clone());
+            }
+        }
+    }
+    Ok(LogicalPlan::Values(rows))
 }
 
 fn is_wanted(expr: &Expr) -> bool {

@@ -34,7 +34,12 @@ fn a_decimal_type_without_a_size_has_the_digits_of_its_number() {
     check("'1e-12'::numeric", "'1e-12'::NUMERIC(38,12)");
     check(
         "'12345678901234567890123456789.5'::numeric",
-        "'12345678901234567890123456789.5'::NUMERIC(76,10)",
+        "'12345678901234567890123456789.5'::NUMERIC(39,10)",
+    );
+    // The product of two has forty digits behind the point.
+    check(
+        "'0.12345678901234567890'::numeric",
+        "'0.12345678901234567890'::NUMERIC(48,20)",
     );
     check(
         "numeric '0.123456789012345'",

@@ -71,6 +71,10 @@ fn numbers_times_and_texts_have_a_common_type() {
         Some(DataType::Decimal128(11, 3)),
     );
     check(&[values(&money), text("many")], Some(money.clone()));
+    check(
+        &[values(&money), text(" 25e-4 ")],
+        Some(DataType::Decimal128(12, 4)),
+    );
     check(&[values(&whole), text("2")], Some(DataType::Int64));
     check(&[values(&whole), values(&DataType::Utf8)], None);
     check(&[values(&DataType::Utf8View), text("a")], None);
@@ -97,7 +101,9 @@ fn numbers_have_digits() {
     check("2.25", Some((1, 2)));
     check("-17", Some((2, 0)));
     check("0.1234567890", Some((1, 10)));
-    for other in ["", "-", "1e5", "NaN", ".5", "1,5", "+1", "1.-5"] {
+    check("+1", Some((1, 0)));
+    check(".5", Some((0, 1)));
+    for other in ["", "-", ".", "1e5", "NaN", "1,5", "1.-5"] {
         check(other, None);
     }
 }
