@@ -32,6 +32,13 @@ pub(crate) fn of_subquery() -> QueryError {
     QueryError::of_statement(StatementFault::Unsupported, message)
 }
 
+/// Makes the error of a LIMIT or an OFFSET, `clause`, by what nobody can compute before.
+pub(crate) fn of_row_count(clause: &str) -> QueryError {
+    QueryError::not_supported(format!(
+        "{clause} by what is not known, or cannot be computed, before the statement runs; write a number, or a parameter"
+    ))
+}
+
 /// Makes the error of an `unnest` in FROM of what another table there has.
 pub(crate) fn of_unnest() -> QueryError {
     let message = "not supported: unnest in FROM of a column of another table there; write it in SELECT: SELECT t.id, unnest(t.list) \
@@ -68,19 +75,6 @@ pub(crate) fn from_datafusion(error: DataFusionError, tables: &[String]) -> Quer
 
 /// Length of a message: names in it are as long as a client has written them.
 const MESSAGE_BYTES_MAX: usize = 4_000;
-
-/// Returns a size as the configuration writes it: in the largest unit that it is a whole number of.
-pub(crate) fn size_text(bytes: u64) -> String {
-    let (bits, unit) = match bytes.trailing_zeros() {
-        // Of no bytes all 64 bits are zeros.
-        64.. => (0, "bytes"),
-        30.. => (30, "GiB"),
-        20.. => (20, "MiB"),
-        10.. => (10, "KiB"),
-        _ => (0, "bytes"),
-    };
-    format!("{} {unit}", bytes >> bits)
-}
 
 /// Returns what an error of DataFusion means, without its source.
 fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
@@ -356,6 +350,9 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
     if let Some((name, rest)) = call {
         return QueryError::of_statement(StatementFault::Function, function_message(name, rest));
     }
+    if let Some(error) = of_negative(text) {
+        return error;
+    }
     if text.starts_with("SHOW [VARIABLE]") {
         return QueryError::new(
             QueryErrorKind::Forbidden,
@@ -366,6 +363,19 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
         QueryErrorKind::BadRequest,
         in_words(first_line(own_words(text))),
     )
+}
+
+/// Makes the error of a LIMIT or an OFFSET that is negative.
+fn of_negative(text: &str) -> Option<QueryError> {
+    let (fault, clause) = if text.starts_with("LIMIT must be >= 0") {
+        (StatementFault::NegativeLimit, "LIMIT")
+    } else if text.starts_with("OFFSET must be >=0") {
+        (StatementFault::NegativeOffset, "OFFSET")
+    } else {
+        return None;
+    };
+    let message = format!("{clause} must not be negative");
+    Some(QueryError::of_statement(fault, message))
 }
 
 /// Says what may have been meant by a function that is not there. DataFusion says the same of a window function without a

@@ -35,7 +35,7 @@ mod type_name;
 mod type_tree;
 mod types;
 
-pub(crate) use aliases::{apart, beside_stars};
+pub(crate) use aliases::{Written, apart, as_written, beside_stars};
 pub use arrays::array_elements;
 pub use bytea::bytea;
 pub(crate) use casts::{name_casts, register as register_casts};

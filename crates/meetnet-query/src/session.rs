@@ -29,6 +29,7 @@ use crate::cooperative::Cooperative;
 use crate::in_turn::UnionsInTurn;
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
+use crate::planning::RowCounts;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
@@ -79,7 +80,10 @@ impl Sessions {
             .with_default_features()
             .with_physical_optimizer_rules(physical_rules())
             .with_type_planner(meetnet_sql::type_planner())
-            .with_analyzer_rules(meetnet_sql::rules(Arc::new(CallsApart)))
+            .with_analyzer_rules(meetnet_sql::rules(
+                Arc::new(RowCounts),
+                Arc::new(CallsApart),
+            ))
             .with_optimizer_rule(meetnet_sql::optimizer_rule())
             .build();
         meetnet_functions::register(&mut state)?;

@@ -81,6 +81,10 @@ pub enum StatementFault {
     DivisionByZero,
     /// It computes a number that its type cannot hold.
     OutOfRange,
+    /// Its LIMIT is negative.
+    NegativeLimit,
+    /// Its OFFSET is negative.
+    NegativeOffset,
 }
 
 /// A query that did not work.

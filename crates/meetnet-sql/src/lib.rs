@@ -101,16 +101,18 @@ pub const GATHERED_ROWS_MAX: u64 = 1_000;
 /// The rule of DataFusion that makes types equal.
 const TYPES_EQUAL: &str = "type_coercion";
 
-/// Returns the rules that a plan goes through before it is optimized, in their order: DataFusion's, what has to be done before
-/// types are made equal, `of_tables`, which see the plan as it was written, and then those that need the types.
+/// Returns the rules that a plan goes through before it is optimized, in their order: DataFusion's, `untyped` and others before types
+/// are made equal, behind them `of_tables`, which sees the calls that were written, and then those that need the types.
 pub fn rules(
+    untyped: Arc<dyn AnalyzerRule + Send + Sync>,
     of_tables: Arc<dyn AnalyzerRule + Send + Sync>,
 ) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
     let types_equal = rules.iter().position(|rule| rule.name() == TYPES_EQUAL);
-    let at = types_equal.unwrap_or(0);
-    rules.insert(at, Arc::new(WholeNumberUnions));
-    rules.insert(at, Arc::new(CommonElements));
+    let types_equal = types_equal.unwrap_or(0);
+    rules.insert(types_equal, Arc::new(WholeNumberUnions));
+    rules.insert(types_equal, Arc::new(CommonElements));
+    rules.insert(types_equal, untyped);
     let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 23] = [
         of_tables,
         Arc::new(GroupingColumns),
