@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
@@ -18,6 +19,7 @@ use meetnet_model::time::with_seconds;
 use crate::encode::type_name;
 use crate::error::{QueryError, QueryErrorKind, StatementFault};
 use crate::planning::in_units;
+use crate::postgres::array_elements;
 
 mod lists;
 mod said;
@@ -69,6 +71,25 @@ impl ParameterValue {
                 let bytes = value.to_data().get_slice_memory_size();
                 bytes.unwrap_or(usize::MAX)
             }
+        }
+    }
+
+    /// Returns the numbers that the value is, as they are written, or those in it where it is a list; none of a value that is something
+    /// else.
+    pub(crate) fn numbers(&self, is_list: bool) -> Vec<String> {
+        let texts = match self {
+            Self::Float(number) if number.is_finite() => vec![number.to_string()],
+            Self::Text(text) => vec![text.clone()],
+            Self::Array(value) => texts_of(value),
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => Vec::new(),
+        };
+        // A list that a client sends as a text.
+        let lists = texts.iter().filter(|_| is_list);
+        let lists = lists.filter_map(|text| array_elements(text));
+        let elements: Vec<String> = lists.flatten().flatten().collect();
+        match elements.is_empty() {
+            true => texts,
+            false => elements,
         }
     }
 
@@ -130,6 +151,23 @@ impl ParameterValue {
             );
             QueryError::of_statement(fault, message).into()
         })
+    }
+}
+
+/// Returns the texts of an array, or of the lists in it, and its numbers as texts, but whole ones; none where there are others.
+fn texts_of(values: &ArrayRef) -> Vec<String> {
+    match values.data_type() {
+        DataType::List(_) => texts_of(values.as_list::<i32>().values()),
+        of if of.is_string() || of.is_decimal() || of.is_floating() => {
+            match cast(values, &DataType::Utf8) {
+                Ok(texts) => {
+                    let texts = texts.as_string::<i32>().iter();
+                    texts.flatten().map(str::to_owned).collect()
+                }
+                Err(_) => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
     }
 }
 

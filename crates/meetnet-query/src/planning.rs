@@ -54,11 +54,13 @@ mod unnested;
 mod windows;
 
 use groups::check_groups;
+use members::{any_as_calls, is_of_elements};
 use negated::{is_of_negative, times_minus_one};
 use positions::name_positions;
 use shadowed::name_shadowing;
 use shared_columns::{name_table_of_natural, name_tables_of_shared};
 use spelling::{name_series, respell};
+use typed::keep_digits_of_parameters;
 use unheard::check_heard;
 use unnested::is_unnested_there;
 use windows::write_out_windows;
@@ -240,6 +242,7 @@ pub(crate) async fn planned(
         _ => Written::default(),
     };
     let filled = table_arguments::fill(&mut statement, &request.parameters);
+    keep_digits_of_parameters(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     name_shadowing(&mut statement);
     check_only_reads(&statement)?;
@@ -366,7 +369,8 @@ fn ambiguous_column(error: &DataFusionError) -> Option<String> {
 
 /// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its
 /// position, and to what an alias of a series means, a table to columns that several share, and makes products of negatives that are
-/// none; returns what the columns are called, or None where the statement is the same.
+/// none, and calls of comparisons with elements of arrays that nobody knows how to compare; returns what the columns are called, or
+/// None where the statement is the same.
 fn rename_columns(
     statement: &mut Statement,
     error: &DataFusionError,
@@ -382,23 +386,28 @@ fn rename_columns(
     let has_positions = name_positions(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
     let has_negatives = is_of_negative(error) && times_minus_one(statement);
-    let has_other = has_casts || has_shared || has_positions || has_series || has_negatives;
+    let has_calls = is_of_elements(error) && any_as_calls(statement);
+    let has_other =
+        has_casts || has_shared || has_positions || has_series || has_negatives || has_calls;
     (!names.is_empty() || has_other).then_some(names)
 }
 
 /// Gives names of their own to casts that would have the same one, and to what an alias of a series means, and a table to columns
-/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, and leaves out
-/// what can have no rows, which may be written with what only PostgreSQL has; returns None where the statement is the same.
+/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, and calls of
+/// comparisons with elements of arrays that nobody knows how to compare, and leaves out what can have no rows, which may be written
+/// with what only PostgreSQL has; returns None where the statement is the same.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
     let has_shared = is_of_same_names(error) && name_tables_of_shared(statement);
     let has_casts = is_of_same_names(error) && name_casts(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
     let has_negatives = is_of_negative(error) && times_minus_one(statement);
+    let has_calls = is_of_elements(error) && any_as_calls(statement);
     let has_empty = match parse::parsed_mut(statement) {
         Some(ast::Statement::Query(query)) => leave_out_empty(query),
         _ => false,
     };
-    (has_shared || has_casts || has_series || has_negatives || has_empty).then_some(())
+    let has_other = has_shared || has_casts || has_series || has_negatives || has_calls;
+    (has_other || has_empty).then_some(())
 }
 
 /// Returns true for what a statement is refused with because no column has the name that it says.

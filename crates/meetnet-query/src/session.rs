@@ -85,6 +85,8 @@ impl Sessions {
         let mut state = SessionStateBuilder::new()
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
+            // Before those of DataFusion, which would plan the same operators.
+            .with_expr_planners(meetnet_sql::expr_planners())
             .with_default_features()
             .with_physical_optimizer_rules(physical_rules())
             .with_type_planner(meetnet_sql::type_planner())

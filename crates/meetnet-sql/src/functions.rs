@@ -41,6 +41,7 @@ use datafusion::logical_expr::{Expr, Operator, ScalarUDF, lit};
 
 mod bounded;
 mod counted;
+mod elements;
 mod escaped;
 mod json;
 mod like;
@@ -69,6 +70,7 @@ use unordered::Unordered;
 use crate::error::QueryError;
 
 pub(crate) use bounded::is_constant;
+pub(crate) use elements::{CommonElements, ListOperators, register as register_elements};
 pub use escaped::{ESCAPED_LIKE, with_backslashes};
 pub use json::TO_JSON;
 pub use matched::SUBSTRING_OF_PATTERN;
