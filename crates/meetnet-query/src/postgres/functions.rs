@@ -11,12 +11,10 @@ use super::catalog::{
     Relation, functions,
 };
 use super::geometry::SRID;
-use super::json;
 use super::settings::{SETTINGS, setting};
 use super::time_format::UTC;
 use super::types::PgType;
 use crate::catalog::SCHEMA;
-use crate::functions::TO_JSON;
 use crate::planning::{self, binary};
 
 /// Who everybody is in SQL.
@@ -145,8 +143,6 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
         "to_regtype" => oid_of_type(first?),
         "quote_literal" => quoted(first?),
-        "json_agg" => json::gathered(function)?,
-        "row_to_json" if arguments.len() == 1 => call(TO_JSON, vec![first?.clone()]),
         "array_lower" => number(1),
         // The planner has to know where a series ends that is made of it.
         "array_upper" => match first? {
