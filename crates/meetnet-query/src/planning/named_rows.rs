@@ -150,7 +150,7 @@ impl VisitorMut for NamedRows {
             self.queries.push(Around {
                 is_ahead: false,
                 is_part: true,
-                ..Around::new(Some(select))
+                ..Around::new(Some(&*select))
             });
         }
         ControlFlow::Continue(())
