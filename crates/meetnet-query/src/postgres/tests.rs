@@ -679,7 +679,7 @@ async fn values_and_rows_are_gathered_as_json() {
     ] {
         check(&database, sql, expected).await;
     }
-    // A list that is a row's has no line of its own, and what is gathered has the type that clients know.
+    // What is gathered has the type that clients know.
     let sql = "SELECT json_agg(t) AS j, 'x' AS text FROM counts AS t";
     let described = database.service.describe(request(sql), vec![]).await;
     let described = described.expect("a description");
