@@ -45,6 +45,7 @@ pub use functions::USER;
 pub(crate) use functions::formatted_call;
 pub use geometry::ewkb;
 pub(crate) use geometry::register as register_geometry;
+pub(crate) use geometry::{WKB_EXTENSION, geojson};
 pub use prepare::{PgExecute, PgPrepare, execute, prepare};
 pub use settings::{SETTINGS, setting};
 pub use statements::{PgStatement, statements};

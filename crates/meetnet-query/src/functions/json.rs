@@ -11,9 +11,10 @@
 //! | `json_value(x)` | the same | `x`, which is no JSON: that has no equality |
 //! | `json_pair(k, v)`, `json_of_pairs(list)` | what `json_object_agg(k, v)` becomes | an object |
 //! | `json_text(x)` | what `x::json` becomes | a text that is JSON |
+//! | `st_asgeojson(geom, digits)`, `st_asgeojson(t)` | a statement | a geometry, or a row with one, as the text of GeoJSON |
 //!
-//! What is JSON is a text whose field says so ([`JSON_EXTENSION`]), and stands within JSON as it is. Operators that run plans may lose
-//! what fields say, so a call is told which of its arguments are JSON while it is planned: [`told`].
+//! What is JSON is a text whose field says so ([`JSON_EXTENSION`]), and stands within JSON as it is; so are geometries bytes. Operators
+//! that run plans may lose what fields say, so a call is told which of its arguments are such while it is planned: [`told`].
 //!
 //! How long it becomes depends on names of columns and on what must be escaped, so it is looked at while it is written.
 
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder, make_comparator};
 use arrow::compute::{SortOptions, cast};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -34,7 +35,7 @@ use serde_json::value::RawValue;
 use super::bounded::{Bounded, Growth, Work, is_constant, most, too_much};
 use super::wrapped::Wrapped;
 use crate::error::{QueryError, QueryErrorKind, shortened};
-use crate::postgres::JSON_EXTENSION;
+use crate::postgres::{EXTENSION_KEY, JSON_EXTENSION, WKB_EXTENSION, geojson};
 use crate::rewrite::column_or_constant;
 
 mod column;
@@ -60,9 +61,13 @@ pub(crate) const VALUE: &str = "json_value";
 pub(crate) const PAIR: &str = "json_pair";
 pub(crate) const OF_PAIRS: &str = "json_of_pairs";
 pub(crate) const TEXT: &str = "json_text";
+pub(crate) const AS_GEOJSON: &str = "st_asgeojson";
 
 /// What stands before an element that has a line.
 const LINE: &str = "\n ";
+/// Digits behind the point that coordinates have where nobody says how many, and at most: as in PostGIS.
+pub(super) const GEOJSON_DIGITS: usize = 9;
+const GEOJSON_DIGITS_MAX: i64 = 15;
 /// How much of a text is shown that is no JSON.
 const SHOWN_BYTES_MAX: usize = 60;
 
@@ -79,10 +84,43 @@ enum Made {
     Pair,
     OfPairs,
     Text,
+    GeoJson,
+}
+
+/// What the values of a field are, besides their type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Meaning {
+    Plain,
+    /// Texts that are JSON.
+    Json,
+    /// Bytes that are WKB.
+    Geometry,
+}
+
+impl Meaning {
+    /// Returns what the metadata of a field says.
+    pub(crate) fn of(field: &Field) -> Self {
+        match field.metadata().get(EXTENSION_KEY).map(String::as_str) {
+            Some(said) if said == JSON_EXTENSION[1] => Self::Json,
+            Some(said) if said == WKB_EXTENSION => Self::Geometry,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Returns a field that says so.
+    fn field(self, name: &str, data_type: DataType) -> Field {
+        let field = Field::new(name, data_type, true);
+        let said = match self {
+            Self::Plain => return field,
+            Self::Json => JSON_EXTENSION[1],
+            Self::Geometry => WKB_EXTENSION,
+        };
+        field.with_metadata([(EXTENSION_KEY.to_owned(), said.to_owned())].into())
+    }
 }
 
 /// The functions, how many arguments each takes at least and at most, and how large what it makes is.
-const FUNCTIONS: [(&str, Made, [usize; 2], Growth); 12] = [
+const FUNCTIONS: [(&str, Made, [usize; 2], Growth); 13] = [
     (TO_JSON, Made::Value, [1, 1], Growth::Doubled),
     (ROW_TO_JSON, Made::Value, [1, 2], Growth::Doubled),
     (ARRAY_TO_JSON, Made::Value, [1, 2], Growth::Doubled),
@@ -95,6 +133,7 @@ const FUNCTIONS: [(&str, Made, [usize; 2], Growth); 12] = [
     (PAIR, Made::Pair, [2, 2], Growth::Sum),
     (OF_PAIRS, Made::OfPairs, [1, 1], Growth::Doubled),
     (TEXT, Made::Text, [1, 1], Growth::Doubled),
+    (AS_GEOJSON, Made::GeoJson, [1, 2], Growth::Doubled),
 ];
 
 /// Returns the functions of this module, each with its bounds.
@@ -109,30 +148,28 @@ pub(super) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
 
 /// Returns true for a field of texts that are JSON.
 pub(crate) fn is_json(field: &Field) -> bool {
-    let [key, json] = JSON_EXTENSION;
-    field.metadata().get(key).is_some_and(|said| said == json)
+    Meaning::of(field) == Meaning::Json
 }
 
 /// Returns a field of texts that are JSON.
 pub(crate) fn json_field(name: &str) -> Field {
-    let [key, json] = JSON_EXTENSION.map(str::to_owned);
-    Field::new(name, DataType::Utf8, true).with_metadata([(key, json)].into())
+    Meaning::Json.field(name, DataType::Utf8)
 }
 
-/// Returns the call that knows which of its arguments are JSON; None where it does, and for every other function.
+/// Returns the call that knows what its arguments mean; None where it does, and for every other function.
 pub(super) fn told(call: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
-    let are_json = || -> Vec<bool> {
+    let meanings = || -> Vec<Meaning> {
         let arguments = call.args.iter();
         arguments
-            .map(|argument| answers_json(argument, schema))
+            .map(|argument| meaning(argument, schema))
             .collect()
     };
     let function = match call.func.inner().downcast_ref::<RowOf>() {
-        Some(row) => Arc::new(ScalarUDF::new_from_impl(row.told(are_json)?)),
+        Some(row) => Arc::new(ScalarUDF::new_from_impl(row.told(meanings)?)),
         None => {
             let bounded = call.func.inner().downcast_ref::<Wrapped<Bounded>>()?;
             let function = bounded.inner().inner().downcast_ref::<JsonFunction>()?;
-            function.told(are_json)?
+            function.told(meanings)?
         }
     };
     Some(Expr::ScalarFunction(ScalarFunction::new_udf(
@@ -141,18 +178,23 @@ pub(super) fn told(call: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
     )))
 }
 
-/// Returns true for an expression over columns of a schema whose values are JSON.
-fn answers_json(expr: &Expr, schema: &DFSchema) -> bool {
+/// Returns what the values of an expression over columns of a schema are.
+fn meaning(expr: &Expr, schema: &DFSchema) -> Meaning {
     match expr {
-        Expr::Alias(alias) => answers_json(&alias.expr, schema),
+        Expr::Alias(alias) => meaning(&alias.expr, schema),
         Expr::Case(case) => {
             let results = case.when_then_expr.iter().map(|(_, result)| result);
             let mut results = results.chain(&case.else_expr);
-            results.any(|result| answers_json(result, schema))
+            let found = results.find_map(|result| match meaning(result, schema) {
+                Meaning::Plain => None,
+                meaning => Some(meaning),
+            });
+            found.unwrap_or(Meaning::Plain)
         }
-        expr => expr
-            .to_field(schema)
-            .is_ok_and(|(_, field)| is_json(&field)),
+        expr => match expr.to_field(schema) {
+            Ok((_, field)) => Meaning::of(&field),
+            Err(_) => Meaning::Plain,
+        },
     }
 }
 
@@ -164,8 +206,8 @@ pub(super) struct JsonFunction {
     arguments: [usize; 2],
     growth: Growth,
     signature: Signature,
-    /// Which arguments are JSON; None: their fields say so.
-    are_json: Option<Vec<bool>>,
+    /// What the arguments mean; None: their fields say so.
+    meanings: Option<Vec<Meaning>>,
 }
 
 impl JsonFunction {
@@ -174,7 +216,7 @@ impl JsonFunction {
         made: Made,
         arguments: [usize; 2],
         growth: Growth,
-        are_json: Option<Vec<bool>>,
+        meanings: Option<Vec<Meaning>>,
     ) -> Arc<ScalarUDF> {
         let function = Self {
             name,
@@ -182,15 +224,15 @@ impl JsonFunction {
             arguments,
             growth,
             signature: Signature::variadic_any(Volatility::Immutable),
-            are_json,
+            meanings,
         };
         let function = Arc::new(ScalarUDF::new_from_impl(function));
         Wrapped::function(function, Bounded::new(growth, Work::Small))
     }
 
-    fn told(&self, are_json: impl FnOnce() -> Vec<bool>) -> Option<Arc<ScalarUDF>> {
-        let are_json = match &self.are_json {
-            None => Some(are_json()),
+    fn told(&self, meanings: impl FnOnce() -> Vec<Meaning>) -> Option<Arc<ScalarUDF>> {
+        let meanings = match &self.meanings {
+            None => Some(meanings()),
             Some(_) => return None,
         };
         Some(Self::bounded(
@@ -198,15 +240,20 @@ impl JsonFunction {
             self.made,
             self.arguments,
             self.growth,
-            are_json,
+            meanings,
         ))
     }
 
+    fn meaning(&self, argument: usize, fields: &[FieldRef]) -> Meaning {
+        let said = match &self.meanings {
+            Some(meanings) => meanings.get(argument).copied(),
+            None => fields.get(argument).map(|field| Meaning::of(field)),
+        };
+        said.unwrap_or(Meaning::Plain)
+    }
+
     fn is_json(&self, argument: usize, fields: &[FieldRef]) -> bool {
-        match &self.are_json {
-            Some(are_json) => are_json.get(argument).copied().unwrap_or(false),
-            None => fields.get(argument).is_some_and(|field| is_json(field)),
-        }
+        self.meaning(argument, fields) == Meaning::Json
     }
 
     /// Looks at the types of arguments.
@@ -216,6 +263,9 @@ impl JsonFunction {
         if !(least..=most).contains(&fields.len()) {
             let message = match self.made {
                 Made::Object => format!("`{name}` takes pairs of a key and a value"),
+                Made::GeoJson => format!(
+                    "`{name}` takes a geometry, or a row with one, and how many digits coordinates have"
+                ),
                 _ if least == most => format!("`{name}` takes {least} values"),
                 _ => format!(
                     "`{name}` takes a value, and whether its parts stand on lines of their own"
@@ -224,6 +274,7 @@ impl JsonFunction {
             return Err(refused(message));
         }
         let data_type = |position: usize| fields[position].data_type();
+        let is_digits = |data_type: &DataType| data_type.is_integer() || data_type.is_null();
         let is_lines =
             |data_type: &DataType| matches!(data_type, DataType::Boolean | DataType::Null);
         match self.made {
@@ -240,6 +291,17 @@ impl JsonFunction {
                 "a value of type {} is no text that could be JSON; to_json(value) makes JSON of it",
                 data_type(0)
             ))),
+            Made::GeoJson if fields.len() == 2 && !is_digits(data_type(1)) => Err(refused(format!(
+                "`{name}` takes a whole number as its second value: how many digits coordinates have"
+            ))),
+            Made::GeoJson => match data_type(0) {
+                DataType::Struct(parts) if geometry_of(parts).is_none() => {
+                    Err(refused(format!("`{name}` takes a row with a geometry, and there is none")))
+                }
+                DataType::Struct(_) | DataType::Null => Ok(()),
+                _ if self.meaning(0, fields) == Meaning::Geometry => Ok(()),
+                _ => Err(refused(format!("`{name}` takes a geometry, or a row with one"))),
+            },
             _ => Ok(()),
         }
     }
@@ -254,8 +316,8 @@ impl JsonFunction {
         let arrays = args.args.iter().map(|argument| argument.to_array(rows));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let column = |position: usize| {
-            let is_json = self.is_json(position, &args.arg_fields);
-            Column::new(&arrays[position], is_json)
+            let meaning = self.meaning(position, &args.arg_fields);
+            Column::new(&arrays[position], meaning)
         };
         let columns = || (0..arrays.len()).map(column).collect::<Result<Vec<_>>>();
         match self.made {
@@ -337,6 +399,19 @@ impl JsonFunction {
                     is_sorted.is_some_and(|sorted| sorted.iter().all(|row| row == Some(true)));
                 of_values(&arrays[0], is_sorted, bytes_max)
             }
+            Made::GeoJson => {
+                let digits = arrays.get(1).map(|digits| cast(digits, &DataType::Int64));
+                let digits = digits.transpose()?;
+                let digits_of = |row: usize| match &digits {
+                    None => Some(GEOJSON_DIGITS),
+                    Some(digits) => {
+                        let digits = digits.as_primitive::<Int64Type>();
+                        let is_given = digits.is_valid(row);
+                        is_given.then(|| digits.value(row).clamp(0, GEOJSON_DIGITS_MAX) as usize)
+                    }
+                };
+                of_geometries(&arrays[0], rows, bytes_max, digits_of)
+            }
             Made::Text => {
                 let texts = cast(&arrays[0], &DataType::Utf8)?;
                 if !self.is_json(0, &args.arg_fields) {
@@ -370,8 +445,10 @@ impl ScalarUDFImpl for JsonFunction {
         self.check(args.arg_fields)?;
         Ok(Arc::new(match (self.made, args.arg_fields) {
             (Made::ItsArgument, [of]) => of.as_ref().clone().with_name(self.name),
-            // Parts of JSON, which are none by themselves.
-            (Made::Element | Made::Pair, _) => Field::new(self.name, DataType::Utf8, true),
+            // Parts of JSON, which are none by themselves, and what is a text in PostGIS, too.
+            (Made::Element | Made::Pair | Made::GeoJson, _) => {
+                Field::new(self.name, DataType::Utf8, true)
+            }
             _ => json_field(self.name),
         }))
     }
@@ -470,7 +547,7 @@ fn of_values(lists: &ArrayRef, is_sorted: bool, bytes_max: u64) -> Result<ArrayR
     let no_list = || refused(format!("`{OF_VALUES}` takes a list"));
     let lists = lists.as_list_opt::<i32>().ok_or_else(no_list)?;
     let values_of = lists.values();
-    let values = Column::new(values_of, false)?;
+    let values = Column::new(values_of, Meaning::Plain)?;
     let nulls_last = SortOptions {
         descending: false,
         nulls_first: false,
@@ -506,6 +583,69 @@ fn of_values(lists: &ArrayRef, is_sorted: bool, bytes_max: u64) -> Result<ArrayR
             values.write(item, json, COMMA, left)?;
         }
         json.push(']');
+        Ok(true)
+    })
+}
+
+/// Returns the position of the first geometry among the parts of a row.
+fn geometry_of(parts: &Fields) -> Option<usize> {
+    let mut parts = parts.iter();
+    parts.position(|part| Meaning::of(part) == Meaning::Geometry)
+}
+
+/// Returns geometries, or rows with one, as GeoJSON; `digits` says how many coordinates of a row have.
+fn of_geometries(
+    values: &ArrayRef,
+    rows: usize,
+    bytes_max: u64,
+    digits: impl Fn(usize) -> Option<usize>,
+) -> Result<ArrayRef> {
+    let parts = match values.data_type() {
+        DataType::Struct(parts) => geometry_of(parts).map(|position| (parts, position)),
+        _ => None,
+    };
+    let shapes = match parts {
+        Some((_, position)) => values.as_struct().column(position),
+        None => values,
+    };
+    let shapes = cast(shapes, &DataType::Binary)?;
+    let shapes = shapes.as_binary::<i32>();
+    let mut properties = Vec::new();
+    if let Some((parts, position)) = parts {
+        let columns = values.as_struct().columns().iter();
+        for (number, (part, column)) in parts.iter().zip(columns).enumerate() {
+            if number != position {
+                let column = Column::new(column, Meaning::of(part))?;
+                properties.push((column::text(part.name()), column));
+            }
+        }
+    }
+    let nulls = values.logical_nulls();
+    each_row(rows, bytes_max, |row, json, left| {
+        let is_null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+        let Some(digits) = digits(row).filter(|_| !is_null) else {
+            return Ok(false);
+        };
+        let shape = match shapes.is_valid(row) {
+            true => geojson(shapes.value(row), digits),
+            false => None,
+        };
+        if parts.is_none() {
+            json.push_str(shape.as_deref().unwrap_or_default());
+            return Ok(shape.is_some());
+        }
+        json.push_str("{\"type\": \"Feature\", \"geometry\": ");
+        json.push_str(shape.as_deref().unwrap_or("null"));
+        json.push_str(", \"properties\": {");
+        for (number, (name, column)) in properties.iter().enumerate() {
+            if number > 0 {
+                json.push_str(", ");
+            }
+            json.push_str(name);
+            json.push_str(": ");
+            column.write(row, json, COMMA, left)?;
+        }
+        json.push_str("}}");
         Ok(true)
     })
 }

@@ -27,12 +27,14 @@ use super::binary;
 use super::json_calls::{JSON_CALLS, name_of};
 use super::row_members::query_of;
 use crate::error::{QueryError, QueryErrorKind};
-use crate::functions::json::{ALL_COLUMNS, BY_NAME};
+use crate::functions::json::{ALL_COLUMNS, AS_GEOJSON, BY_NAME};
 use crate::options::Dialect;
 use crate::parse::{meant, parsed_mut};
 
 /// Other functions whose argument may be a row.
-const OTHER_CALLS: [&str; 2] = ["array_agg", "count"];
+const OTHER_CALLS: [&str; 3] = ["array_agg", COUNT, AS_GEOJSON];
+/// Of all columns it is that of rows, as it was before.
+const COUNT: &str = "count";
 /// Names of rows in one statement: a condition that is handed down has all columns of the row in it.
 const NAMES_MAX: usize = 200;
 
@@ -202,13 +204,15 @@ impl VisitorMut for NamedRows {
                     let row = self.row_of(table)?;
                     row.map(|row| by_name(table, row))
                 }
-                FunctionArgExpr::QualifiedWildcard(table) if is_json => match table.0.as_slice() {
-                    [part] => match part.as_ident() {
-                        Some(table) => self.row_of(table)?,
-                        None => None,
-                    },
-                    _ => None,
-                },
+                FunctionArgExpr::QualifiedWildcard(table) if name != COUNT => {
+                    match table.0.as_slice() {
+                        [part] => match part.as_ident() {
+                            Some(table) => self.row_of(table)?,
+                            None => None,
+                        },
+                        _ => None,
+                    }
+                }
                 _ => None,
             };
             if let Some(row) = row {

@@ -17,8 +17,9 @@ use meetnet_model::hex::Hex;
 
 use super::super::bounded::too_much;
 use super::spans::{span, time_of_day};
-use super::{TO_JSON, is_json};
+use super::{GEOJSON_DIGITS, Meaning, TO_JSON};
 use crate::encode::{format_date, format_time};
+use crate::postgres::geojson;
 
 /// From this power of ten on a `double precision` and a `real` are written with an exponent, as they are below 0.0001.
 pub(super) const DOUBLE_POWER: i32 = 15;
@@ -50,16 +51,16 @@ enum Values {
 }
 
 impl Column {
-    /// Makes ready the values of a column; texts that are JSON stay as they are.
+    /// Makes ready the values of a column; texts that are JSON stay as they are, and geometries become GeoJSON.
     ///
     /// # Errors
     /// Where a value cannot be shown.
-    pub(super) fn new(array: &ArrayRef, are_json: bool) -> Result<Self> {
+    pub(super) fn new(array: &ArrayRef, meaning: Meaning) -> Result<Self> {
         let values = match array.data_type() {
             DataType::Struct(fields) => {
                 let parts = fields.iter().zip(array.as_struct().columns());
                 let parts = parts.map(|(field, part)| {
-                    Ok((text(field.name()), Self::new(part, is_json(field))?))
+                    Ok((text(field.name()), Self::new(part, Meaning::of(field))?))
                 });
                 Values::Row(parts.collect::<Result<Vec<_>>>()?)
             }
@@ -71,19 +72,27 @@ impl Column {
                 Values::List {
                     offsets,
                     first,
-                    items: Box::new(Self::new(&items, is_json(field))?),
+                    items: Box::new(Self::new(&items, Meaning::of(field))?),
                 }
             }
             DataType::LargeList(field)
             | DataType::ListView(field)
             | DataType::FixedSizeList(field, _) => {
                 let list = cast(array, &DataType::List(Arc::clone(field)))?;
-                return Self::new(&list, are_json);
+                return Self::new(&list, meaning);
             }
-            DataType::Dictionary(_, values) => return Self::new(&cast(array, values)?, are_json),
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if are_json => {
+            DataType::Dictionary(_, values) => return Self::new(&cast(array, values)?, meaning),
+            data_type if meaning == Meaning::Json && data_type.is_string() => {
                 let texts = cast(array, &DataType::Utf8)?;
                 Values::Written(texts.as_string::<i32>().clone())
+            }
+            data_type if meaning == Meaning::Geometry && data_type.is_binary() => {
+                let bytes = cast(array, &DataType::Binary)?;
+                let bytes = bytes.as_binary::<i32>().iter();
+                // Which bytes are no geometry is for no part of JSON to say.
+                let shape =
+                    |wkb: &[u8]| geojson(wkb, GEOJSON_DIGITS).unwrap_or_else(|| "null".to_owned());
+                Values::Written(bytes.map(|wkb| wkb.map(shape)).collect())
             }
             _ => Values::Written(written(array)?),
         };

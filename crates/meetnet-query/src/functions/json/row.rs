@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::super::bounded::is_constant;
-use super::{is_json, json_field};
+use super::Meaning;
 use crate::rewrite::column_or_constant;
 
 /// The function that makes a row of values.
@@ -34,23 +34,23 @@ pub(crate) struct RowOf {
     signature: Signature,
     /// What its parts are called; None: `f1`, `f2`, ….
     names: Option<Vec<String>>,
-    /// Which parts are JSON; None: their fields say so.
-    are_json: Option<Vec<bool>>,
+    /// What the parts mean; None: their fields say so.
+    meanings: Option<Vec<Meaning>>,
 }
 
 impl RowOf {
-    pub(crate) fn new(names: Option<Vec<String>>, are_json: Option<Vec<bool>>) -> Self {
+    pub(crate) fn new(names: Option<Vec<String>>, meanings: Option<Vec<Meaning>>) -> Self {
         Self {
             signature: Signature::variadic_any(Volatility::Immutable),
             names,
-            are_json,
+            meanings,
         }
     }
 
-    /// Returns the function that knows which of its parts are JSON; None where it does.
-    pub(super) fn told(&self, are_json: impl FnOnce() -> Vec<bool>) -> Option<Self> {
-        match &self.are_json {
-            None => Some(Self::new(self.names.clone(), Some(are_json()))),
+    /// Returns the function that knows what its parts mean; None where it does.
+    pub(super) fn told(&self, meanings: impl FnOnce() -> Vec<Meaning>) -> Option<Self> {
+        match &self.meanings {
+            None => Some(Self::new(self.names.clone(), Some(meanings()))),
             Some(_) => None,
         }
     }
@@ -60,14 +60,12 @@ impl RowOf {
         let name = name
             .cloned()
             .unwrap_or_else(|| format!("f{}", position + 1));
-        let is_json = match &self.are_json {
-            Some(are_json) => are_json.get(position).copied().unwrap_or(false),
-            None => is_json(of),
+        let meaning = match &self.meanings {
+            Some(meanings) => meanings.get(position).copied(),
+            None => Some(Meaning::of(of)),
         };
-        match is_json {
-            true => json_field(&name).with_data_type(of.data_type().clone()),
-            false => Field::new(name, of.data_type().clone(), true),
-        }
+        let meaning = meaning.unwrap_or(Meaning::Plain);
+        meaning.field(&name, of.data_type().clone())
     }
 }
 
@@ -158,7 +156,7 @@ fn means_nothing(name: &Expr, schema: &DFSchema) -> bool {
 fn row_of_all(schema: &DFSchema) -> Expr {
     let fields = schema.fields().iter();
     let names = fields.clone().map(|field| field.name().clone()).collect();
-    let are_json = fields.map(|field| is_json(field)).collect();
-    let row = ScalarUDF::new_from_impl(RowOf::new(Some(names), Some(are_json)));
+    let meanings = fields.map(|field| Meaning::of(field)).collect();
+    let row = ScalarUDF::new_from_impl(RowOf::new(Some(names), Some(meanings)));
     row.call(schema.iter().map(Expr::from).collect())
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, ListArray, StructArray};
 use arrow::datatypes::{DataType, Field, Int64Type};
 
+use super::Meaning;
 use super::column::{COMMA, Column, DOUBLE_POWER, REAL_POWER, day, number, time};
 
 /// Names come with each row, and are in no column.
@@ -14,7 +15,7 @@ fn what_becomes_too_long_is_refused_while_it_is_written() {
     let items = [Some((0..1_000).map(Some).collect::<Vec<_>>())];
     let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(items));
     let check = |values: &ArrayRef, row: usize, bytes_max: u64, expect: Option<&str>| {
-        let column = Column::new(values, false).expect("values that can be written");
+        let column = Column::new(values, Meaning::Plain).expect("values that can be written");
         let mut json = String::new();
         let written = column.write(row, &mut json, COMMA, bytes_max);
         assert_eq!(written.is_ok(), expect.is_some(), "{json}");
