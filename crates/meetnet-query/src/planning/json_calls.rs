@@ -162,7 +162,7 @@ pub(super) fn name_of(function: &Function) -> Option<String> {
 }
 
 /// Returns the arguments of a call; None where one is no expression.
-fn arguments(function: &Function) -> Option<Vec<Expr>> {
+pub(super) fn arguments(function: &Function) -> Option<Vec<Expr>> {
     let FunctionArguments::List(list) = &function.args else {
         return None;
     };

@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::binary;
-use super::json_calls::{JSON_CALLS, name_of};
+use super::json_calls::{JSON_CALLS, arguments, name_of};
 use super::row_members::query_of;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::json::{ALL_COLUMNS, AS_GEOJSON, BY_NAME};
@@ -143,9 +143,6 @@ impl VisitorMut for NamedRows {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        if self.has_written_names {
-            select.projection.iter_mut().for_each(name_as_written);
-        }
         let query = self.queries.last_mut();
         let is_body = query.is_some_and(|around| mem::take(&mut around.is_ahead));
         if !is_body {
@@ -154,6 +151,13 @@ impl VisitorMut for NamedRows {
                 is_part: true,
                 ..Around::new(Some(&*select))
             });
+        }
+        if self.has_written_names
+            && let Some(around) = self.queries.last()
+        {
+            for item in &mut select.projection {
+                name_as_written(item, &around.tables);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -223,20 +227,29 @@ impl VisitorMut for NamedRows {
     }
 }
 
-/// Calls a column that is JSON as it is written: what it becomes is long.
-fn name_as_written(item: &mut SelectItem) {
+/// Calls a column that is JSON, or is made of a row, as it is written: what it becomes is long.
+fn name_as_written(item: &mut SelectItem, tables: &[(Ident, bool)]) {
     let SelectItem::UnnamedExpr(expr) = item else {
         return;
     };
-    let is_json = visit_expressions(&*expr, |part| match part {
-        Expr::Function(function)
-            if name_of(function).is_some_and(|name| JSON_CALLS.contains(&name.as_str())) =>
-        {
-            ControlFlow::Break(())
+    let is_table = |expr: &Expr| match expr {
+        Expr::Identifier(name) => tables.iter().any(|(table, _)| meant(table) == meant(name)),
+        _ => false,
+    };
+    let is_other = visit_expressions(&*expr, |part| {
+        let Expr::Function(function) = part else {
+            return ControlFlow::Continue(());
+        };
+        let name = name_of(function).unwrap_or_default();
+        let is_json = JSON_CALLS.contains(&name.as_str()) || name == AS_GEOJSON;
+        let mut called_with = arguments(function).unwrap_or_default().into_iter();
+        let is_other = OTHER_CALLS.contains(&name.as_str());
+        match is_json || (is_other && called_with.any(|argument| is_table(&argument))) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
-        _ => ControlFlow::Continue(()),
     });
-    if is_json.is_break() {
+    if is_other.is_break() {
         *item = SelectItem::ExprWithAlias {
             alias: Ident::with_quote('"', expr.to_string()),
             expr: expr.clone(),
