@@ -242,9 +242,10 @@ fn name_as_written(item: &mut SelectItem, tables: &[(Ident, bool)]) {
         };
         let name = name_of(function).unwrap_or_default();
         let is_json = JSON_CALLS.contains(&name.as_str()) || name == AS_GEOJSON;
-        let mut called_with = arguments(function).unwrap_or_default().into_iter();
         let is_other = OTHER_CALLS.contains(&name.as_str());
-        match is_json || (is_other && called_with.any(|argument| is_table(&argument))) {
+        let has_table =
+            || arguments(function).is_some_and(|arguments| arguments.iter().any(is_table));
+        match is_json || (is_other && has_table()) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
