@@ -25,6 +25,8 @@ use crate::functions::json::{
 const JSON_AGG: &str = "json_agg";
 const JSON_OBJECT_AGG: &str = "json_object_agg";
 const ARRAY_AGG: &str = "array_agg";
+/// The schema that may stand before the name of a function.
+const SCHEMA: &str = "pg_catalog";
 
 /// The calls that make JSON.
 pub(super) const JSON_CALLS: [&str; 7] = [
@@ -153,12 +155,17 @@ fn with_named_parts(expr: &Expr) -> Option<Expr> {
     Some(of(ROW_OF, parts.collect()))
 }
 
-/// Returns the name of a call in small letters; None where it has a schema.
+/// Returns the name of a call in small letters; None where it has another schema than that of PostgreSQL's own functions.
 pub(super) fn name_of(function: &Function) -> Option<String> {
-    match function.name.0.as_slice() {
-        [part] => part.as_ident().map(|name| name.value.to_lowercase()),
-        _ => None,
-    }
+    let name = match function.name.0.as_slice() {
+        [name] => name,
+        [schema, name] => {
+            let schema = schema.as_ident()?;
+            schema.value.eq_ignore_ascii_case(SCHEMA).then_some(name)?
+        }
+        _ => return None,
+    };
+    name.as_ident().map(|name| name.value.to_lowercase())
 }
 
 /// Returns the arguments of a call; None where one is no expression.

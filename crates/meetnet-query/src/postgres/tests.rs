@@ -651,6 +651,17 @@ async fn values_and_rows_are_gathered_as_json() {
                 r#"{"type" : "FeatureCollection", "features" : [{"type" : "Feature", "geometry" : {"type":"Point","coordinates":[4.7,50.9]}, "properties" : {"car":20}}]}"#,
             ],
         ),
+        // As PostgREST asks for a page of rows.
+        (
+            "WITH source AS (SELECT segment_id, car FROM counts WHERE time < '2026-01-01 01:00' ORDER BY segment_id)
+             SELECT pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body,
+               pg_catalog.json_build_object('none', coalesce(json_agg(_postgrest_t) FILTER (WHERE false), '[]')) AS nested
+             FROM (SELECT * FROM source LIMIT 1) _postgrest_t",
+            &[
+                "page_total|body|nested",
+                r#"1|[{"segment_id":1,"car":10}]|{"none" : []}"#,
+            ],
+        ),
         // Within a subquery the name means its row.
         (
             "SELECT (SELECT json_agg(t) FROM (SELECT 1 AS a, 2 AS b) AS t) AS j FROM (SELECT 3 AS a) AS t",
