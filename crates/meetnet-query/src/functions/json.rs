@@ -11,6 +11,7 @@
 //! | `json_value(x)` | the same | `x`, which is no JSON: that has no equality |
 //! | `json_pair(k, v)`, `json_of_pairs(list)` | what `json_object_agg(k, v)` becomes | an object |
 //! | `json_text(x)` | what `x::json` becomes | a text that is JSON |
+//! | `jsonb_of_json(x)` | what `jsonb_agg(x)`, `x::jsonb` and the like become | JSON in an order: `ordered.rs` |
 //! | `st_asgeojson(geom, digits)`, `st_asgeojson(t)` | a statement | a geometry, or a row with one, as the text of GeoJSON |
 //!
 //! What is JSON is a text whose field says so ([`JSON_EXTENSION`]), and stands within JSON as it is; so are geometries bytes. Operators
@@ -18,6 +19,7 @@
 //!
 //! How long it becomes depends on names of columns and on what must be escaped, so it is looked at while it is written.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder, make_comparator};
@@ -39,6 +41,7 @@ use crate::postgres::{EXTENSION_KEY, JSON_EXTENSION, WKB_EXTENSION, geojson};
 use crate::rewrite::column_or_constant;
 
 mod column;
+mod ordered;
 mod row;
 mod spans;
 #[cfg(test)]
@@ -61,6 +64,7 @@ pub(crate) const VALUE: &str = "json_value";
 pub(crate) const PAIR: &str = "json_pair";
 pub(crate) const OF_PAIRS: &str = "json_of_pairs";
 pub(crate) const TEXT: &str = "json_text";
+pub(crate) const ORDERED: &str = "jsonb_of_json";
 pub(crate) const AS_GEOJSON: &str = "st_asgeojson";
 
 /// What stands before an element that has a line.
@@ -84,6 +88,7 @@ enum Made {
     Pair,
     OfPairs,
     Text,
+    Ordered,
     GeoJson,
 }
 
@@ -120,7 +125,7 @@ impl Meaning {
 }
 
 /// The functions, how many arguments each takes at least and at most, and how large what it makes is.
-const FUNCTIONS: [(&str, Made, [usize; 2], Growth); 13] = [
+const FUNCTIONS: [(&str, Made, [usize; 2], Growth); 14] = [
     (TO_JSON, Made::Value, [1, 1], Growth::Doubled),
     (ROW_TO_JSON, Made::Value, [1, 2], Growth::Doubled),
     (ARRAY_TO_JSON, Made::Value, [1, 2], Growth::Doubled),
@@ -133,6 +138,7 @@ const FUNCTIONS: [(&str, Made, [usize; 2], Growth); 13] = [
     (PAIR, Made::Pair, [2, 2], Growth::Sum),
     (OF_PAIRS, Made::OfPairs, [1, 1], Growth::Doubled),
     (TEXT, Made::Text, [1, 1], Growth::Doubled),
+    (ORDERED, Made::Ordered, [1, 1], Growth::Doubled),
     (AS_GEOJSON, Made::GeoJson, [1, 2], Growth::Doubled),
 ];
 
@@ -287,7 +293,7 @@ impl JsonFunction {
             Made::ItsArgument if self.is_json(0, fields) => Err(refused(
                 "JSON has no equality, so there is no DISTINCT of it: json_agg(DISTINCT t), of the rows themselves, has one".to_owned(),
             )),
-            Made::Text if !is_text(data_type(0)) => Err(refused(format!(
+            Made::Text | Made::Ordered if !is_text(data_type(0)) => Err(refused(format!(
                 "a value of type {} is no text that could be JSON; to_json(value) makes JSON of it",
                 data_type(0)
             ))),
@@ -398,6 +404,23 @@ impl JsonFunction {
                 let is_sorted =
                     is_sorted.is_some_and(|sorted| sorted.iter().all(|row| row == Some(true)));
                 of_values(&arrays[0], is_sorted, bytes_max)
+            }
+            Made::Ordered => {
+                let texts = cast(&arrays[0], &DataType::Utf8)?;
+                let texts = texts.as_string::<i32>();
+                each_row(rows, bytes_max, |row, json, left| {
+                    if texts.is_null(row) {
+                        return Ok(false);
+                    }
+                    match ordered::write(texts.value(row), json, left) {
+                        true => Ok(true),
+                        false if json.len() as u64 > left => Err(too_much(ORDERED, bytes_max)),
+                        false => Err(refused_text(
+                            texts.value(row),
+                            "a number has too many digits",
+                        )),
+                    }
+                })
             }
             Made::GeoJson => {
                 let digits = arrays.get(1).map(|digits| cast(digits, &DataType::Int64));
@@ -654,11 +677,13 @@ fn of_geometries(
 fn check_json(text: &str) -> Result<()> {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(_) => Ok(()),
-        Err(error) => {
-            let shown = shortened(text.to_owned(), SHOWN_BYTES_MAX);
-            Err(refused(format!("`{shown}` is no JSON: {error}")))
-        }
+        Err(error) => Err(refused_text(text, error)),
     }
+}
+
+fn refused_text(text: &str, why: impl fmt::Display) -> DataFusionError {
+    let shown = shortened(text.to_owned(), SHOWN_BYTES_MAX);
+    refused(format!("`{shown}` is no JSON: {why}"))
 }
 
 fn is_text(data_type: &DataType) -> bool {

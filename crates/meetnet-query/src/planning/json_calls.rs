@@ -10,6 +10,7 @@
 //! | `row_to_json(row(a, b))` | `row_to_json(row_of(a, b))`, whose parts are called as PostgreSQL calls them |
 //! | `json_build_object()`, `json_build_array()` | `'{}'::json`, `'[]'::json` |
 //! | `x::json`, `json '{}'` | `json_text(x)` |
+//! | `jsonb_agg(x)`, `x::jsonb`, … | `jsonb_of_json(json_agg(x))`, … |
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
@@ -18,8 +19,8 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::call;
 use crate::functions::json::{
-    ARRAY_TO_JSON, BUILD_ARRAY, BUILD_OBJECT, ELEMENT, OF_ELEMENTS, OF_PAIRS, OF_VALUES, PAIR,
-    ROW_OF, ROW_TO_JSON, TEXT, TO_JSON, VALUE,
+    ARRAY_TO_JSON, BUILD_ARRAY, BUILD_OBJECT, ELEMENT, OF_ELEMENTS, OF_PAIRS, OF_VALUES, ORDERED,
+    PAIR, ROW_OF, ROW_TO_JSON, TEXT, TO_JSON, VALUE,
 };
 
 const JSON_AGG: &str = "json_agg";
@@ -28,8 +29,21 @@ const ARRAY_AGG: &str = "array_agg";
 /// The schema that may stand before the name of a function.
 const SCHEMA: &str = "pg_catalog";
 
+/// The calls that make JSON in an order, and what makes it in none.
+const ORDERED_CALLS: [(&str, &str); 5] = [
+    ("to_jsonb", TO_JSON),
+    ("jsonb_agg", JSON_AGG),
+    ("jsonb_object_agg", JSON_OBJECT_AGG),
+    ("jsonb_build_object", BUILD_OBJECT),
+    ("jsonb_build_array", BUILD_ARRAY),
+];
 /// The calls that make JSON.
-pub(super) const JSON_CALLS: [&str; 7] = [
+pub(super) const JSON_CALLS: [&str; 12] = [
+    ORDERED_CALLS[0].0,
+    ORDERED_CALLS[1].0,
+    ORDERED_CALLS[2].0,
+    ORDERED_CALLS[3].0,
+    ORDERED_CALLS[4].0,
     JSON_AGG,
     JSON_OBJECT_AGG,
     TO_JSON,
@@ -47,20 +61,39 @@ pub(super) fn json_of(expr: &mut Expr) -> Option<Expr> {
         Expr::Cast {
             kind: CastKind::Cast | CastKind::DoubleColon,
             expr,
-            data_type: DataType::JSON,
+            data_type: data_type @ (DataType::JSON | DataType::JSONB),
             array: false,
             format: None,
-        } => Some(of(TEXT, vec![expr.as_ref().clone()])),
-        Expr::TypedString(typed) if typed.data_type == DataType::JSON => {
+        } => Some(of_text(expr.as_ref().clone(), data_type)),
+        Expr::TypedString(typed) if matches!(typed.data_type, DataType::JSON | DataType::JSONB) => {
             let written = Expr::Value(typed.value.clone());
-            Some(of(TEXT, vec![written]))
+            Some(of_text(written, &typed.data_type))
         }
         _ => None,
     }
 }
 
+/// Returns the JSON that a text is.
+fn of_text(written: Expr, data_type: &DataType) -> Expr {
+    let json = of(TEXT, vec![written]);
+    match data_type {
+        DataType::JSONB => of(ORDERED, vec![json]),
+        _ => json,
+    }
+}
+
 fn of_call(function: &mut Function) -> Option<Expr> {
     let name = name_of(function)?;
+    let mut ordered = ORDERED_CALLS.iter();
+    if let Some((_, json)) = ordered.find(|(ordered, _)| *ordered == name) {
+        let mut json = Function {
+            name: ObjectName::from(vec![Ident::new(*json)]),
+            ..function.clone()
+        };
+        let made = of_call(&mut json);
+        let made = made.unwrap_or_else(|| Expr::Function(json));
+        return Some(of(ORDERED, vec![made]));
+    }
     if !JSON_CALLS.contains(&name.as_str()) {
         return None;
     }

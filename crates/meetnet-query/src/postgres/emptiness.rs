@@ -16,7 +16,7 @@ use super::catalog::{is_always_empty, is_null_texts};
 use super::rewrite::no_values;
 
 /// Functions that answer one row where they are given none.
-const AGGREGATES: [&str; 13] = [
+const AGGREGATES: [&str; 14] = [
     "count",
     "min",
     "max",
@@ -27,6 +27,7 @@ const AGGREGATES: [&str; 13] = [
     "json_agg",
     "jsonb_agg",
     "json_object_agg",
+    "jsonb_object_agg",
     "bool_or",
     "bool_and",
     "every",
