@@ -16,6 +16,8 @@ pub(crate) mod state {
     pub(crate) const OUT_OF_RANGE: &str = "22003";
     pub(crate) const TIME_RANGE: &str = "22008";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
+    pub(crate) const NEGATIVE_LIMIT: &str = "2201W";
+    pub(crate) const NEGATIVE_OFFSET: &str = "2201X";
     pub(crate) const BAD_VALUE: &str = "22023";
     pub(crate) const BAD_BINARY: &str = "22P03";
     pub(crate) const BAD_TEXT: &str = "22P02";
@@ -120,6 +122,8 @@ fn code_of_fault(fault: StatementFault) -> &'static str {
         StatementFault::Unsupported => state::UNSUPPORTED,
         StatementFault::DivisionByZero => state::DIVISION_BY_ZERO,
         StatementFault::OutOfRange => state::OUT_OF_RANGE,
+        StatementFault::NegativeLimit => state::NEGATIVE_LIMIT,
+        StatementFault::NegativeOffset => state::NEGATIVE_OFFSET,
     }
 }
 

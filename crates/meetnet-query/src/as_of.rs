@@ -22,12 +22,11 @@ use datafusion::sql::sqlparser::ast::{
 use meetnet_lake::snapshot::TableSnapshot;
 use meetnet_model::common::timestamp_type;
 use meetnet_model::time::with_seconds;
+use meetnet_sql::{check_constant, literals::readable};
 
-use crate::arithmetic::check_constant;
 use crate::catalog::{SCHEMA, SnapshotTables};
 use crate::encode::{format_time, type_name};
 use crate::error::{QueryError, QueryErrorKind};
-use crate::literals::readable;
 use crate::reach::is_unsteady;
 use crate::table::view::View;
 

@@ -12,7 +12,6 @@ mod json;
 mod parquet_file;
 mod streamed;
 mod table;
-mod time;
 mod writer;
 
 use std::str::FromStr;
@@ -28,9 +27,8 @@ use crate::answer::QueryAnswer;
 use crate::error::{QueryError, QueryErrorKind, shortened};
 use crate::page::Page;
 
+pub use meetnet_sql::time_text::{format_date, format_time};
 pub use table::TableStyle;
-pub(crate) use time::per_second;
-pub use time::{format_date, format_time};
 pub use writer::{RowWriter, RowsEnd};
 
 /// The formats an answer can have.

@@ -1,8 +1,7 @@
-//! What can go wrong with a query: a kind for callers, a message for the client, a source for the log.
+//! What went wrong with a query, in words of those who asked: errors of DataFusion, of files and of stores.
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use datafusion::common::{Column, SchemaError, TableReference};
@@ -22,258 +21,60 @@ mod words;
 use elsewhere::instead;
 use words::{in_words, of_syntax, same_columns, unsupported};
 
+pub(crate) use meetnet_sql::shortened;
+pub use meetnet_sql::{QueryError, QueryErrorKind, SharedLimit, StatementFault};
 pub use near_names::nearest;
 pub(crate) use near_names::suggestion;
 
-/// What callers branch on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum QueryErrorKind {
-    /// The statement is wrong: syntax, names, types, or values that cannot be computed.
-    BadRequest,
-    /// The table does not exist, or not for this session.
-    NotFound,
-    /// The statement asks as of a time that messages may still arrive for; later it can succeed.
-    NotSettled,
-    /// The statement would do what this service never does: write, define, configure.
-    Forbidden,
-    /// The statement or its work is over a limit of size or memory.
-    TooLarge,
-    /// The work took longer than the time limit.
-    Timeout,
-    /// Too many queries run and wait already; try again.
-    Busy,
-    /// Too many queries of this one client run and wait; others are served.
-    OverShare,
-    /// Files of the snapshot were removed while they were read; ask again.
-    SnapshotExpired,
-    /// The object store that the tables lie in does not give what it was asked for; later it may.
-    StoreUnavailable,
-    /// A defect or a failing disk; the log has the cause.
-    Internal,
+/// Makes the error of a subquery that nobody can compute.
+pub(crate) fn of_subquery() -> QueryError {
+    let message = unsupported("logical expression ScalarSubquery");
+    QueryError::of_statement(StatementFault::Unsupported, message)
 }
 
-impl QueryErrorKind {
-    /// Returns the name of the kind, for metrics and problem types.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad_request",
-            Self::NotFound => "not_found",
-            Self::NotSettled => "not_settled",
-            Self::Forbidden => "forbidden",
-            Self::TooLarge => "too_large",
-            Self::Timeout => "timeout",
-            Self::Busy => "busy",
-            Self::OverShare => "over_share",
-            Self::SnapshotExpired => "snapshot_expired",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::Internal => "internal",
-        }
-    }
+/// Makes the error of a LIMIT or an OFFSET, `clause`, by what nobody can compute before.
+pub(crate) fn of_row_count(clause: &str) -> QueryError {
+    QueryError::not_supported(format!(
+        "{clause} by what is not known, or cannot be computed, before the statement runs; write a number, or a parameter"
+    ))
 }
 
-/// What several queries have together and that was all taken, other than places to run: the query is within its own limits, and
-/// the same can succeed later. Whose it is, the kind says: the client's (`OverShare`) or everybody's (`Busy`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SharedLimit {
-    /// Memory of queries and of answers that are not read yet.
-    Memory,
-    /// Temporary files.
-    TemporaryFiles,
-    /// The newest row of each series, which is read once for everybody.
-    NewestRows,
+/// Makes the error of an `unnest` in FROM of what another table there has.
+pub(crate) fn of_unnest() -> QueryError {
+    let message = "not supported: unnest in FROM of a column of another table there; write it in SELECT: SELECT t.id, unnest(t.list) \
+                   AS x FROM t, and where x is used a query around it";
+    QueryError::of_statement(StatementFault::Unsupported, message)
 }
 
-/// What in a statement is wrong, for protocols that have a code for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum StatementFault {
-    /// It cannot be read.
-    Syntax,
-    /// It names a column that is not there.
-    Column,
-    /// It names a column that several tables have.
-    AmbiguousColumn,
-    /// It calls a function that is not there, or a table function.
-    Function,
-    /// It asks for something that nobody has built.
-    Unsupported,
-    /// It divides by zero.
-    DivisionByZero,
-    /// It computes a number that its type cannot hold.
-    OutOfRange,
+/// Makes the error of a file that cannot be used; `file` starts at the lake.
+pub(crate) fn broken_file(file: &str, damage: Damage) -> QueryError {
+    let message = format!(
+        "a file of the tables cannot be read: `{file}` {damage}; whoever runs this service finds what is lost with \
+         `meetnet check`"
+    );
+    QueryError::new(QueryErrorKind::Internal, message)
 }
 
-/// A query that did not work.
-#[derive(Clone, Debug)]
-pub struct QueryError {
-    /// What callers branch on.
-    pub kind: QueryErrorKind,
-    /// What is wrong with the statement, where that is more than the kind says.
-    pub fault: Option<StatementFault>,
-    /// What was all taken, where it was not the places to run.
-    pub shared_limit: Option<SharedLimit>,
-    /// For the client: what was wrong, where, what to do. Names no paths of this machine.
-    pub message: String,
-    source: Option<Arc<dyn Error + Send + Sync>>,
-    /// Whether reading files failed, and not the statement.
-    is_of_reading: bool,
-    retry_after_s: Option<u64>,
+/// Makes the error of files that nobody can read now, since the store that they lie in does not give them.
+pub(crate) fn store_unavailable() -> QueryError {
+    QueryError::new(
+        QueryErrorKind::StoreUnavailable,
+        "the store that the tables lie in cannot be read at the moment; ask again later",
+    )
 }
 
-impl fmt::Display for QueryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for QueryError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|source| source.as_ref() as &(dyn Error + 'static))
-    }
-}
-
-impl QueryError {
-    /// Makes an error without a source.
-    pub fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            fault: None,
-            shared_limit: None,
-            message: message.into(),
-            source: None,
-            is_of_reading: false,
-            retry_after_s: None,
-        }
-    }
-
-    /// Makes an error of a statement that is wrong.
-    pub(crate) fn of_statement(fault: StatementFault, message: impl Into<String>) -> Self {
-        Self::new(QueryErrorKind::BadRequest, message).with_fault(fault)
-    }
-
-    /// Makes the error of something that a statement asks for and that there is not.
-    pub(crate) fn not_supported(what: impl fmt::Display) -> Self {
-        Self::of_statement(
-            StatementFault::Unsupported,
-            format!("not supported: {what}"),
-        )
-    }
-
-    /// Makes the error of a subquery that nobody can compute.
-    pub(crate) fn of_subquery() -> Self {
-        let message = unsupported("logical expression ScalarSubquery");
-        Self::of_statement(StatementFault::Unsupported, message)
-    }
-
-    /// Makes the error of an `unnest` in FROM of what another table there has.
-    pub(crate) fn of_unnest() -> Self {
-        let message = "not supported: unnest in FROM of a column of another table there; write it in SELECT: SELECT t.id, unnest(t.list) \
-                       AS x FROM t, and where x is used a query around it";
-        Self::of_statement(StatementFault::Unsupported, message)
-    }
-
-    fn with_fault(mut self, fault: StatementFault) -> Self {
-        self.fault = Some(fault);
-        self
-    }
-
-    /// Says what was all taken.
-    pub(crate) fn with_shared_limit(mut self, limit: SharedLimit) -> Self {
-        self.shared_limit = Some(limit);
-        self
-    }
-
-    /// Says in how many seconds it makes sense to come again.
-    pub fn with_retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_s = Some(seconds);
-        self
-    }
-
-    /// Returns in how many seconds it makes sense to come again, where that is known.
-    pub fn retry_after_s(&self) -> Option<u64> {
-        self.retry_after_s
-    }
-
-    /// Attaches the cause, for the log.
-    pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
-        self
-    }
-
-    /// Makes an error of kind `Internal`: the client learns that it is not its fault, the log the rest.
-    pub fn internal(operation: &str, source: impl Error + Send + Sync + 'static) -> Self {
-        Self::new(
-            QueryErrorKind::Internal,
-            format!(
-                "the query failed inside the server ({operation}); the server's log has the cause"
-            ),
-        )
-        .with_source(source)
-    }
-
-    /// Makes the error of an answer that the row limit has cut, for readers who would take it for a whole one.
-    pub fn cut(row_limit: usize) -> Self {
-        Self::new(
-            QueryErrorKind::TooLarge,
-            format!(
-                "the answer has more than the {row_limit} rows that one answer may have; narrow the query, or ask for \
-                 fewer by LIMIT"
-            ),
-        )
-    }
-
-    /// Makes the error of a file that cannot be used; `file` starts at the lake.
-    pub(crate) fn broken_file(file: &str, damage: Damage) -> Self {
-        let message = format!(
-            "a file of the tables cannot be read: `{file}` {damage}; whoever runs this service finds what is lost with \
-             `meetnet check`"
-        );
-        Self::new(QueryErrorKind::Internal, message)
-    }
-
-    /// Makes the error of files that nobody can read now, since the store that they lie in does not give them.
-    pub(crate) fn store_unavailable() -> Self {
-        Self::new(
-            QueryErrorKind::StoreUnavailable,
-            "the store that the tables lie in cannot be read at the moment; ask again later",
-        )
-    }
-
-    /// Returns true where reading files failed, and not the statement: which file, the error does not say.
-    pub(crate) fn is_of_reading(&self) -> bool {
-        self.is_of_reading
-    }
-
-    /// Classifies an error of DataFusion. `tables` are the names that a mistyped table could have meant.
-    pub fn from_datafusion(error: DataFusionError, tables: &[String]) -> Self {
-        let root = error.find_root();
-        let classified = classify(root, tables);
-        Self {
-            kind: classified.kind,
-            fault: classified.fault,
-            shared_limit: classified.shared_limit,
-            message: shortened(classified.message, MESSAGE_BYTES_MAX),
-            is_of_reading: own_error(root).is_none()
-                && is_of_reading(root)
-                && of_condition(root).is_none(),
-            retry_after_s: None,
-            source: Some(Arc::new(error)),
-        }
-    }
+/// Classifies an error of DataFusion. `tables` are the names that a mistyped table could have meant.
+pub(crate) fn from_datafusion(error: DataFusionError, tables: &[String]) -> QueryError {
+    let root = error.find_root();
+    let mut classified = classify(root, tables);
+    classified.message = shortened(classified.message, MESSAGE_BYTES_MAX);
+    let is_of_reading =
+        own_error(root).is_none() && is_of_reading(root) && of_condition(root).is_none();
+    classified.of_datafusion(error, is_of_reading)
 }
 
 /// Length of a message: names in it are as long as a client has written them.
 const MESSAGE_BYTES_MAX: usize = 4_000;
-
-/// Returns a text of which at most `bytes_max` bytes are left; where some are not, it says so.
-pub(crate) fn shortened(mut text: String, bytes_max: usize) -> String {
-    if text.len() > bytes_max {
-        text.truncate(text.floor_char_boundary(bytes_max));
-        text.push('…');
-    }
-    text
-}
 
 /// Returns a size as the configuration writes it: in the largest unit that it is a whole number of.
 pub(crate) fn size_text(bytes: u64) -> String {
@@ -286,12 +87,6 @@ pub(crate) fn size_text(bytes: u64) -> String {
         _ => (0, "bytes"),
     };
     format!("{} {unit}", bytes >> bits)
-}
-
-impl From<QueryError> for DataFusionError {
-    fn from(error: QueryError) -> Self {
-        Self::External(Box::new(error))
-    }
 }
 
 /// Returns what an error of DataFusion means, without its source.
@@ -552,7 +347,7 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
         .and_then(|rest| rest.split_once("' not found"))
         .map(|(name, _)| name);
     if let Some("unnest") = function {
-        return QueryError::of_unnest();
+        return of_unnest();
     }
     if let Some(name) = function {
         let message = format!(
@@ -568,6 +363,9 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
     if let Some((name, rest)) = call {
         return QueryError::of_statement(StatementFault::Function, function_message(name, rest));
     }
+    if let Some(error) = of_negative(text) {
+        return error;
+    }
     if text.starts_with("SHOW [VARIABLE]") {
         return QueryError::new(
             QueryErrorKind::Forbidden,
@@ -578,6 +376,19 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
         QueryErrorKind::BadRequest,
         in_words(first_line(own_words(text))),
     )
+}
+
+/// Makes the error of a LIMIT or an OFFSET that is negative.
+fn of_negative(text: &str) -> Option<QueryError> {
+    let (fault, clause) = if text.starts_with("LIMIT must be >= 0") {
+        (StatementFault::NegativeLimit, "LIMIT")
+    } else if text.starts_with("OFFSET must be >=0") {
+        (StatementFault::NegativeOffset, "OFFSET")
+    } else {
+        return None;
+    };
+    let message = format!("{clause} must not be negative");
+    Some(QueryError::of_statement(fault, message))
 }
 
 /// Says what may have been meant by a function that is not there. DataFusion says the same of a window function without a

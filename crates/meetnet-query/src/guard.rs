@@ -17,12 +17,12 @@ use datafusion::sql::sqlparser::ast::{Select, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use meetnet_sql::{GATHERED_ROWS_MAX, rewrite};
 
 use crate::error::{QueryError, QueryErrorKind};
 use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::ParameterValue;
 use crate::parse::parsed;
-use crate::rewrite;
 
 /// Operators, joins and the like in a statement. Each can make its plan one level deeper, and nobody bounds the stack on
 /// which all levels are copied and dropped.
@@ -52,8 +52,6 @@ const COLUMNS_MAX: usize = 1_600;
 const TYPE_PARTS_MAX: usize = 256;
 /// Rows of a frame (`ROWS BETWEEN n PRECEDING …`), which are held.
 const FRAME_ROWS_MAX: u64 = 1_000_000;
-/// Rows of a frame over which a function may gather all values anew for every row.
-pub(crate) const GATHERED_ROWS_MAX: u64 = 1_000;
 /// Formats that a text is tried to be read in as a time: each row is tried with all of them.
 const TIME_FORMATS_MAX: usize = 20;
 /// Centroids of an approximate percentile: room for all of them is made for each group.

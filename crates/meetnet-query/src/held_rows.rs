@@ -34,10 +34,12 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures::StreamExt;
+use meetnet_sql::{
+    GATHERED_ROWS_MAX,
+    sizes::{batch_bytes, wide_bytes},
+};
 
 use crate::each_batch::EachBatchExec;
-use crate::functions::sizes::{batch_bytes, wide_bytes};
-use crate::guard::GATHERED_ROWS_MAX;
 
 #[cfg(test)]
 mod tests;

@@ -14,11 +14,11 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
+use meetnet_sql::computed_beneath;
+use meetnet_sql::json::is_json;
 
 use crate::catalog::SnapshotTables;
-use crate::error::{QueryError, QueryErrorKind};
-use crate::functions::json::is_json;
-use crate::grouping_sets::computed_beneath;
+use crate::error::{QueryError, QueryErrorKind, of_unnest};
 use crate::guard;
 use crate::hints;
 use crate::options::{Dialect, QueryOptions, QueryRequest};
@@ -27,7 +27,8 @@ use crate::parse;
 use crate::placeholders;
 use crate::postgres::rewrite::rewritten;
 use crate::postgres::{
-    JSON_EXTENSION, apart, beside_stars, escape_by_backslash, leave_out_empty, name_casts,
+    JSON_EXTENSION, Written, apart, as_written, beside_stars, escape_by_backslash, leave_out_empty,
+    name_casts,
 };
 use crate::reach::Reach;
 
@@ -40,6 +41,7 @@ mod named_rows;
 mod negated;
 mod percentiles;
 mod positions;
+mod row_counts;
 mod row_members;
 mod rows;
 mod shadowed;
@@ -65,11 +67,22 @@ use unnested::is_unnested_there;
 use windows::write_out_windows;
 
 pub(crate) use members::among;
+pub(crate) use row_counts::RowCounts;
 pub(crate) use spans::in_units;
 pub(crate) use spelling::{binary, call, respell_parsed};
 
 /// What PostgreSQL calls the column of a plan.
 const QUERY_PLAN: &str = "QUERY PLAN";
+/// What stands before values in names that the planner makes of expressions. That of a whole number without a sign ends so, too.
+const SHOWN_TYPES: [&str; 7] = [
+    "Binary(",
+    "Boolean(",
+    "Decimal128(",
+    "Float64(",
+    "Int64(",
+    "IntervalMonthDayNano(",
+    "Utf8(",
+];
 /// Columns of tables that NATURAL joins which get a table: the statement is planned anew for each.
 const NATURAL_COLUMNS_MAX: usize = 16;
 /// Parameters of one statement: what the wire protocol can count.
@@ -233,6 +246,10 @@ pub(crate) async fn planned(
     options: &QueryOptions,
 ) -> Result<Planned> {
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
+    let written = match (request.dialect, parse::parsed(&statement)) {
+        (Dialect::Generic, Some(ast::Statement::Query(query))) => as_written(query),
+        _ => Written::default(),
+    };
     let filled = table_arguments::fill(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     name_shadowing(&mut statement);
@@ -242,14 +259,16 @@ pub(crate) async fn planned(
     check_heard(&statement)?;
     check_groups(&statement, session.aggregate_functions())?;
     name_rows(&mut statement, request.dialect)?;
-    let written = match request.dialect {
+    let placeholders = match request.dialect {
         Dialect::Generic => 0,
         Dialect::Postgres => placeholders::greatest(&mut statement),
     };
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
             respell(&mut statement)?;
-            let (plan, names) = planned_or_renamed(session, statement, rename_columns).await?;
+            let planned = planned_or_renamed(session, statement, rename_columns).await?;
+            let (plan, mut names) = planned;
+            call_as_written(&mut names, written, &plan);
             (plan, ShownNames::Distinct(names))
         }
         Dialect::Postgres => {
@@ -265,8 +284,36 @@ pub(crate) async fn planned(
         plan: computed_beneath(plan)?,
         names,
         filled,
-        written,
+        written: placeholders,
     })
+}
+
+/// Adds what clients call columns in whose names the planner shows types, `Int64(1) + x`: as they are `written`, where it is certain
+/// which these are. An `unnest` may become several columns.
+fn call_as_written(names: &mut BTreeMap<String, String>, written: Written, plan: &LogicalPlan) {
+    let fields = plan.schema().fields();
+    let Written { before, behind } = written;
+    let mut all = before.iter().chain(behind.iter().flatten()).flatten();
+    let is_certain = match &behind {
+        None => before.len() == fields.len(),
+        Some(behind) => {
+            before.len() + behind.len() <= fields.len()
+                && !all.any(|text| text.to_lowercase().contains("unnest"))
+        }
+    };
+    if is_about_a_plan(plan) || !is_certain {
+        return;
+    }
+    let behind = behind.unwrap_or_default();
+    let others = fields.len() - behind.len();
+    let first = fields.iter().zip(before);
+    let last = fields.iter().skip(others).zip(behind);
+    for (field, written) in first.chain(last) {
+        let shows_type = SHOWN_TYPES.iter().any(|shown| field.name().contains(shown));
+        if let Some(written) = written.filter(|_| shows_type) {
+            names.entry(field.name().clone()).or_insert(written);
+        }
+    }
 }
 
 /// Plans a statement as it is written, or where that is refused and `rename` has other names for it, with those; returns what
@@ -280,7 +327,7 @@ async fn planned_or_renamed<N: Default>(
 ) -> Result<(LogicalPlan, N)> {
     let mut renamed = statement.clone();
     let error = match session.statement_to_plan(statement).await {
-        Ok(plan) if is_unnested_there(&plan) => return Err(QueryError::of_unnest().into()),
+        Ok(plan) if is_unnested_there(&plan) => return Err(of_unnest().into()),
         Ok(plan) => return Ok((plan, N::default())),
         Err(error) => error,
     };

@@ -34,7 +34,7 @@ mod type_name;
 mod type_tree;
 mod types;
 
-pub(crate) use aliases::{apart, beside_stars};
+pub(crate) use aliases::{Written, apart, as_written, beside_stars};
 pub use arrays::array_elements;
 pub use bytea::bytea;
 pub(crate) use casts::{name_casts, register as register_casts};
@@ -45,7 +45,6 @@ pub use functions::USER;
 pub(crate) use functions::formatted_call;
 pub use geometry::ewkb;
 pub(crate) use geometry::register as register_geometry;
-pub(crate) use geometry::{WKB_EXTENSION, geojson};
 pub use prepare::{PgExecute, PgPrepare, execute, prepare};
 pub use settings::{SETTINGS, setting};
 pub use statements::{PgStatement, statements};
@@ -54,7 +53,7 @@ pub(crate) use type_name::register as register_type_names;
 pub(crate) use types::{EXTENSION_KEY, JSON_EXTENSION};
 pub use types::{PgScalar, PgType};
 
-pub use crate::literals::without_exponent;
+pub use meetnet_sql::literals::without_exponent;
 
 #[cfg(test)]
 mod tests;

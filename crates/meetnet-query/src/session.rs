@@ -15,58 +15,27 @@ use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
-use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
-use crate::arithmetic::{self, CheckedWholeNumbers, WholeNumberUnions};
+use meetnet_sql::{BalancedConditions, CallShare, CertainConstants, NamedTwice};
+
 use crate::as_of::AsOfPlanner;
-use crate::balanced::BalancedConditions;
 use crate::calls_apart::CallsApart;
-use crate::casts::OpaqueCasts;
 use crate::catalog::{CATALOG, SCHEMA, SnapshotCatalogList, SnapshotTables};
-use crate::certain_constants::CertainConstants;
-use crate::compared_columns::ComparedColumns;
 use crate::cooperative::Cooperative;
-use crate::decimals::{self, RoundedQuotients};
-use crate::distinct_rows::DistinctRows;
-use crate::empty_subqueries::EmptySubqueries;
-use crate::existence::ExistenceAsValue;
-use crate::float_casts::CheckedFloats;
-use crate::functions::{self, CallShare};
-use crate::gathered;
-use crate::grouping_sets::GroupingColumns;
-use crate::having::HavingInValues;
 use crate::in_turn::UnionsInTurn;
-use crate::interval_arithmetic;
-use crate::intervals::{self, ComparedIntervals};
-use crate::list_order::OrderedLists;
-use crate::listed_members::ListedMembers;
-use crate::literals::ReadableTexts;
 use crate::memory::QueryMemory;
-use crate::micros::{self, Microseconds};
-use crate::named_twice::NamedTwice;
-use crate::negative_zeros::UnsignedZeros;
-use crate::null_members::NullMembers;
 use crate::options::QueryOptions;
+use crate::planning::RowCounts;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
-use crate::removed_members;
-use crate::repeated_keys::RepeatedKeys;
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
-use crate::series;
-use crate::shifts;
-use crate::sliding;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
 use crate::times_first::TimesFirst;
-use crate::times_of_day::TimesOfDay;
-use crate::typed_keys::TypedKeys;
-use crate::union_names::UnionNames;
-use crate::unknown_members::UnknownMembers;
-use crate::wall_clock::InstantsOfClocks;
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
@@ -77,8 +46,6 @@ const SORT_READY_BYTES: usize = 10 << 20;
 /// The rule of DataFusion that first asks which columns are constant, and drops sorts of what is sorted. Filters have been handed
 /// down to scans by then, and none is made after it.
 const FIRST_TO_ASK: &str = "EnsureRequirements";
-/// The rule of DataFusion that makes types equal.
-const TYPES_EQUAL: &str = "type_coercion";
 /// The first of DataFusion's physical rules that hands filters down by the names of columns.
 const FIRST_TO_HAND_DOWN: &str = "FilterPushdown";
 
@@ -110,48 +77,18 @@ impl Sessions {
             .with_runtime_env(Arc::clone(&shared))
             .with_default_features()
             .with_physical_optimizer_rules(physical_rules())
-            .with_type_planner(Arc::new(Microseconds))
-            .with_analyzer_rules(first_rules())
-            .with_analyzer_rule(Arc::new(CallsApart))
-            .with_analyzer_rule(Arc::new(GroupingColumns))
-            .with_analyzer_rule(Arc::new(RepeatedKeys))
-            .with_analyzer_rule(Arc::new(ExistenceAsValue))
-            .with_analyzer_rule(Arc::new(HavingInValues))
-            .with_analyzer_rule(Arc::new(EmptySubqueries::new()))
-            .with_analyzer_rule(Arc::new(ReadableTexts))
-            .with_analyzer_rule(Arc::new(TimesOfDay))
-            .with_analyzer_rule(Arc::new(InstantsOfClocks))
-            .with_analyzer_rule(Arc::new(CheckedFloats))
-            .with_analyzer_rule(Arc::new(OpaqueCasts))
-            .with_analyzer_rule(Arc::new(ComparedIntervals))
-            .with_analyzer_rule(Arc::new(OrderedLists))
-            .with_analyzer_rule(Arc::new(NullMembers))
-            .with_analyzer_rule(Arc::new(ListedMembers))
-            .with_analyzer_rule(Arc::new(UnknownMembers))
-            .with_analyzer_rule(Arc::new(CheckedWholeNumbers))
-            .with_analyzer_rule(Arc::new(RoundedQuotients))
-            .with_analyzer_rule(Arc::new(UnsignedZeros))
-            .with_analyzer_rule(Arc::new(DistinctRows::new()))
-            .with_analyzer_rule(Arc::new(TypedKeys))
-            .with_analyzer_rule(Arc::new(UnionNames))
-            .with_analyzer_rule(Arc::new(ComparedColumns))
-            .with_optimizer_rule(Arc::new(RepeatedKeys))
+            .with_type_planner(meetnet_sql::type_planner())
+            .with_analyzer_rules(meetnet_sql::rules(
+                Arc::new(RowCounts),
+                Arc::new(CallsApart),
+            ))
+            .with_optimizer_rule(meetnet_sql::optimizer_rule())
             .build();
         meetnet_functions::register(&mut state)?;
-        functions::restrict(&mut state)?;
-        removed_members::register(&mut state)?;
-        micros::register(&mut state)?;
-        arithmetic::register(&mut state)?;
-        sliding::register(&mut state)?;
-        gathered::register(&mut state)?;
-        shifts::register(&mut state)?;
-        decimals::register(&mut state)?;
-        intervals::register(&mut state)?;
+        meetnet_sql::register(&mut state)?;
         register_geometry(&mut state)?;
         register_type_names(&mut state)?;
         register_casts(&mut state)?;
-        interval_arithmetic::register(&mut state)?;
-        series::register(&mut state);
         Ok(Self {
             template: state,
             shared,
@@ -246,14 +183,6 @@ fn sort_parts(plan: &dyn ExecutionPlan) -> usize {
     own + steps.map(|step| sort_parts(step.as_ref())).sum::<usize>()
 }
 
-/// Returns the rules of DataFusion that plans go through before ours, and what has to be done before types are made equal.
-fn first_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules = Analyzer::new().rules;
-    let types_equal = rules.iter().position(|rule| rule.name() == TYPES_EQUAL);
-    rules.insert(types_equal.unwrap_or(0), Arc::new(WholeNumberUnions));
-    rules
-}
-
 /// Returns the rules that physical plans go through, in their order.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
@@ -296,5 +225,7 @@ fn config(options: &QueryOptions) -> SessionConfig {
     config
 }
 
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod tests;

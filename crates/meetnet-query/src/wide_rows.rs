@@ -26,9 +26,9 @@ use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions,
 };
+use meetnet_sql::sizes::{array_bytes, length_at, longest_value, usual_bytes, wide_bytes};
 
 use crate::each_batch::{EachBatchExec, Look};
-use crate::functions::sizes::{array_bytes, length_at, longest_value, usual_bytes, wide_bytes};
 use crate::postgres::layers::WKT_COLUMN;
 
 mod batch_room;

@@ -26,6 +26,8 @@ fn a_code_follows_what_is_wrong_and_not_its_words() {
     check(statement, Some(StatementFault::Unsupported), "0A000");
     check(statement, Some(StatementFault::DivisionByZero), "22012");
     check(statement, Some(StatementFault::OutOfRange), "22003");
+    check(statement, Some(StatementFault::NegativeLimit), "2201W");
+    check(statement, Some(StatementFault::NegativeOffset), "2201X");
     check(QueryErrorKind::NotFound, None, "42P01");
     let function = Some(StatementFault::Function);
     check(QueryErrorKind::NotFound, function, "42883");

@@ -43,6 +43,10 @@ async fn errors_have_the_codes_of_postgresql() {
         ("SELECT * FROM no_function(1)", "42883"),
         ("SELECT * FROM no_table", "42P01"),
         ("SELECT value / 0 FROM generate_series(1, 1)", "22012"),
+        ("SELECT 1 LIMIT 1 - 2", "2201W"),
+        ("SELECT 1 OFFSET -0.5", "2201X"),
+        ("SELECT 1 LIMIT 1e19", "22003"),
+        ("SELECT 1 LIMIT (SELECT 1)", "0A000"),
         ("DROP TABLE counts", "25006"),
     ] {
         let shown = client.query(sql).await;

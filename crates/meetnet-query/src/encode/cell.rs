@@ -5,10 +5,10 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use meetnet_sql::time_text::{per_second, write_date, write_time};
 use serde_json::to_writer;
 
 use super::failed;
-use super::time::{per_second, write_date, write_time};
 use crate::error::QueryError;
 
 /// The greatest integer up to which a double has every one: 2^53 − 1. Beyond it JSON's numbers are not the same for all readers (RFC

@@ -4,13 +4,13 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use parquet::errors::ParquetError;
 
 use super::near_names::edit_distance;
-use super::{QueryError, QueryErrorKind, StatementFault, size_text, suggestion, unreadable};
+use super::{QueryErrorKind, StatementFault, from_datafusion, size_text, suggestion, unreadable};
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_the_clients_fault() {
     let check = |error: DataFusionError, kind: QueryErrorKind| {
         let text = error.to_string();
-        let error = QueryError::from_datafusion(error, &[]);
+        let error = from_datafusion(error, &[]);
         let of_reading = kind == QueryErrorKind::Internal;
         assert_eq!(
             (error.kind, error.is_of_reading()),
@@ -46,7 +46,7 @@ fn cast_error() -> ArrowError {
 fn an_error_says_what_in_the_statement_is_wrong() {
     let check = |error: DataFusionError, fault: Option<StatementFault>| {
         let text = error.to_string();
-        let error = QueryError::from_datafusion(error, &[]);
+        let error = from_datafusion(error, &[]);
         assert_eq!(error.fault, fault, "{text}");
     };
     let plan = |text: &str| DataFusionError::Plan(text.to_owned());
@@ -63,6 +63,14 @@ fn an_error_says_what_in_the_statement_is_wrong() {
     );
     check(plan("table function 'flor' not found"), function);
     check(plan("table 'meetnet.public.flor' not found"), None);
+    check(
+        plan("LIMIT must be >= 0, '-1' was provided"),
+        Some(StatementFault::NegativeLimit),
+    );
+    check(
+        plan("OFFSET must be >=0, '-1' was provided"),
+        Some(StatementFault::NegativeOffset),
+    );
     let unsupported = DataFusionError::NotImplemented("it".to_owned());
     check(unsupported, Some(StatementFault::Unsupported));
     let zero = ArrowError::DivideByZero;
@@ -92,7 +100,7 @@ fn near_names_are_suggested() {
 fn a_plan_is_no_message() {
     let text = "Plan: [\"BoundedWindowAggExec: wdw=[…]\", \"  SortExec: expr=[…]\"] does not satisfy order requirements: \
                 [abs(x@2 % 3) NA]. Child-0 order: [[abs(x@2 % 3) ASC NULLS LAST]]";
-    let error = QueryError::from_datafusion(DataFusionError::Plan(text.to_owned()), &[]);
+    let error = from_datafusion(DataFusionError::Plan(text.to_owned()), &[]);
     assert_eq!(error.kind, QueryErrorKind::BadRequest);
     let begin = "not supported: what this orders or parts rows by; compute it in a subquery first";
     assert!(error.message.starts_with(begin), "{}", error.message);
@@ -102,7 +110,7 @@ fn a_plan_is_no_message() {
 fn a_query_without_memory_is_not_told_of_others() {
     let text = "Additional allocation failed for ExternalSorterMerge[1] with top memory consumers (across reservations) \
                 as:\n  other#1(can spill: false) consumed 9.0 MB.";
-    let error = QueryError::from_datafusion(DataFusionError::ResourcesExhausted(text.into()), &[]);
+    let error = from_datafusion(DataFusionError::ResourcesExhausted(text.into()), &[]);
     assert_eq!(error.kind, QueryErrorKind::TooLarge);
     assert!(error.message.ends_with("(a sort)"), "{}", error.message);
 }
@@ -111,7 +119,7 @@ fn a_query_without_memory_is_not_told_of_others() {
 fn a_query_without_memory_is_told_how_much_there_is_and_what_wanted_it() {
     let check = |text: &str, expect: &str| {
         let error = DataFusionError::ResourcesExhausted(text.to_owned());
-        let error = QueryError::from_datafusion(error, &[]);
+        let error = from_datafusion(error, &[]);
         assert_eq!(error.kind, QueryErrorKind::TooLarge);
         assert_eq!(error.message, expect);
     };
@@ -152,7 +160,7 @@ fn sizes_are_in_the_unit_that_they_are_whole_numbers_of() {
 fn a_function_that_is_not_there_leads_to_one_that_is() {
     let check = |text: &str, expect: &str| {
         let error = DataFusionError::Plan(text.to_owned());
-        let error = QueryError::from_datafusion(error, &[]);
+        let error = from_datafusion(error, &[]);
         assert_eq!(error.kind, QueryErrorKind::BadRequest);
         assert_eq!(error.message, expect);
     };
@@ -208,7 +216,7 @@ fn what_a_function_says_of_its_arguments_is_all_that_is_said() {
         DataFusionError::Plan(text.clone()),
         DataFusionError::Execution(text),
     ] {
-        let found = QueryError::from_datafusion(error, &[]);
+        let found = from_datafusion(error, &[]);
         assert_eq!(
             (found.kind, found.message.as_str()),
             (QueryErrorKind::BadRequest, own)

@@ -4,9 +4,9 @@
 //! DataFusion can at worst make a message less helpful.
 
 use datafusion::common::SchemaError;
+use meetnet_sql::literals::cell;
 
-use super::{first_line, shortened};
-use crate::literals::cell;
+use super::{first_line, of_row_count, shortened};
 
 /// What stands before a text and says which library, or which step of it, found the error.
 const PREFIXES: [&str; 8] = [
@@ -55,6 +55,12 @@ pub(super) fn unsupported(text: &str) -> String {
         && let Some(message) = unplanned(expression)
     {
         return message.to_owned();
+    }
+    let of_rows = text.strip_prefix("Unsupported ");
+    if let Some((clause @ ("LIMIT" | "OFFSET"), _)) =
+        of_rows.and_then(|what| what.split_once(" expression: "))
+    {
+        return of_row_count(clause).message;
     }
     let what = text.strip_prefix("Unsupported ast node ").unwrap_or(text);
     let instead = match what {

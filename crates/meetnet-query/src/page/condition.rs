@@ -3,9 +3,9 @@
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use meetnet_model::common::RECEIVED_AT;
 use meetnet_model::time::{day_or_time_in, format_rfc3339};
+use meetnet_sql::literals::{CELLS, cell};
 
 use super::statement::quoted;
-use crate::literals::{CELLS, cell};
 
 /// A value to compare a column with.
 #[derive(Clone, Debug, PartialEq)]

@@ -172,6 +172,40 @@ async fn values_take_the_place_of_placeholders() {
     .await;
 }
 
+#[tokio::test]
+async fn rows_are_counted_by_values_of_any_type() {
+    use ParameterValue::{Array, Bool, Float, Int, Null};
+    use arrow::array::{Decimal128Array, Int16Array, StringViewArray};
+    let decimal = Decimal128Array::from(vec![15_i128]).with_precision_and_scale(4, 1);
+    let decimal: ArrayRef = Arc::new(decimal.expect("a decimal"));
+    for (value, rows) in [
+        (Int(2), Ok(2)),
+        (Float(2.5), Ok(3)),
+        (Float(2.4), Ok(2)),
+        (text("2"), Ok(2)),
+        (Null, Ok(5)),
+        (Array(Arc::new(Int16Array::from(vec![2]))), Ok(2)),
+        (Array(Arc::new(Int16Array::from(vec![None]))), Ok(5)),
+        (Array(Arc::new(StringViewArray::from(vec!["2"]))), Ok(2)),
+        (Array(decimal), Ok(2)),
+        (Int(-1), Err("LIMIT must not be negative")),
+        (Float(-0.5), Err("LIMIT must not be negative")),
+        (
+            Float(f64::NAN),
+            Err("out of range: NaN is no number of rows"),
+        ),
+        (text("2.5"), Err("the value of $1 is no int64: `2.5`")),
+        (
+            Bool(true),
+            Err("LIMIT takes a number of rows, and got boolean"),
+        ),
+    ] {
+        let sql = "SELECT count(*) FROM (SELECT value FROM generate_series(1, 5) LIMIT $1) AS some";
+        let counted = count(sql, &[("1", value.clone())]).await;
+        assert_eq!(counted, rows.map_err(str::to_owned), "{value:?}");
+    }
+}
+
 /// Clients have microseconds.
 #[tokio::test]
 async fn times_of_the_day_are_compared_with_those_of_rows() {

@@ -4,6 +4,7 @@ use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::ast::visit_expressions_mut;
 
 use super::*;
+use crate::error::from_datafusion;
 use crate::service::STACK_BYTES;
 
 /// Longer than the slowest test machine takes for a statement's steps, shorter by far than any doubling to 40 levels.
@@ -28,7 +29,7 @@ fn refusal_in(sql: &str, dialect: Dialect) -> QueryError {
     let error = parse(sql, dialect).expect_err(shown);
     let elapsed = started.elapsed();
     assert!(elapsed < SOON, "{shown} took {elapsed:?}");
-    QueryError::from_datafusion(error, &[])
+    from_datafusion(error, &[])
 }
 
 /// A statement of 40 levels, whose innermost part is `inner`.
@@ -147,7 +148,7 @@ fn what_names_in_with_read_counts_wherever_they_are_used() {
         match (parse(&sql, Dialect::Generic), is_taken) {
             (Ok(_), true) => {}
             (Err(error), false) => {
-                let error = QueryError::from_datafusion(error, &[]);
+                let error = from_datafusion(error, &[]);
                 assert_eq!(error.kind, QueryErrorKind::TooLarge, "{shown}: {error}");
                 assert!(error.message.contains("WITH"), "{shown}: {error}");
             }
@@ -203,7 +204,7 @@ fn chains_of_operators_are_short() {
         match (parse(&sql, Dialect::Generic), is_taken) {
             (Ok(_), true) => {}
             (Err(error), false) => {
-                let error = QueryError::from_datafusion(error, &[]);
+                let error = from_datafusion(error, &[]);
                 assert_eq!(error.kind, QueryErrorKind::TooLarge, "{shown}: {error}");
                 assert!(error.message.contains("chains"), "{shown}: {error}");
             }

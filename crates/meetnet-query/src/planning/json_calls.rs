@@ -16,12 +16,12 @@ use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArguments, Ident, ObjectName, Value,
 };
-
-use super::call;
-use crate::functions::json::{
+use meetnet_sql::json::{
     ARRAY_TO_JSON, BUILD_ARRAY, BUILD_OBJECT, ELEMENT, OF_ELEMENTS, OF_PAIRS, OF_VALUES, ORDERED,
     PAIR, ROW_OF, ROW_TO_JSON, TEXT, TO_JSON, VALUE,
 };
+
+use super::call;
 
 const JSON_AGG: &str = "json_agg";
 const JSON_OBJECT_AGG: &str = "json_object_agg";

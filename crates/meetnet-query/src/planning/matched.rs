@@ -9,9 +9,9 @@
 //! whatever may be one, and `substr`.
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, Value};
+use meetnet_sql::SUBSTRING_OF_PATTERN;
 
 use super::spelling::call;
-use crate::functions::SUBSTRING_OF_PATTERN;
 
 /// Returns the call that `substring` means where a pattern is written in it.
 pub(super) fn matched_part(expr: &Expr) -> Option<Expr> {

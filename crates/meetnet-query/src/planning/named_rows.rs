@@ -22,12 +22,12 @@ use datafusion::sql::sqlparser::ast::{
     SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, Value,
     VisitMut, VisitorMut, WildcardAdditionalOptions, visit_expressions,
 };
+use meetnet_sql::json::{ALL_COLUMNS, AS_GEOJSON, BY_NAME};
 
 use super::binary;
 use super::json_calls::{JSON_CALLS, arguments, name_of};
 use super::row_members::query_of;
 use crate::error::{QueryError, QueryErrorKind};
-use crate::functions::json::{ALL_COLUMNS, AS_GEOJSON, BY_NAME};
 use crate::options::Dialect;
 use crate::parse::{meant, parsed_mut};
 

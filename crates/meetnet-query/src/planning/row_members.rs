@@ -27,14 +27,15 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Ident, Query, Select, SelectFlavor, SelectItem, SetExpr,
     TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
 };
+use meetnet_sql::{
+    has_outer_columns, rewrite,
+    unknown_members::{Unknown, any_of, as_outer, filtered, is_plain, rows_of},
+};
 
 use super::rows::parts;
 use super::spelling::call;
 use crate::error::QueryError;
-use crate::existence::has_outer_columns;
 use crate::postgres::apart;
-use crate::rewrite;
-use crate::unknown_members::{Unknown, any_of, as_outer, filtered, is_plain, rows_of};
 
 #[cfg(test)]
 mod tests;

@@ -45,6 +45,7 @@ use meetnet_model::buckets::century_start;
 use meetnet_model::calendar::format_rfc3339;
 use meetnet_model::calendar_unit::CalendarUnit;
 use meetnet_model::time::with_seconds;
+use meetnet_sql::SUBSTRING_OF_PATTERN;
 
 use super::grouped_pairs::sets_of_pairs;
 use super::json_calls::json_of;
@@ -56,7 +57,6 @@ use super::rows::compared_by_parts;
 use super::shifted::shifted_or;
 use super::typed::respell_typed;
 use crate::error::{QueryError, StatementFault};
-use crate::functions::SUBSTRING_OF_PATTERN;
 use crate::parse::parsed_mut;
 use crate::postgres::{formatted_call, reading_format_of};
 

@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, Value, ValueWithSpan, VisitMut, VisitorMut};
+use meetnet_sql::{ESCAPED_LIKE, with_backslashes};
 
 use super::functions::{call, literal, text};
-use crate::functions::{ESCAPED_LIKE, with_backslashes};
 use crate::parse::parsed_mut;
 
 /// Writes the patterns of a statement with backslashes.

@@ -7,10 +7,10 @@ mod functions;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use meetnet_sql::json::WKB_EXTENSION;
+
 pub(crate) use functions::{LAYER_KEY, POINT, WKT, geometry_field, register};
 
-/// What the metadata of a field of bytes says where they are WKB: GeoArrow's words for it.
-pub(crate) const WKB_EXTENSION: &str = "geoarrow.wkb";
 /// The number of WGS 84 in every list of reference systems.
 pub(crate) const SRID: i32 = 4326;
 
@@ -32,16 +32,6 @@ const NAMES: [&str; 6] = [
     "MULTIPOINT",
     "MULTILINESTRING",
     "MULTIPOLYGON",
-];
-
-/// The same in GeoJSON.
-const GEOJSON_NAMES: [&str; 6] = [
-    "Point",
-    "LineString",
-    "Polygon",
-    "MultiPoint",
-    "MultiLineString",
-    "MultiPolygon",
 ];
 
 /// Longitude and latitude.
@@ -168,38 +158,6 @@ impl Geometry {
         Some(out)
     }
 
-    /// Writes GeoJSON (RFC 7946), with so many digits behind the point at most.
-    fn geojson(&self, digits: usize) -> String {
-        let name = GEOJSON_NAMES.get(self.kind as usize - 1);
-        let of_one = match self.kind > MULTI {
-            true => self.kind - MULTI,
-            false => self.kind,
-        };
-        let place =
-            |[lon, lat]: &Place| format!("[{},{}]", rounded(*lon, digits), rounded(*lat, digits));
-        let line = |line: &Line| {
-            let places: Vec<String> = line.iter().map(place).collect();
-            match of_one {
-                POINT_KIND => places.concat(),
-                _ => format!("[{}]", places.join(",")),
-            }
-        };
-        let part = |lines: &Vec<Line>| {
-            let lines: Vec<String> = lines.iter().map(line).collect();
-            match of_one {
-                POLYGON_KIND => format!("[{}]", lines.join(",")),
-                _ => lines.concat(),
-            }
-        };
-        let parts: Vec<String> = self.parts.iter().map(part).collect();
-        let coordinates = match self.kind > MULTI {
-            true => format!("[{}]", parts.join(",")),
-            false => parts.concat(),
-        };
-        let name = name.copied().unwrap_or_default();
-        format!("{{\"type\":\"{name}\",\"coordinates\":{coordinates}}}")
-    }
-
     fn places(&self) -> impl Iterator<Item = &Place> {
         self.parts.iter().flatten().flatten()
     }
@@ -307,29 +265,11 @@ pub fn ewkb(wkb: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Returns the GeoJSON of WKB, with so many digits behind the point at most; None for bytes that are no WKB.
-pub(crate) fn geojson(wkb: &[u8], digits: usize) -> Option<String> {
-    Geometry::from_wkb(wkb).map(|geometry| geometry.geojson(digits))
-}
-
 /// Reads `(lon lat, lon lat)`; returns it and what follows.
 fn read_line(text: &str) -> Option<(Line, &str)> {
     let (inside, rest) = text.trim_start().strip_prefix('(')?.split_once(')')?;
     let line: Option<Line> = inside.split(',').map(read_place).collect();
     Some((line?, rest))
-}
-
-/// Returns a number without the zeros behind its digits.
-fn rounded(number: f64, digits: usize) -> String {
-    let shown = format!("{number:.digits$}");
-    let shown = match shown.contains('.') {
-        true => shown.trim_end_matches('0').trim_end_matches('.'),
-        false => shown.as_str(),
-    };
-    match shown {
-        "-0" => "0".to_owned(),
-        shown => shown.to_owned(),
-    }
 }
 
 fn read_place(text: &str) -> Option<Place> {

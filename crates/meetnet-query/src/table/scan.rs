@@ -25,6 +25,7 @@ use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use meetnet_lake::snapshot::Mask;
 use meetnet_model::common::{LICENCE, SUPERSEDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_sql::sizes::usual_bytes;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use super::MeetnetTable;
@@ -34,7 +35,6 @@ use super::reader::ScanReaderFactory;
 use super::statistics::{FileBounds, Shown, time_statistics};
 use super::time_range::TimeRange;
 use super::view::{FileRows, View};
-use crate::functions::sizes::usual_bytes;
 
 /// Up to this share of the rows of its files, a range of times is asked while they are decoded: a page holds more rows of a
 /// series than the range does, and of the others nothing else need be decoded. Where most rows are left, that saves little.

@@ -196,4 +196,8 @@ fn what_nobody_has_built_is_named_without_its_syntax_tree() {
         assert!(said.contains(expect) && !said.contains("logical"), "{said}");
     }
     check("LATERAL VIEWS", "not supported: LATERAL VIEWS");
+    check(
+        "Unsupported OFFSET expression: Some(BinaryExpr(BinaryExpr { left: Literal(Int64(1), None) }))",
+        "not supported: OFFSET by what is not known, or cannot be computed, before the statement runs; write a number, or a parameter",
+    );
 }

@@ -15,10 +15,10 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
+use meetnet_sql::rewrite;
 
 use super::{Bounds, Geometry, WKB_EXTENSION};
 use crate::postgres::EXTENSION_KEY;
-use crate::rewrite;
 
 /// Makes a number of the columns that identify a row: the same for the same key, and of others another one.
 pub(crate) static LAYER_KEY: LazyLock<Arc<ScalarUDF>> =

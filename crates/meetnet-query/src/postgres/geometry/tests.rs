@@ -1,3 +1,5 @@
+use meetnet_sql::json::geojson;
+
 use super::*;
 
 const SQUARE: &str =
