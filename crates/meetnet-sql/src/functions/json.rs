@@ -15,7 +15,7 @@
 //! | `st_asgeojson(geom, digits)`, `st_asgeojson(t)` | a statement | a geometry, or a row with one, as the text of GeoJSON |
 //!
 //! What is JSON is a text whose field says so ([`JSON_EXTENSION`]), and stands within JSON as it is; so are geometries bytes. Operators
-//! that run plans may lose what fields say, so a call is told which of its arguments are such while it is planned: [`told`].
+//! that run plans may lose what fields say, so a call is told which of its arguments are such while it is planned: `told`.
 //!
 //! How long it becomes depends on names of columns and on what must be escaped, so it is looked at while it is written.
 
@@ -48,7 +48,6 @@ mod spans;
 mod tests;
 
 use column::{COMMA, Column};
-
 use row::RowOf;
 
 pub(crate) use row::RowNames;
