@@ -76,19 +76,6 @@ pub(crate) fn from_datafusion(error: DataFusionError, tables: &[String]) -> Quer
 /// Length of a message: names in it are as long as a client has written them.
 const MESSAGE_BYTES_MAX: usize = 4_000;
 
-/// Returns a size as the configuration writes it: in the largest unit that it is a whole number of.
-pub(crate) fn size_text(bytes: u64) -> String {
-    let (bits, unit) = match bytes.trailing_zeros() {
-        // Of no bytes all 64 bits are zeros.
-        64.. => (0, "bytes"),
-        30.. => (30, "GiB"),
-        20.. => (20, "MiB"),
-        10.. => (10, "KiB"),
-        _ => (0, "bytes"),
-    };
-    format!("{} {unit}", bytes >> bits)
-}
-
 /// Returns what an error of DataFusion means, without its source.
 fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
     use QueryErrorKind::{BadRequest, Busy, Forbidden, Internal, OverShare, TooLarge};

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use meetnet_model::quantity::SizeText;
 
-use crate::error::size_text;
 use crate::room::ClientRoom;
 
 /// In the error of a query for which nothing is left although it is within its own limit.
@@ -68,7 +68,7 @@ impl QueryMemory {
     fn exhausted(&self, additional: usize) -> DataFusionError {
         DataFusionError::ResourcesExhausted(format!(
             "{OF_QUERY}{}, of which {} bytes are taken, and {additional} more are too many",
-            size_text(self.bytes_max as u64),
+            SizeText(self.bytes_max as u64).exact(),
             self.reserved()
         ))
     }

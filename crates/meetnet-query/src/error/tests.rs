@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use parquet::errors::ParquetError;
 
 use super::near_names::edit_distance;
-use super::{QueryErrorKind, StatementFault, from_datafusion, size_text, suggestion, unreadable};
+use super::{QueryErrorKind, StatementFault, from_datafusion, suggestion, unreadable};
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_the_clients_fault() {
@@ -142,18 +142,6 @@ fn a_query_without_memory_is_told_how_much_there_is_and_what_wanted_it() {
         "the query needs more memory than one query may use; narrow it by time or group by fewer keys (`repeat` would make more \
          than 64 MiB at once)",
     );
-}
-
-#[test]
-fn sizes_are_in_the_unit_that_they_are_whole_numbers_of() {
-    let check = |bytes: u64, expect: &str| assert_eq!(size_text(bytes), expect);
-    check(0, "0 bytes");
-    check(1_000, "1000 bytes");
-    check(10 << 10, "10 KiB");
-    check(1536 << 10, "1536 KiB");
-    check(256 << 20, "256 MiB");
-    check(1 << 30, "1 GiB");
-    check(u64::MAX, "18446744073709551615 bytes");
 }
 
 #[test]

@@ -23,6 +23,7 @@ use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use meetnet_lake::damage::Damage;
+use meetnet_model::quantity::SizeText;
 use meetnet_sql::{CallShare, balanced, guarded, sizes::batch_bytes};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
@@ -33,7 +34,7 @@ use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::catalog::SnapshotTables;
 use crate::each_batch::EachBatchExec;
-use crate::error::{QueryError, QueryErrorKind, from_datafusion, of_subquery, size_text};
+use crate::error::{QueryError, QueryErrorKind, from_datafusion, of_subquery};
 use crate::hints;
 use crate::in_turn::UnionInTurnExec;
 use crate::looked_up::each_once;
@@ -453,7 +454,7 @@ impl Task {
             format!(
                 "the answer has more than {}, which is the most; narrow it, ask for fewer columns, or download the \
                  dataset's files",
-                size_text(self.limits.bytes)
+                SizeText(self.limits.bytes).exact()
             ),
         )
     }
