@@ -440,7 +440,7 @@ impl JsonFunction {
                         false if json.len() as u64 > left => Err(too_much(ORDERED, bytes_max)),
                         false => Err(refused_text(
                             texts.value(row),
-                            "a number has too many digits",
+                            "a number has too many digits, or too much stands one within the other",
                         )),
                     }
                 })

@@ -8,14 +8,23 @@ use serde_json::value::RawValue;
 use super::column::text;
 use crate::literals::without_exponent;
 
-/// Appends JSON so; returns false for what is none, for a number of more digits than any has, and once there are more than `bytes_max`:
-/// an exponent may stand for hundreds of digits.
+/// Lists and objects that stand one within the other: each is read once for each that is around it, and takes some of the stack.
+const DEPTH_MAX: usize = 128;
+
+/// Appends JSON so; returns false for what is none, for a number of more digits than any has, for lists and objects that are too deep, and
+/// once there are more than `bytes_max`: an exponent may stand for hundreds of digits.
 pub(super) fn write(json: &str, out: &mut String, bytes_max: u64) -> bool {
+    write_within(json, out, bytes_max, DEPTH_MAX)
+}
+
+/// Does the same of what may have so many lists and objects one within the other.
+fn write_within(json: &str, out: &mut String, bytes_max: u64, depth: usize) -> bool {
     if out.len() as u64 > bytes_max {
         return false;
     }
     let json = json.trim();
     match json.as_bytes().first() {
+        Some(b'{' | b'[') if depth == 0 => return false,
         Some(b'{') => {
             let Ok(parts) = serde_json::from_str::<HashMap<String, &RawValue>>(json) else {
                 return false;
@@ -29,7 +38,7 @@ pub(super) fn write(json: &str, out: &mut String, bytes_max: u64) -> bool {
                 }
                 out.push_str(&text(&key));
                 out.push_str(": ");
-                if !write(value.get(), out, bytes_max) {
+                if !write_within(value.get(), out, bytes_max, depth - 1) {
                     return false;
                 }
             }
@@ -44,7 +53,7 @@ pub(super) fn write(json: &str, out: &mut String, bytes_max: u64) -> bool {
                 if position > 0 {
                     out.push_str(", ");
                 }
-                if !write(value.get(), out, bytes_max) {
+                if !write_within(value.get(), out, bytes_max, depth - 1) {
                     return false;
                 }
             }
@@ -125,6 +134,11 @@ mod tests {
             r#" [ "\u00e9\u0001" , null,true ] "#,
             r#"["é\u0001", null, true]"#,
         );
+        for (depth, is_taken) in [(128, true), (129, false), (200_000, false)] {
+            let json = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            let mut shown = String::new();
+            assert_eq!(write(&json, &mut shown, 1_000), is_taken, "{depth}");
+        }
         let mut shown = String::new();
         assert!(!write("1e999999999", &mut shown, 100));
         assert!(!write("{", &mut shown, 100));
