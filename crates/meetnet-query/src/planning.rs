@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 use meetnet_sql::computed_beneath;
+use meetnet_sql::json::is_json;
 
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, of_unnest};
@@ -34,8 +35,10 @@ use crate::reach::Reach;
 mod flags;
 mod grouped_pairs;
 mod groups;
+mod json_calls;
 mod matched;
 mod members;
+mod named_rows;
 mod negated;
 mod percentiles;
 mod positions;
@@ -55,6 +58,7 @@ mod windows;
 
 use groups::check_groups;
 use members::{any_as_calls, is_of_elements};
+use named_rows::name_rows;
 use negated::{is_of_negative, times_minus_one};
 use positions::name_positions;
 use shadowed::name_shadowing;
@@ -134,12 +138,12 @@ impl ShownNames {
                 let is_same = fields
                     .clone()
                     .zip(&names)
-                    .all(|(field, name)| field.name() == name);
+                    .all(|(field, name)| field.name() == name && !is_json(field));
                 if is_same {
                     return schema;
                 }
                 let fields = fields.zip(names);
-                let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+                let fields = fields.map(|(field, name)| as_text(field).with_name(name));
                 fields.collect()
             }
             Self::ByPlanned(names) if !names.is_empty() => fields
@@ -170,6 +174,16 @@ impl ShownNames {
             _ => Ok(batch),
         }
     }
+}
+
+/// Returns a column whose texts are no more than that, where they are JSON: readers of Arrow have types of their own for it, or know it not
+/// at all.
+fn as_text(field: &Field) -> Field {
+    let mut metadata = field.metadata().clone();
+    if is_json(field) {
+        metadata.remove(JSON_EXTENSION[0]);
+    }
+    field.clone().with_metadata(metadata)
 }
 
 /// Returns the column that has the lines of a plan.
@@ -250,6 +264,7 @@ pub(crate) async fn planned(
     guard::check_lists(&statement)?;
     check_heard(&statement)?;
     check_groups(&statement, session.aggregate_functions())?;
+    name_rows(&mut statement, request.dialect)?;
     let placeholders = match request.dialect {
         Dialect::Generic => 0,
         Dialect::Postgres => placeholders::greatest(&mut statement),

@@ -20,7 +20,6 @@ mod emptiness;
 mod escapes;
 mod functions;
 mod geometry;
-mod json;
 pub(crate) mod layers;
 mod powers;
 mod prepare;

@@ -62,9 +62,7 @@ pub use balanced::{BalancedConditions, balanced};
 pub use certain_constants::CertainConstants;
 pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, shortened};
 pub use existence::has_outer_columns;
-pub use functions::{
-    CallShare, ESCAPED_LIKE, SUBSTRING_OF_PATTERN, TO_JSON, sizes, with_backslashes,
-};
+pub use functions::{CallShare, ESCAPED_LIKE, SUBSTRING_OF_PATTERN, json, sizes, with_backslashes};
 pub use grouping_sets::computed_beneath;
 pub use guarded_divisors::guarded;
 pub use named_twice::NamedTwice;

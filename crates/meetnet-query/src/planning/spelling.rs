@@ -30,6 +30,7 @@
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)`: `typed.rs` |
 //! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
 //! | `x = ANY(ARRAY[1, NULL])`, `x > ANY(list)` | `x IN (1, NULL)`, `x > ANY(list) OR …`: `members.rs` |
+//! | `json_agg(x)`, `json_object_agg(k, v)`, `x::json` | `json_of_elements(array_agg(json_element(x)), ', ')`, …: `json_calls.rs` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
@@ -49,6 +50,7 @@ use meetnet_sql::SUBSTRING_OF_PATTERN;
 
 use super::flags::respell_flags;
 use super::grouped_pairs::sets_of_pairs;
+use super::json_calls::json_of;
 use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
 use super::percentiles::{discrete_percentile, name_percentiles};
@@ -176,6 +178,9 @@ impl VisitorMut for Respelling {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(json) = json_of(expr) {
+            *expr = json;
+        }
         if let Expr::Function(function) = expr
             && let Some(other) = respelled(function)
         {

@@ -5,14 +5,12 @@ use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TimezoneInfo, Value,
 };
-use meetnet_sql::TO_JSON;
 
 use super::catalog::{
     CatalogFunction, DATABASE, Description, OWNER, PG_CLASS_OID, PG_PROC_OID, PSEUDO_TYPES,
     Relation, functions,
 };
 use super::geometry::SRID;
-use super::json;
 use super::settings::{SETTINGS, setting};
 use super::time_format::UTC;
 use super::types::PgType;
@@ -159,8 +157,6 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
         "to_regtype" => oid_of_type(first?),
         "quote_literal" => quoted(first?),
-        "json_agg" => json::gathered(function)?,
-        "row_to_json" if arguments.len() == 1 => call(TO_JSON, vec![first?.clone()]),
         "array_lower" => number(1),
         // The planner has to know where a series ends that is made of it.
         "array_upper" => match first? {

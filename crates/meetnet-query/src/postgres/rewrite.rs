@@ -19,7 +19,6 @@
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `to_char(time, 'HH24:MI TZ')` | `CASE … THEN to_char(time, '%H:%M UTC') ELSE to_char(time, '%H:%M ') END`, by whether it is in a zone |
 //! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
-//! | `json_agg(x)`, `row_to_json(t)`: `json.rs` | lists of `to_json(x)` |
 //! | `9223372036854775808`, which no `bigint` can be | `CAST('9223372036854775808' AS DECIMAL(20, 0))` |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
@@ -51,7 +50,6 @@ use super::functions::{
     own_name, replaced, second_of_two, shown_with_zone, sql_name_of, sql_name_of_type, text,
     written_box,
 };
-use super::json;
 use super::powers::signed_power;
 use super::search_path::is_search_path;
 use super::time_format::{format_of, formats_with_zone, reading_format_of};
@@ -61,7 +59,6 @@ use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
 use crate::parse::parsed_mut;
 use crate::planning::{ShownNames, among, respell_parsed};
-use crate::table::schema::public_schema;
 
 /// A statement that DataFusion can plan.
 pub(crate) struct Rewritten {
@@ -203,8 +200,7 @@ const BOOLEANS: [&str; 8] = [
     "relispartition",
     "typnotnull",
 ];
-/// Elements of arrays that are written as texts, and columns of rows that become JSON, of a whole statement: each becomes an expression,
-/// and no comma counts them.
+/// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
 const ELEMENTS_MAX: usize = 2_000;
 /// What stands behind the sign of the least `bigint`.
 const BEHIND_THE_LEAST: &str = "9223372036854775808";
@@ -239,17 +235,6 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         type_functions::join_names(select);
-        let mut left = self.elements_left;
-        let columns_of = |name: &str| self.columns_of(name);
-        let is_enough = json::spread_rows(select, columns_of, &mut left);
-        self.elements_left = left;
-        if !is_enough {
-            let message = format!(
-                "the rows that the statement makes JSON of have more than {ELEMENTS_MAX} columns, counted once for each call, which \
-                 is the most"
-            );
-            self.refused = Some(QueryError::new(QueryErrorKind::TooLarge, message));
-        }
         ControlFlow::Continue(())
     }
 
@@ -318,13 +303,6 @@ impl VisitorMut for Rewriter<'_> {
 type OtherFormat = fn(&str) -> Result<String, String>;
 
 impl Rewriter<'_> {
-    /// Returns the columns of a dataset that the session sees.
-    fn columns_of(&self, name: &str) -> Option<Vec<String>> {
-        let schema = public_schema(&self.tables.get(name)?.declaration);
-        let columns = schema.fields().iter();
-        Some(columns.map(|column| column.name().clone()).collect())
-    }
-
     /// Returns what an expression stands for; one that stays is written as DataFusion has it.
     fn rewrite(&mut self, expr: &mut Expr) -> Option<Expr> {
         if let Some(power) = signed_power(expr) {
