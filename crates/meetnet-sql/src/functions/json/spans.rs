@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-const DAY_MICROSECONDS: i128 = 86_400_000_000;
-
 /// Returns a time of day, µs since midnight.
 pub(super) fn time_of_day(at: i64) -> String {
     let mut shown = String::new();
