@@ -91,7 +91,7 @@ fn of_call(function: &mut Function) -> Option<Expr> {
             ..function.clone()
         };
         let made = of_call(&mut json);
-        let made = made.unwrap_or_else(|| Expr::Function(json));
+        let made = made.unwrap_or(Expr::Function(json));
         return Some(of(ORDERED, vec![made]));
     }
     if !JSON_CALLS.contains(&name.as_str()) {
