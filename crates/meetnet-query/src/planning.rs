@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 use meetnet_sql::computed_beneath;
+use meetnet_sql::json::is_json;
 
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, of_unnest};
@@ -31,11 +32,14 @@ use crate::postgres::{
 };
 use crate::reach::Reach;
 
+mod flags;
 mod grouped_pairs;
 mod groups;
+mod json_calls;
 mod kept;
 mod matched;
 mod members;
+mod named_rows;
 mod negated;
 mod percentiles;
 mod positions;
@@ -55,11 +59,14 @@ mod windows;
 
 use groups::check_groups;
 pub use kept::refused_statements;
+use members::{any_as_calls, is_of_elements};
+use named_rows::name_rows;
 use negated::{is_of_negative, times_minus_one};
 use positions::name_positions;
 use shadowed::name_shadowing;
 use shared_columns::{name_table_of_natural, name_tables_of_shared};
 use spelling::{name_series, respell};
+use typed::keep_digits_of_parameters;
 use unheard::check_heard;
 use unnested::is_unnested_there;
 use windows::write_out_windows;
@@ -90,6 +97,8 @@ const PARAMETERS_MAX: usize = 65_535;
 pub(crate) struct Planned {
     pub(crate) plan: LogicalPlan,
     pub(crate) names: ShownNames,
+    /// Whose SQL it was written in.
+    dialect: Dialect,
     /// Placeholders that have their values in the plan already.
     filled: BTreeSet<String>,
     /// The greatest number of a placeholder that is written, where parts of what is written are not planned.
@@ -131,12 +140,12 @@ impl ShownNames {
                 let is_same = fields
                     .clone()
                     .zip(&names)
-                    .all(|(field, name)| field.name() == name);
+                    .all(|(field, name)| field.name() == name && !is_json(field));
                 if is_same {
                     return schema;
                 }
                 let fields = fields.zip(names);
-                let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+                let fields = fields.map(|(field, name)| as_text(field).with_name(name));
                 fields.collect()
             }
             Self::ByPlanned(names) if !names.is_empty() => fields
@@ -167,6 +176,16 @@ impl ShownNames {
             _ => Ok(batch),
         }
     }
+}
+
+/// Returns a column whose texts are no more than that, where they are JSON: readers of Arrow have types of their own for it, or know it not
+/// at all.
+fn as_text(field: &Field) -> Field {
+    let mut metadata = field.metadata().clone();
+    if is_json(field) {
+        metadata.remove(JSON_EXTENSION[0]);
+    }
+    field.clone().with_metadata(metadata)
 }
 
 /// Returns the column that has the lines of a plan.
@@ -219,7 +238,7 @@ impl Planned {
         let plan = parameters::bind(self.plan, values, &self.filled)?;
         // Without values it is the plan that has been looked at.
         if !values.is_empty() {
-            guard::check_casts(&plan)?;
+            guard::check_casts(&plan, self.dialect)?;
         }
         Ok(Self { plan, ..self })
     }
@@ -239,6 +258,7 @@ pub(crate) async fn planned(
         _ => Written::default(),
     };
     let filled = table_arguments::fill(&mut statement, &request.parameters);
+    keep_digits_of_parameters(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     name_shadowing(&mut statement);
     check_only_reads(&statement)?;
@@ -246,6 +266,7 @@ pub(crate) async fn planned(
     guard::check_lists(&statement)?;
     check_heard(&statement)?;
     check_groups(&statement, session.aggregate_functions())?;
+    name_rows(&mut statement, request.dialect)?;
     let placeholders = match request.dialect {
         Dialect::Generic => 0,
         Dialect::Postgres => placeholders::greatest(&mut statement),
@@ -266,10 +287,11 @@ pub(crate) async fn planned(
     };
     let plan = row_members::by_parts(plan)?;
     guard::check_plan(&plan)?;
-    guard::check_casts(&plan)?;
+    guard::check_casts(&plan, request.dialect)?;
     Ok(Planned {
         plan: computed_beneath(plan)?,
         names,
+        dialect: request.dialect,
         filled,
         written: placeholders,
     })
@@ -364,7 +386,8 @@ fn ambiguous_column(error: &DataFusionError) -> Option<String> {
 
 /// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its
 /// position, and to what an alias of a series means, a table to columns that several share, and makes products of negatives that are
-/// none; returns what the columns are called, or None where the statement is the same.
+/// none, and calls of comparisons with elements of arrays that nobody knows how to compare; returns what the columns are called, or
+/// None where the statement is the same.
 fn rename_columns(
     statement: &mut Statement,
     error: &DataFusionError,
@@ -380,23 +403,28 @@ fn rename_columns(
     let has_positions = name_positions(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
     let has_negatives = is_of_negative(error) && times_minus_one(statement);
-    let has_other = has_casts || has_shared || has_positions || has_series || has_negatives;
+    let has_calls = is_of_elements(error) && any_as_calls(statement);
+    let has_other =
+        has_casts || has_shared || has_positions || has_series || has_negatives || has_calls;
     (!names.is_empty() || has_other).then_some(names)
 }
 
 /// Gives names of their own to casts that would have the same one, and to what an alias of a series means, and a table to columns
-/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, and leaves out
-/// what can have no rows, which may be written with what only PostgreSQL has; returns None where the statement is the same.
+/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, and calls of
+/// comparisons with elements of arrays that nobody knows how to compare, and leaves out what can have no rows, which may be written
+/// with what only PostgreSQL has; returns None where the statement is the same.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
     let has_shared = is_of_same_names(error) && name_tables_of_shared(statement);
     let has_casts = is_of_same_names(error) && name_casts(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
     let has_negatives = is_of_negative(error) && times_minus_one(statement);
+    let has_calls = is_of_elements(error) && any_as_calls(statement);
     let has_empty = match parse::parsed_mut(statement) {
         Some(ast::Statement::Query(query)) => leave_out_empty(query),
         _ => false,
     };
-    (has_shared || has_casts || has_series || has_negatives || has_empty).then_some(())
+    let has_other = has_shared || has_casts || has_series || has_negatives || has_calls;
+    (has_other || has_empty).then_some(())
 }
 
 /// Returns true for what a statement is refused with because no column has the name that it says.

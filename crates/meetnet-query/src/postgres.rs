@@ -20,7 +20,6 @@ mod emptiness;
 mod escapes;
 mod functions;
 mod geometry;
-mod json;
 pub(crate) mod layers;
 mod powers;
 mod prepare;
@@ -54,7 +53,7 @@ pub(crate) use type_name::register as register_type_names;
 pub(crate) use types::{EXTENSION_KEY, JSON_EXTENSION};
 pub use types::{PgScalar, PgType};
 
-pub use meetnet_sql::literals::without_exponent;
+pub use meetnet_sql::literals::{has_digits_of_value, without_exponent};
 
 #[cfg(test)]
 mod tests;

@@ -347,3 +347,72 @@ async fn wrong_values_are_named() {
     let error = count("SELECT count(*) FROM counts", &[("1", text("1"))]).await;
     assert!(error.expect_err("no placeholder").contains("$1"));
 }
+
+/// In SELECT, where the plan has to know what a comparison is before anybody knows what the list is.
+#[tokio::test]
+async fn values_are_compared_with_lists_in_select() {
+    async fn check(comparison: &str, list: ParameterValue, rows: i64) {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT x {comparison} AS holds FROM (VALUES (1), (5)) AS t(x)) AS s WHERE holds"
+        );
+        assert_eq!(count(&sql, &[("1", list)]).await, Ok(rows), "{comparison}");
+    }
+    check("< ANY($1)", text("{3}"), 1).await;
+    check("<= ANY($1)", text("{1,5}"), 2).await;
+    check("> ANY($1)", text("{3,7}"), 1).await;
+    check(">= ANY($1)", text("{6}"), 0).await;
+    check("<> ANY($1)", text("{1}"), 1).await;
+    check("= ANY($1)", text("{1,7}"), 1).await;
+    check("< ANY($1)", text("{}"), 0).await;
+    check("< ANY($1)", ParameterValue::Null, 0).await;
+    check("<= ALL($1)", text("{3}"), 1).await;
+}
+
+/// A list that a client sends in another type of numbers than it is compared with.
+#[tokio::test]
+async fn lists_of_other_numbers_are_compared() {
+    use arrow::array::ListArray;
+    use arrow::datatypes::Float64Type;
+
+    async fn check(condition: &str, list: ParameterValue, rows: i64) {
+        let sql = format!(
+            "SELECT count(*) FROM (VALUES (1.5::decimal(5, 2)), (5)) AS t(x) WHERE {condition}"
+        );
+        assert_eq!(count(&sql, &[("1", list)]).await, Ok(rows), "{condition}");
+    }
+    let floats = [Some([Some(1.5), None, Some(7.0)])];
+    let floats = ListArray::from_iter_primitive::<Float64Type, _, _>(floats);
+    let floats = ParameterValue::Array(Arc::new(floats));
+    check("x = ANY($1)", floats.clone(), 1).await;
+    check("x = ANY($1::double[])", floats.clone(), 1).await;
+    check("x <> ALL($1)", floats.clone(), 0).await;
+    check("cardinality(array_append($1, x)) = 4", floats, 2).await;
+    check("x = ANY($1::bigint[])", text("{5,6}"), 1).await;
+    check("x <> ALL($1::bigint[])", text("{5,6}"), 1).await;
+    check("x = ANY(array_remove([x, 5], $1))", text("5"), 1).await;
+}
+
+#[tokio::test]
+async fn a_number_keeps_its_digits() {
+    async fn check(condition: &str, value: ParameterValue) {
+        let sql = format!("SELECT count(*) FROM (VALUES (1)) AS t(x) WHERE {condition}");
+        assert_eq!(count(&sql, &[("1", value)]).await, Ok(1), "{condition}");
+    }
+    let number = || text("0.123456789012345678");
+    check(
+        "$1::numeric = '0.123456789012345678'::numeric(20, 18)",
+        number(),
+    )
+    .await;
+    check("$1::numeric(38, 10) = '0.1234567890'::numeric", number()).await;
+    check(
+        "($1::numeric[])[2] = '0.123456789012345678'::numeric(20, 18)",
+        text("{1,0.123456789012345678}"),
+    )
+    .await;
+    check(
+        "$1::numeric = '0.123456789012'::numeric",
+        ParameterValue::Float(0.123_456_789_012),
+    )
+    .await;
+}

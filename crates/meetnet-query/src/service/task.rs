@@ -23,6 +23,7 @@ use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use meetnet_lake::damage::Damage;
+use meetnet_model::quantity::SizeText;
 use meetnet_sql::{CallShare, balanced, guarded, sizes::batch_bytes};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
@@ -34,7 +35,7 @@ use crate::answer::{AnswerHeader, Outcome, timeout_error};
 use crate::catalog::SnapshotTables;
 use crate::described_columns::described_columns;
 use crate::each_batch::EachBatchExec;
-use crate::error::{QueryError, QueryErrorKind, from_datafusion, of_subquery, size_text};
+use crate::error::{QueryError, QueryErrorKind, from_datafusion, of_subquery};
 use crate::hints;
 use crate::in_turn::UnionInTurnExec;
 use crate::looked_up::each_once;
@@ -43,6 +44,7 @@ use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
 use crate::room::QueryRoom;
 use crate::serial::reads_little;
+use crate::session::sorted_batch_rows;
 use crate::stop::StopFlag;
 use crate::table::fetched::ScanRoom;
 use crate::table::order::WantedOrder;
@@ -298,6 +300,8 @@ impl Task {
         let planned_rows = session.config().batch_size();
         let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
         let rows = batch_rows(&physical, rows).map_err(classify)?;
+        let memory_bytes_max = self.room.memory_bytes_max;
+        let rows = sorted_batch_rows(physical.as_ref(), memory_bytes_max, rows);
         if rows < planned_rows {
             limit_batches(session, rows);
         }
@@ -457,7 +461,7 @@ impl Task {
             format!(
                 "the answer has more than {}, which is the most; narrow it, ask for fewer columns, or download the \
                  dataset's files",
-                size_text(self.limits.bytes)
+                SizeText(self.limits.bytes).exact()
             ),
         )
     }
