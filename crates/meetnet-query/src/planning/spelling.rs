@@ -22,7 +22,7 @@
 //! | `generate_series(TIMESTAMP '2026-01-01 00:00', …, '1 hour')` | `generate_series(TIMESTAMP(9) '2026-01-01 00:00:00', …, INTERVAL '1 hour')`, which takes no others |
 //! | `SELECT day FROM generate_series(…) AS day` | `… AS day(day)`, where there is no such column otherwise |
 //! | `FROM counts` | `SELECT * FROM counts` |
-//! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
+//! | `(a, b) < (c, d)`, `(a, b) IS NULL` | `a < c OR a = c AND b < d`, `a IS NULL AND b IS NULL`: `rows.rs` |
 //! | `(a, b) IN (SELECT x, y …)` | `struct(a, b) IN (SELECT struct(x, y) …)`, and from there to `EXISTS (…)`: `row_members.rs` |
 //! | `ROLLUP ((a, b), c)`, `CUBE ((a, b), c)` | `GROUPING SETS ((a, b, c), (a, b), ())`, …: `grouped_pairs.rs` |
 //! | `substring(place FROM '[0-9]+')` | `substring_of_pattern(place, '[0-9]+')`: `matched.rs` |
