@@ -245,6 +245,47 @@ async fn columns_have_the_names_that_postgresql_gives_them() {
         ],
     )
     .await;
+    for (column, name) in [
+        // Of a list the name is that of its column or function, of a cast that of what is cast, and else that of the type within.
+        ("list[1]", "list"),
+        ("t.list[1]", "list"),
+        ("(list)[2]::float8", "list"),
+        ("(string_to_array('a-b', '-'))[1]", "string_to_array"),
+        ("(SELECT ARRAY[1, 2])[1]", "array"),
+        ("CAST('12' AS int)", "int4"),
+        ("'{1}'::int[]", "int4"),
+        ("'1'::numeric(10, 2)", "numeric"),
+        ("'1'::decimal", "numeric"),
+        ("'1'::double precision", "float8"),
+        ("'1'::real", "float4"),
+        ("'1'::bigint", "int8"),
+        ("'1'::smallint", "int2"),
+        ("true::boolean", "bool"),
+        ("'a'::varchar(3)", "varchar"),
+        ("'2026-01-01'::timestamptz", "timestamptz"),
+        ("'2026-01-01'::timestamp with time zone", "timestamptz"),
+        ("TIMESTAMP '2026-01-01 00:00'", "timestamp"),
+        ("(DATE '2026-01-01')::text", "text"),
+        ("INTERVAL '1 day'", "interval"),
+        ("(1 + 1)::int", "int4"),
+        ("count(*)::int", "count"),
+        ("NOT EXISTS (SELECT 1)", "?column?"),
+        ("EXISTS (SELECT 1)", "exists"),
+        ("trim(trailing 'x' FROM 'ax')", "rtrim"),
+        ("overlay('abc' PLACING 'x' FROM 1)", "overlay"),
+        (
+            "CASE WHEN true THEN now() ELSE now() AT TIME ZONE 'UTC' END",
+            "timezone",
+        ),
+        ("CASE WHEN true THEN 1 ELSE '2'::int END", "case"),
+        ("(CASE WHEN true THEN 1 ELSE '2'::int END)::int", "int4"),
+        ("(SELECT 1)", "?column?"),
+        ("(SELECT 1 AS n)::text", "n"),
+    ] {
+        let sql = format!("SELECT {column} FROM (SELECT ARRAY[1, 2] AS list) AS t GROUP BY list");
+        let found = table(&database, request(&sql)).await;
+        assert_eq!(found[0], [name], "{sql}");
+    }
 }
 
 #[tokio::test]
@@ -253,7 +294,7 @@ async fn a_text_is_as_long_as_its_type_and_a_date_with_hours_a_time() {
     for (sql, expected) in [
         (
             "SELECT place::varchar(3), 'abc'::char FROM counts WHERE segment_id = 2 LIMIT 1",
-            &["place|char", "seg|a"][..],
+            &["place|bpchar", "seg|a"][..],
         ),
         (
             "SELECT time::date + 6 * INTERVAL '1 hour' AS t FROM counts WHERE segment_id = 2 ORDER BY time LIMIT 1",
