@@ -30,6 +30,7 @@ use crate::postgres::{
 };
 use crate::reach::Reach;
 
+mod declared;
 mod grouped_pairs;
 mod groups;
 mod matched;
@@ -50,6 +51,7 @@ mod unheard;
 mod unnested;
 mod windows;
 
+use declared::cast_declared;
 use groups::check_groups;
 use negated::{is_of_negative, times_minus_one};
 use positions::name_positions;
@@ -218,8 +220,29 @@ pub(crate) async fn planned(
     tables: &SnapshotTables,
     options: &QueryOptions,
 ) -> Result<Planned> {
+    planned_with(session, request, tables, options, Values::Own).await
+}
+
+/// What the values of a request are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// Those that the statement runs with.
+    Own,
+    /// Samples of their types: its own are not known yet.
+    Samples,
+}
+
+/// As [`planned`], of a request whose values are these.
+async fn planned_with(
+    session: &SessionState,
+    request: &QueryRequest,
+    tables: &SnapshotTables,
+    options: &QueryOptions,
+    values: Values,
+) -> Result<Planned> {
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
-    let filled = table_arguments::fill(&mut statement, &request.parameters);
+    let filled = table_arguments::fill(&mut statement, &request.parameters, values);
+    cast_declared(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     name_shadowing(&mut statement);
     check_only_reads(&statement)?;
@@ -447,7 +470,7 @@ pub(crate) async fn described(
                 parameters: table_arguments::samples(known),
                 ..request.clone()
             };
-            planned(session, &request, tables, options).await?
+            planned_with(session, &request, tables, options, Values::Samples).await?
         }
         false => planned(session, request, tables, options).await?,
     };

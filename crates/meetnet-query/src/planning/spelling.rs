@@ -156,7 +156,7 @@ impl VisitorMut for Respelling {
                 *step = interval(width.to_owned());
             }
             // The visitor never breaks.
-            let _ = args.visit(&mut Nanoseconds);
+            let _ = args.visit(&mut SeriesValues);
         }
         if let TableFactor::UNNEST {
             alias: Some(alias),
@@ -219,7 +219,7 @@ fn close_slice(access: &mut AccessExpr) {
 }
 
 /// Returns true for the name of a table function whose times have nanoseconds.
-fn is_series(name: &ObjectName) -> bool {
+pub(super) fn is_series(name: &ObjectName) -> bool {
     match name.0.as_slice() {
         [part] => part.as_ident().is_some_and(|name| {
             let name = name.value.to_lowercase();
@@ -229,10 +229,10 @@ fn is_series(name: &ObjectName) -> bool {
     }
 }
 
-/// Makes times without a precision such of nanoseconds.
-struct Nanoseconds;
+/// Makes times without a precision such of nanoseconds, and whole numbers such of 64 bits: series take no others.
+struct SeriesValues;
 
-impl VisitorMut for Nanoseconds {
+impl VisitorMut for SeriesValues {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
@@ -246,6 +246,16 @@ impl VisitorMut for Nanoseconds {
             },
             _ => return ControlFlow::Continue(()),
         };
+        if matches!(
+            data_type,
+            ast::DataType::Int(_)
+                | ast::DataType::Int2(_)
+                | ast::DataType::Int4(_)
+                | ast::DataType::Integer(_)
+                | ast::DataType::SmallInt(_)
+        ) {
+            *data_type = ast::DataType::BigInt(None);
+        }
         let ast::DataType::Timestamp(precision, _) = data_type else {
             return ControlFlow::Continue(());
         };

@@ -564,6 +564,87 @@ async fn parameters_are_typed_by_their_place_and_replaced_by_values() {
     assert_eq!(answer(2, 1.0).await[1], ["'; DROP TABLE counts", "200"]);
 }
 
+/// As psycopg sends them, which names the type of each value, the least that it fits.
+#[tokio::test]
+async fn a_parameter_is_of_the_type_that_its_client_names() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int16Array, IntervalMonthDayNanoArray, StringArray};
+    use arrow::datatypes::IntervalMonthDayNano;
+
+    let database = Database::new();
+    let hour = || -> ArrayRef {
+        let hour = IntervalMonthDayNano::new(0, 0, 3_600_000_000_000);
+        Arc::new(IntervalMonthDayNanoArray::from(vec![hour]))
+    };
+    let small = |number: i16| -> ArrayRef { Arc::new(Int16Array::from(vec![number])) };
+    let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+    let time = "TIMESTAMPTZ '2026-01-01 00:00:00+00'";
+    for (sql, values, expected) in [
+        (
+            format!("SELECT {time} + $1 AS t"),
+            vec![hour()],
+            vec!["2026-01-01T01:00:00Z"],
+        ),
+        (
+            format!("SELECT {time} > now() - ($1) AS t"),
+            vec![hour()],
+            vec!["false"],
+        ),
+        (
+            format!("SELECT {time} + $1 * 2 AS t"),
+            vec![hour()],
+            vec!["2026-01-01T02:00:00Z"],
+        ),
+        (
+            "SELECT substring('abcdef' FROM $1 FOR $2) AS t".to_owned(),
+            vec![small(2), small(3)],
+            vec!["bcd"],
+        ),
+        (
+            "SELECT substr('abcdef', $1) AS t".to_owned(),
+            vec![small(5)],
+            vec!["ef"],
+        ),
+        (
+            format!(
+                "SELECT t FROM generate_series({time}, {time} + INTERVAL '1 hour', $1::interval) AS t(t)"
+            ),
+            vec![hour()],
+            vec!["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"],
+        ),
+        (
+            format!(
+                "SELECT t FROM generate_series({time}, {time} + INTERVAL '1 hour', $1) AS t(t)"
+            ),
+            vec![text("1 hour")],
+            vec!["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"],
+        ),
+        (
+            "SELECT t FROM generate_series($1::int, $2::int, $3::int) AS t(t)".to_owned(),
+            vec![small(1), small(3), small(2)],
+            vec!["1", "3"],
+        ),
+    ] {
+        let types = values.iter().map(|value| match value.data_type() {
+            // Drivers leave texts to the server.
+            DataType::Utf8 => None,
+            named => Some(named.clone()),
+        });
+        let described = database
+            .service
+            .describe(request(&sql), types.collect())
+            .await;
+        assert!(described.is_ok(), "{sql}: {described:?}");
+        let asked = QueryRequest {
+            parameters: positional(values),
+            ..request(&sql)
+        };
+        let found = table(&database, asked).await.concat();
+        assert_eq!(found[1..], expected, "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn a_parameter_that_stands_for_a_list_is_one() {
     use std::sync::Arc;
