@@ -36,6 +36,7 @@ mod groups;
 mod matched;
 mod members;
 mod negated;
+mod operators;
 mod percentiles;
 mod positions;
 mod row_members;

@@ -25,6 +25,8 @@
 //! | `(a, b) < (c, d)`, `(a, b) IS NULL` | `a < c OR a = c AND b < d`, `a IS NULL AND b IS NULL`: `rows.rs` |
 //! | `(a, b) IN (SELECT x, y …)` | `struct(a, b) IN (SELECT struct(x, y) …)`, and from there to `EXISTS (…)`: `row_members.rs` |
 //! | `ROLLUP ((a, b), c)`, `CUBE ((a, b), c)` | `GROUPING SETS ((a, b, c), (a, b), ())`, …: `grouped_pairs.rs` |
+//! | `GROUP BY ()`, `GROUP BY a, ()` | `GROUP BY GROUPING SETS (())`, `GROUP BY a` |
+//! | `x LIKE ANY (ARRAY[a, b])`, `text ^@ start`, `@ x` | `x LIKE a OR x LIKE b`, `starts_with(text, start)`, `abs(x)`: `operators.rs` |
 //! | `substring(place FROM '[0-9]+')` | `substring_of_pattern(place, '[0-9]+')`: `matched.rs` |
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)`: `typed.rs` |
 //! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
@@ -36,9 +38,9 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query,
-    Select, SelectFlavor, SelectItem, Subscript, TableAlias, TableAliasColumnDef, TableFactor,
-    Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause, ObjectName,
+    Query, Select, SelectFlavor, SelectItem, Subscript, TableAlias, TableAliasColumnDef,
+    TableFactor, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use meetnet_model::buckets::century_start;
 use meetnet_model::calendar::format_rfc3339;
@@ -49,6 +51,7 @@ use meetnet_sql::SUBSTRING_OF_PATTERN;
 use super::grouped_pairs::sets_of_pairs;
 use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
+use super::operators::without_operator;
 use super::percentiles::{discrete_percentile, name_percentiles};
 use super::row_members::as_one_value;
 use super::rows::compared_by_parts;
@@ -135,6 +138,7 @@ impl VisitorMut for Respelling {
             select.projection.push(all);
         }
         name_percentiles(select);
+        group_all(select);
         ControlFlow::Continue(())
     }
 
@@ -192,7 +196,22 @@ impl VisitorMut for Respelling {
         if let Some(other) = matched_part(expr).or_else(|| sets_of_pairs(expr)) {
             *expr = other;
         }
+        if let Some(other) = without_operator(expr) {
+            *expr = other;
+        }
         ControlFlow::Continue(())
+    }
+}
+
+/// Takes the groups `()`, which are one of all rows, out of a GROUP BY: alone they are the one set of no columns.
+fn group_all(select: &mut Select) {
+    let GroupByExpr::Expressions(groups, _) = &mut select.group_by else {
+        return;
+    };
+    let count = groups.len();
+    groups.retain(|group| !matches!(group, Expr::Tuple(parts) if parts.is_empty()));
+    if groups.is_empty() && count > 0 {
+        groups.push(Expr::GroupingSets(vec![Vec::new()]));
     }
 }
 

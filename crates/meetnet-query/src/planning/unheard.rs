@@ -67,6 +67,13 @@ impl Visitor for Unheard {
                  numbers"
                     .to_owned(),
             ),
+            Expr::BinaryOp {
+                op: BinaryOperator::Overlaps,
+                ..
+            } => ControlFlow::Break(
+                "(a, b) OVERLAPS (c, d); write a < d AND c < b, of spans from a to b and from c to d, which also skips files"
+                    .to_owned(),
+            ),
             _ => ControlFlow::Continue(()),
         }
     }

@@ -321,6 +321,14 @@ async fn a_sign_goes_before_a_power() {
         ("2.0 ^ 3.0 ^ 2.0 = 64", "true"),
         ("-2.0 ^ 3.0 ^ 2.0 = 64", "true"),
         ("5 # 3 = 6", "true"),
+        // These go behind `+`, and before what compares.
+        ("~ 5 + 1 = -7", "true"),
+        ("1 + ~ 5 + 1 = -6", "true"),
+        ("@ -5 + 1 = 4", "true"),
+        ("|/ 9.0 + 16.0 = 5", "true"),
+        ("||/ 27.0 = 3", "true"),
+        ("(~ 5 & 3) = 2", "true"),
+        ("'abc' ^@ 'ab'", "true"),
     ] {
         let sql = format!("SELECT {condition}");
         check(&database, &sql, &["?column?", expected]).await;
@@ -608,14 +616,14 @@ async fn a_parameter_is_of_the_type_that_its_client_names() {
         ),
         (
             format!(
-                "SELECT t FROM generate_series({time}, {time} + INTERVAL '1 hour', $1::interval) AS t(t)"
+                "SELECT t FROM generate_series({time}, TIMESTAMPTZ '2026-01-01 01:00:00+00', $1::interval) AS t(t)"
             ),
             vec![hour()],
             vec!["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"],
         ),
         (
             format!(
-                "SELECT t FROM generate_series({time}, {time} + INTERVAL '1 hour', $1) AS t(t)"
+                "SELECT t FROM generate_series({time}, TIMESTAMPTZ '2026-01-01 01:00:00+00', $1) AS t(t)"
             ),
             vec![text("1 hour")],
             vec!["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"],
