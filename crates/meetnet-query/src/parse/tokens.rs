@@ -6,6 +6,7 @@
 //! | `'ab'` and on the next line `'cd'` | `'abcd'` |
 //! | `FETCH FIRST (1 + 2) ROWS ONLY`, `FETCH FIRST ROW ONLY OFFSET 2` | `LIMIT (1 + 2)`, `LIMIT 1 OFFSET 2` |
 //! | `substring(place SIMILAR '%#"a_#"%' ESCAPE '#')` | `substring(place FROM '%#"a_#"%' FOR '#')`, as PostgreSQL reads both |
+//! | `trim(LEADING FROM place)` | `trim(LEADING ' ' FROM place)` |
 //! | `ROLLUP ((time)::date)`, `CUBE ((a + 1) % 2)` | `ROLLUP (((time)::date))`, …: the parser takes a bracket for that of a set |
 //! | `FROM counts WHERE …`, outside PostgreSQL's dialect | `SELECT * FROM counts WHERE …` |
 //!
@@ -67,7 +68,7 @@ pub(super) fn respelled(
 ) -> Result<Vec<TokenWithSpan>, QueryError> {
     check_numbers(&tokens)?;
     let tokens = with_matched_parts(with_limits(with_whole_texts(tokens)?)?);
-    let tokens = with_whole_sets(tokens);
+    let tokens = with_trimmed_blanks(with_whole_sets(tokens));
     Ok(match written_in {
         Dialect::Generic => with_columns(tokens),
         // There it is no statement.
@@ -301,6 +302,36 @@ fn with_matched_parts(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         tokens[place].token = Token::make_keyword(word);
     }
     tokens
+}
+
+/// Says that blanks are trimmed where nothing is said of it.
+fn with_trimmed_blanks(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let places = places(&tokens);
+    let word = |order: usize| places.get(order).and_then(|place| keyword(&tokens[*place]));
+    let is_bare = |order: &usize| {
+        let is_call = word(*order) == Some(Keyword::TRIM)
+            && places
+                .get(order + 1)
+                .is_some_and(|place| tokens[*place].token == Token::LParen);
+        let side = [Keyword::LEADING, Keyword::TRAILING, Keyword::BOTH];
+        is_call
+            && word(order + 2).is_some_and(|word| side.contains(&word))
+            && word(order + 3) == Some(Keyword::FROM)
+    };
+    let found = (0..places.len()).filter(is_bare);
+    let found: Vec<usize> = found.map(|order| places[order + 3]).collect();
+    if found.is_empty() {
+        return tokens;
+    }
+    let mut read = Vec::with_capacity(tokens.len() + found.len());
+    for (place, token) in tokens.into_iter().enumerate() {
+        if found.binary_search(&place).is_ok() {
+            let blank = Token::SingleQuotedString(" ".to_owned());
+            read.push(TokenWithSpan::new(blank, token.span));
+        }
+        read.push(token);
+    }
+    read
 }
 
 /// Brackets of which the end has not come.

@@ -199,3 +199,19 @@ fn a_set_that_begins_with_a_bracket_is_whole() {
         check(same, same);
     }
 }
+
+#[test]
+fn blanks_are_trimmed_where_nothing_else_is_said() {
+    check(
+        "trim ( LEADING FROM a ) , trim ( both from b )",
+        "trim ( LEADING ' ' FROM a ) , trim ( both ' ' from b )",
+    );
+    for same in [
+        "trim ( LEADING 'x' FROM a )",
+        "trim ( a )",
+        "f ( leading from a )",
+        "trim ( LEADING",
+    ] {
+        check(same, same);
+    }
+}
