@@ -6,10 +6,12 @@ use std::ops::ControlFlow;
 use datafusion::error::Result;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, SetExpr,
-    SetOperator, SetQuantifier, TableFactor, Visit, Visitor,
+    self, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, Join, JoinConstraint, JoinOperator,
+    Query, Select, SetExpr, SetOperator, SetQuantifier, TableFactor, Visit, Visitor,
+    visit_expressions,
 };
 
+use super::spelling::is_series;
 use crate::error::QueryError;
 use crate::parse::parsed;
 
@@ -95,12 +97,48 @@ impl Visitor for Unheard {
                  shorter time"
                     .to_owned(),
             ),
+            TableFactor::Table {
+                name,
+                args: Some(args),
+                ..
+            } if is_series(name) => check_bounds(&args.args),
+            TableFactor::Function { name, args, .. } if is_series(name) => check_bounds(args),
             TableFactor::NestedJoin {
                 table_with_joins, ..
             } => table_with_joins.joins.iter().try_for_each(check_join),
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+/// Breaks at a bound of a series that is computed of a column: the planner knows no table there, and says that this one has no such
+/// column. Of a column alone it says itself that a bound is known before.
+fn check_bounds(arguments: &[FunctionArg]) -> ControlFlow<String> {
+    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    for argument in arguments {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(bound)) = argument else {
+            continue;
+        };
+        if is_column(bound) {
+            continue;
+        }
+        let found = visit_expressions(bound, |expr| match expr {
+            // Its columns are those of its own tables.
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                ControlFlow::Break(false)
+            }
+            expr if is_column(expr) => ControlFlow::Break(true),
+            _ => ControlFlow::Continue(()),
+        });
+        if found == ControlFlow::Break(true) {
+            return ControlFlow::Break(
+                "a series whose bounds are computed of columns; join it with a condition, FROM t JOIN generate_series(1, 100) AS g(n) \
+                 ON g.n <= t.count"
+                    .to_owned(),
+            );
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// Breaks at a join whose column of both sides would be that of the left one, which rows of the right one alone do not have.
