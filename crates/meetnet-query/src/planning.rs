@@ -59,7 +59,7 @@ use positions::name_positions;
 use shadowed::name_shadowing;
 use shared_columns::{name_table_of_natural, name_tables_of_shared};
 use spelling::{name_series, respell};
-use unheard::check_heard;
+use unheard::{check_heard, series_of_columns};
 use unnested::is_unnested_there;
 use windows::write_out_windows;
 
@@ -250,6 +250,7 @@ async fn planned_with(
     write_out_windows(&mut statement)?;
     guard::check_lists(&statement)?;
     check_heard(&statement)?;
+    let bounds = series_of_columns(&statement);
     check_groups(&statement, session.aggregate_functions())?;
     let written = match request.dialect {
         Dialect::Generic => 0,
@@ -258,12 +259,14 @@ async fn planned_with(
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
             respell(&mut statement)?;
-            let (plan, names) = planned_or_renamed(session, statement, rename_columns).await?;
+            let planned = planned_or_renamed(session, statement, rename_columns).await;
+            let (plan, names) = planned.map_err(|error| of_bounds(error, bounds))?;
             (plan, ShownNames::Distinct(names))
         }
         Dialect::Postgres => {
             let rewritten = rewritten(statement, tables)?;
-            let (plan, ()) = planned_or_renamed(session, rewritten.statement, rename_casts).await?;
+            let planned = planned_or_renamed(session, rewritten.statement, rename_casts).await;
+            let (plan, ()) = planned.map_err(|error| of_bounds(error, bounds))?;
             (plan, rewritten.names)
         }
     };
@@ -276,6 +279,14 @@ async fn planned_with(
         filled,
         written,
     })
+}
+
+/// Returns what a statement is refused with: what is wrong with the bounds of a series, where a column is not found there.
+fn of_bounds(error: DataFusionError, bounds: Option<String>) -> DataFusionError {
+    match bounds {
+        Some(what) if is_of_unknown_column(&error) => QueryError::not_supported(what).into(),
+        _ => error,
+    }
 }
 
 /// Plans a statement as it is written, or where that is refused and `rename` has other names for it, with those; returns what

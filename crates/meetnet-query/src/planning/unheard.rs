@@ -24,6 +24,31 @@ pub(super) fn check_heard(statement: &Statement) -> Result<()> {
     }
 }
 
+/// Says what is wrong where a bound of a series is computed of a column. The planner knows no tables there, and refuses a statement
+/// because this one has no such column; what nothing is read of may be written so.
+pub(super) fn series_of_columns(statement: &Statement) -> Option<String> {
+    parsed(statement).and_then(|parsed| parsed.visit(&mut Series).break_value())
+}
+
+/// Breaks at such a bound.
+struct Series;
+
+impl Visitor for Series {
+    type Break = String;
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<String> {
+        match table {
+            TableFactor::Table {
+                name,
+                args: Some(args),
+                ..
+            } if is_series(name) => check_bounds(&args.args),
+            TableFactor::Function { name, args, .. } if is_series(name) => check_bounds(args),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
 /// Breaks at what would not be heard, with what to write.
 struct Unheard;
 
@@ -97,12 +122,6 @@ impl Visitor for Unheard {
                  shorter time"
                     .to_owned(),
             ),
-            TableFactor::Table {
-                name,
-                args: Some(args),
-                ..
-            } if is_series(name) => check_bounds(&args.args),
-            TableFactor::Function { name, args, .. } if is_series(name) => check_bounds(args),
             TableFactor::NestedJoin {
                 table_with_joins, ..
             } => table_with_joins.joins.iter().try_for_each(check_join),
@@ -111,8 +130,7 @@ impl Visitor for Unheard {
     }
 }
 
-/// Breaks at a bound of a series that is computed of a column: the planner knows no table there, and says that this one has no such
-/// column. Of a column alone it says itself that a bound is known before.
+/// Breaks at a bound that is computed of a column. Of a column alone the planner says itself that a bound is known before.
 fn check_bounds(arguments: &[FunctionArg]) -> ControlFlow<String> {
     let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
     for argument in arguments {
