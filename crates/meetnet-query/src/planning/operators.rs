@@ -68,7 +68,9 @@ pub(super) fn without_operator(expr: &Expr) -> Option<Expr> {
             if patterns.len() > PATTERNS_MAX || repeated > REPEATED_BYTES_MAX {
                 return None;
             }
-            let each = patterns.iter().map(|pattern| with_pattern(expr, pattern));
+            let each = patterns
+                .iter()
+                .filter_map(|pattern| with_pattern(expr, pattern));
             let joined = each.reduce(|before, next| binary(before, by.clone(), next));
             joined.map(|joined| Expr::Nested(Box::new(joined)))
         }
@@ -76,14 +78,36 @@ pub(super) fn without_operator(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// Returns the comparison with one pattern.
-fn with_pattern(expr: &Expr, one: &Expr) -> Expr {
-    let mut compared = expr.clone();
-    if let Expr::Like { pattern, any, .. } | Expr::ILike { pattern, any, .. } = &mut compared {
-        *any = false;
-        **pattern = one.clone();
+/// Returns the comparison with one pattern. Nothing but that is copied beside the text: the others may be long.
+fn with_pattern(expr: &Expr, one: &Expr) -> Option<Expr> {
+    let pattern = Box::new(one.clone());
+    match expr {
+        Expr::Like {
+            negated,
+            expr,
+            escape_char,
+            ..
+        } => Some(Expr::Like {
+            negated: *negated,
+            any: false,
+            expr: expr.clone(),
+            pattern,
+            escape_char: escape_char.clone(),
+        }),
+        Expr::ILike {
+            negated,
+            expr,
+            escape_char,
+            ..
+        } => Some(Expr::ILike {
+            negated: *negated,
+            any: false,
+            expr: expr.clone(),
+            pattern,
+            escape_char: escape_char.clone(),
+        }),
+        _ => None,
     }
-    compared
 }
 
 /// Returns the elements of an array that is written out.

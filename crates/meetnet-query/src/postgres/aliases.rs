@@ -357,11 +357,8 @@ fn named(expr: &Expr) -> Option<Named> {
         Expr::Ceil { .. } => "ceil".to_owned(),
         Expr::Floor { .. } => "floor".to_owned(),
         Expr::AtTimeZone { .. } => "timezone".to_owned(),
-        Expr::Subquery(query) => match first_select(&query.body)?.projection.first()? {
-            SelectItem::UnnamedExpr(expr) => return named(expr),
-            SelectItem::ExprWithAlias { alias, .. } => meant(alias),
-            _ => return None,
-        },
+        // A cast of it has the name of its column, also where that has none.
+        Expr::Subquery(query) => names(query)?.into_iter().next()?,
         _ => return None,
     };
     Some(Itself(name))
