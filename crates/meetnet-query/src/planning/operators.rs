@@ -19,11 +19,13 @@ use super::{binary, call};
 
 /// Patterns that become comparisons.
 const PATTERNS_MAX: usize = 100;
-/// How much of a statement is written several times: the text is, for each pattern, and such may stand in each other.
-const REPEATED_BYTES_MAX: usize = 65_536;
+/// How much of a statement is written several times, in all: the text is, for each pattern, and such may stand in each other.
+pub(super) const REPEATED_BYTES_MAX: usize = 65_536;
 
 /// Returns what an operator means where it is a call, or stands for several; None for every other expression.
-pub(super) fn without_operator(expr: &Expr) -> Option<Expr> {
+///
+/// `repeated_bytes_left` says how much may still be written several times.
+pub(super) fn without_operator(expr: &Expr, repeated_bytes_left: &mut usize) -> Option<Expr> {
     match expr {
         Expr::BinaryOp {
             left,
@@ -64,18 +66,30 @@ pub(super) fn without_operator(expr: &Expr) -> Option<Expr> {
                 true => (elements(pattern)?, BinaryOperator::Or),
                 false => (all_of(pattern)?, BinaryOperator::And),
             };
-            let repeated = text.to_string().len().saturating_mul(patterns.len());
-            if patterns.len() > PATTERNS_MAX || repeated > REPEATED_BYTES_MAX {
+            if patterns.len() > PATTERNS_MAX {
                 return None;
             }
+            let times = patterns.len().saturating_sub(1);
+            let repeated = text.to_string().len().saturating_mul(times);
+            *repeated_bytes_left = repeated_bytes_left.checked_sub(repeated)?;
             let each = patterns
                 .iter()
                 .filter_map(|pattern| with_pattern(expr, pattern));
-            let joined = each.reduce(|before, next| binary(before, by.clone(), next));
+            let joined = joined(each.collect(), &by);
             joined.map(|joined| Expr::Nested(Box::new(joined)))
         }
         _ => None,
     }
+}
+
+/// Returns conditions with an operator between them, no deeper than need be: planning takes the square of how deep they are.
+fn joined(mut conditions: Vec<Expr>, op: &BinaryOperator) -> Option<Expr> {
+    if conditions.len() > 1 {
+        let behind = conditions.split_off(conditions.len() / 2);
+        let (before, behind) = (joined(conditions, op)?, joined(behind, op)?);
+        return Some(binary(before, op.clone(), behind));
+    }
+    conditions.pop()
 }
 
 /// Returns the comparison with one pattern. Nothing but that is copied beside the text: the others may be long.
@@ -152,7 +166,8 @@ mod tests {
         let check = |written: &str, expect: Option<&str>| {
             let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(written);
             let expr = parser.and_then(|mut parser| parser.parse_expr());
-            let planned = without_operator(&expr.expect(written));
+            let mut left = REPEATED_BYTES_MAX;
+            let planned = without_operator(&expr.expect(written), &mut left);
             let planned = planned.map(|expr| expr.to_string());
             assert_eq!(planned.as_deref(), expect, "{written}");
         };
@@ -169,6 +184,10 @@ mod tests {
             "a NOT ILIKE ALL (ARRAY['b', 'c'])",
             Some("(a NOT ILIKE 'b' AND a NOT ILIKE 'c')"),
         );
+        check(
+            "a LIKE ANY (ARRAY['b', 'c', 'd'])",
+            Some("(a LIKE 'b' OR a LIKE 'c' OR a LIKE 'd')"),
+        );
         check("a NOT LIKE ANY (ARRAY['b'])", Some("(a NOT LIKE 'b')"));
         for other in ["- a", "NOT a", "a LIKE 'b'", "a LIKE ANY (b)", "a ~ 'b'"] {
             check(other, None);
@@ -178,5 +197,19 @@ mod tests {
             vec!["'b'"; PATTERNS_MAX + 1].join(", ")
         );
         check(&many, None);
+        let long = "a".repeat(REPEATED_BYTES_MAX / 2 + 1);
+        check(&format!("{long} LIKE ANY (ARRAY['b', 'c', 'd'])"), None);
+    }
+
+    #[test]
+    fn what_is_written_several_times_counts_in_all() {
+        let parser =
+            Parser::new(&PostgreSqlDialect {}).try_with_sql("abc LIKE ANY (ARRAY['b', 'c', 'd'])");
+        let expr = parser.and_then(|mut parser| parser.parse_expr());
+        let expr = expr.expect("an expression");
+        let mut left = 7;
+        assert!(without_operator(&expr, &mut left).is_some());
+        assert_eq!(left, 1);
+        assert!(without_operator(&expr, &mut left).is_none());
     }
 }

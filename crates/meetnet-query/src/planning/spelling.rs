@@ -55,7 +55,7 @@ use super::grouped_pairs::sets_of_pairs;
 use super::json_calls::json_of;
 use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
-use super::operators::without_operator;
+use super::operators::{REPEATED_BYTES_MAX, without_operator};
 use super::percentiles::{discrete_percentile, name_percentiles};
 use super::row_members::as_one_value;
 use super::rows::compared_by_parts;
@@ -123,10 +123,15 @@ impl VisitorMut for Patterns {
 /// Writes a statement in the words that DataFusion plans.
 pub(crate) fn respell_parsed(parsed: &mut ast::Statement) {
     // The visitor never breaks.
-    let _ = parsed.visit(&mut Respelling);
+    let _ = parsed.visit(&mut Respelling {
+        repeated_bytes_left: REPEATED_BYTES_MAX,
+    });
 }
 
-struct Respelling;
+struct Respelling {
+    /// How much several patterns may still write several times.
+    repeated_bytes_left: usize,
+}
 
 impl VisitorMut for Respelling {
     type Break = ();
@@ -203,7 +208,7 @@ impl VisitorMut for Respelling {
         if let Some(other) = matched_part(expr).or_else(|| sets_of_pairs(expr)) {
             *expr = other;
         }
-        if let Some(other) = without_operator(expr) {
+        if let Some(other) = without_operator(expr, &mut self.repeated_bytes_left) {
             *expr = other;
         }
         ControlFlow::Continue(())
