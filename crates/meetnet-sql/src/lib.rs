@@ -12,6 +12,7 @@
 
 mod aggregates;
 mod arithmetic;
+mod at_time_zone;
 mod balanced;
 mod casts;
 mod certain_constants;
@@ -58,6 +59,7 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 
 pub use arithmetic::check_constant;
+pub use at_time_zone::AT_TIME_ZONE;
 pub use balanced::{BalancedConditions, balanced};
 pub use certain_constants::CertainConstants;
 pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, shortened};
@@ -155,6 +157,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
     functions::restrict(state)?;
     removed_members::register(state)?;
     micros::register(state)?;
+    at_time_zone::register(state)?;
     arithmetic::register(state)?;
     sliding::register(state)?;
     gathered::register(state)?;

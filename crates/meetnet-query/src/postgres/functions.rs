@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TimezoneInfo, Value,
 };
-use meetnet_sql::TO_JSON;
+use meetnet_sql::{AT_TIME_ZONE, TO_JSON};
 
 use super::catalog::{
     CatalogFunction, DATABASE, Description, OWNER, PG_CLASS_OID, PG_PROC_OID, PSEUDO_TYPES,
@@ -147,6 +147,13 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "quote_literal" => quoted(first?),
         "json_agg" => json::gathered(function)?,
         "row_to_json" if arguments.len() == 1 => call(TO_JSON, vec![first?.clone()]),
+        // Of a zone that is no constant; one that is has become AT TIME ZONE.
+        "timezone" if arguments.len() == 2 => {
+            let time = arguments.get(1).copied()?;
+            call(AT_TIME_ZONE, vec![time.clone(), first?.clone()])
+        }
+        // There is no infinity among times and intervals here.
+        "isfinite" if arguments.len() == 1 => where_given(first?, boolean(true)),
         "array_lower" => number(1),
         // The planner has to know where a series ends that is made of it.
         "array_upper" => match first? {
