@@ -40,6 +40,7 @@ mod null_members;
 mod removed_members;
 mod repeated_keys;
 pub mod rewrite;
+mod rounded_times;
 mod series;
 mod shifts;
 mod sliding;
@@ -90,6 +91,7 @@ use micros::Microseconds;
 use negative_zeros::UnsignedZeros;
 use null_members::NullMembers;
 use repeated_keys::RepeatedKeys;
+use rounded_times::RoundedTimes;
 use times_of_day::TimesOfDay;
 use typed_keys::TypedKeys;
 use union_names::UnionNames;
@@ -110,7 +112,7 @@ pub fn rules(
     let mut rules = Analyzer::new().rules;
     let types_equal = rules.iter().position(|rule| rule.name() == TYPES_EQUAL);
     rules.insert(types_equal.unwrap_or(0), Arc::new(WholeNumberUnions));
-    let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 23] = [
+    let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 24] = [
         of_tables,
         Arc::new(GroupingColumns),
         Arc::new(RepeatedKeys),
@@ -118,6 +120,7 @@ pub fn rules(
         Arc::new(HavingInValues),
         Arc::new(EmptySubqueries::new()),
         Arc::new(ReadableTexts),
+        Arc::new(RoundedTimes),
         Arc::new(TimesOfDay),
         Arc::new(InstantsOfClocks),
         Arc::new(CheckedFloats),

@@ -142,6 +142,9 @@ fn time(text: &str) -> Option<String> {
     if let Some(rest) = text.strip_prefix("Error parsing timestamp from '") {
         let (value, why) = rest.split_once("': ")?;
         return Some(match value.rsplit_once("' using format '") {
+            None if is_infinite(value) => format!(
+                "`{value}` is no time here: there is none behind all others; write x IS NULL OR y < x, or a time such as '9999-12-31'"
+            ),
             None => format!("`{value}` is no time; write {TIME_FORMS} (UTC without an offset)"),
             Some((value, format)) if format.contains('%') => {
                 format!("`{value}` is no time of the format `{format}`: {why}")
@@ -170,6 +173,14 @@ fn time(text: &str) -> Option<String> {
             "`{span}` is no span of time; write for example INTERVAL '90 minutes' or INTERVAL '7 days'"
         ),
     })
+}
+
+/// Returns true for what PostgreSQL calls the time before or behind all others.
+fn is_infinite(text: &str) -> bool {
+    let text = text.trim().trim_start_matches(['-', '+']);
+    ["infinity", "inf"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Numbers that do not fit the type that they are computed in.
