@@ -133,7 +133,7 @@ fn intervals(spans: &ArrayRef) -> Result<Vec<Option<IntervalMonthDayNano>>> {
     let per_second = per_second(*unit);
     let per_day = DAY_S * per_second;
     let numbers = cast(spans, &DataType::Int64)?;
-    let intervals = numbers.as_primitive::<Int64Type>().iter().map(|number| {
+    let interval = |number: Option<i64>| -> Result<Option<IntervalMonthDayNano>> {
         let Some(number) = number else {
             return Ok(None);
         };
@@ -143,8 +143,9 @@ fn intervals(spans: &ArrayRef) -> Result<Vec<Option<IntervalMonthDayNano>>> {
         // Less than a day.
         let nanoseconds = number % per_day * (SECOND_NS / per_second);
         Ok(Some(IntervalMonthDayNano::new(0, days, nanoseconds)))
-    });
-    intervals.collect()
+    };
+    let numbers = numbers.as_primitive::<Int64Type>();
+    numbers.iter().map(interval).collect()
 }
 
 /// Returns a span in a format.
