@@ -184,7 +184,10 @@ mod tests {
         };
         check("YYYY-MM-DD", "%Y-%m-%d");
         check("yyyy-mm-dd hh24:mi:ss", "%Y-%m-%d %H:%M:%S");
-        check("YYYY-MM-DD\"T\"HH24:MI:SS.MSOF", "%Y-%m-%dT%H:%M:%S.%3f%:::z");
+        check(
+            "YYYY-MM-DD\"T\"HH24:MI:SS.MSOF",
+            "%Y-%m-%dT%H:%M:%S.%3f%:::z",
+        );
         check("HH12:MI AM", "%I:%M %p");
         check("HH:MI pm", "%I:%M %P");
         check("Dy DD Mon YY", "%a %d %b %y");
