@@ -16,6 +16,7 @@ use arrow_flight::sql::{
 };
 use arrow_flight::{CancelStatus, FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use bytes::Bytes;
+use meetnet_model::readable::counted;
 use meetnet_query::{QueryRequest, QueryService, positional};
 use prost::Message;
 use tonic::Status;
@@ -124,7 +125,8 @@ impl Statements {
         let wanted = described.parameters.len();
         if wanted != bound {
             return Err(Status::invalid_argument(format!(
-                "the statement takes {wanted} values, and {bound} are bound; prepare it, and bind one row of {wanted}"
+                "the statement takes {}, and {bound} are bound; prepare it, and bind one row of {wanted}",
+                counted(wanted as u64, "value")
             )));
         }
         let offers = &self.kept(&owner).offers;
@@ -228,7 +230,8 @@ impl Statements {
         let (given, wanted) = (values.len(), prepared.types.len());
         if given != wanted {
             return Err(Status::invalid_argument(format!(
-                "the statement takes {wanted} values, not {given}"
+                "the statement takes {}, not {given}",
+                counted(wanted as u64, "value")
             )));
         }
         let kept = &self.kept(&owner).prepared;

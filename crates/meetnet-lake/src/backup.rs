@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use meetnet_model::ids::DatasetId;
 use meetnet_model::quantity::SizeText;
+use meetnet_model::readable::counted;
 
 mod copy;
 mod manifest;
@@ -394,6 +395,5 @@ fn and_others(others: usize) -> String {
 
 /// Files and bytes, for people.
 fn amount(files: u64, bytes: u64) -> String {
-    let plural = if files == 1 { "" } else { "s" };
-    format!("{files} file{plural}, {}", SizeText(bytes).rounded())
+    format!("{}, {}", counted(files, "file"), SizeText(bytes).rounded())
 }

@@ -29,6 +29,7 @@ pub mod privacy;
 pub mod property;
 pub mod quality;
 pub mod quantity;
+pub mod readable;
 pub mod redact;
 pub mod registry;
 pub mod reject;

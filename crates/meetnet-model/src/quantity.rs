@@ -189,6 +189,20 @@ impl DurationText {
 }
 
 impl SizeText {
+    /// Returns the size for people who want to know exactly how much: in the largest unit that it is a whole number of, `256 MiB`,
+    /// `1000 bytes`.
+    pub fn exact(self) -> String {
+        let (bits, unit) = match self.0.trailing_zeros() {
+            // Of no bytes all 64 bits are zeros.
+            64.. => (0, "bytes"),
+            30.. => (30, "GiB"),
+            20.. => (20, "MiB"),
+            10.. => (10, "KiB"),
+            _ => (0, "bytes"),
+        };
+        format!("{} {unit}", self.0 >> bits)
+    }
+
     /// Returns the size for people who want to know about how much: `512 B`, `1.5 MiB`.
     pub fn rounded(self) -> String {
         const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

@@ -34,10 +34,12 @@ pub(crate) async fn serve(
         Ok(()) => exchanges(&mut session, &mut wire, limits, &mut stop).await,
         Err(end) => end,
     };
+    // What it had running makes room at once, however long the client takes to leave.
+    drop(session);
     farewell(&mut wire, end).await;
 }
 
-/// Tells a client why its connection ends, where it still listens.
+/// Tells a client why its connection ends, where it still listens, and closes it.
 pub(crate) async fn farewell(wire: &mut Wire, end: End) {
     if let End::Told(error) = end
         && wire.put(&error.response()).is_ok()
@@ -45,6 +47,7 @@ pub(crate) async fn farewell(wire: &mut Wire, end: End) {
         // It is gone, or it is not: either way that was all.
         let _ = timeout(FAREWELL_TIME_MAX, wire.send()).await;
     }
+    wire.close().await;
 }
 
 async fn begin(

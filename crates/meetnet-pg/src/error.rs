@@ -14,7 +14,15 @@ pub(crate) mod state {
     pub(crate) const UNSUPPORTED: &str = "0A000";
     pub(crate) const ENCODING: &str = "22021";
     pub(crate) const OUT_OF_RANGE: &str = "22003";
+    pub(crate) const BAD_TIME: &str = "22007";
     pub(crate) const TIME_RANGE: &str = "22008";
+    pub(crate) const NEGATIVE_LENGTH: &str = "22011";
+    pub(crate) const INTERVAL_RANGE: &str = "22015";
+    pub(crate) const BAD_PATTERN: &str = "2201B";
+    pub(crate) const BAD_POWER: &str = "2201F";
+    pub(crate) const BAD_BUCKETS: &str = "2201G";
+    pub(crate) const NEGATIVE_LIMIT: &str = "2201W";
+    pub(crate) const NEGATIVE_OFFSET: &str = "2201X";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
     pub(crate) const BAD_VALUE: &str = "22023";
     pub(crate) const BAD_BINARY: &str = "22P03";
@@ -33,9 +41,14 @@ pub(crate) mod state {
     pub(crate) const SYNTAX: &str = "42601";
     pub(crate) const AMBIGUOUS_COLUMN: &str = "42702";
     pub(crate) const COLUMN: &str = "42703";
+    /// Of a setting, or a type.
     pub(crate) const SETTING: &str = "42704";
+    pub(crate) const GROUPING: &str = "42803";
+    pub(crate) const TYPE_MISMATCH: &str = "42804";
+    pub(crate) const NO_CAST: &str = "42846";
     pub(crate) const FUNCTION: &str = "42883";
     pub(crate) const TABLE: &str = "42P01";
+    pub(crate) const POSITION: &str = "42P10";
     pub(crate) const EXISTS: &str = "42P03";
     pub(crate) const STATEMENT_EXISTS: &str = "42P05";
     pub(crate) const BUSY: &str = "53000";
@@ -120,6 +133,22 @@ fn code_of_fault(fault: StatementFault) -> &'static str {
         StatementFault::Unsupported => state::UNSUPPORTED,
         StatementFault::DivisionByZero => state::DIVISION_BY_ZERO,
         StatementFault::OutOfRange => state::OUT_OF_RANGE,
+        StatementFault::InvalidText => state::BAD_TEXT,
+        StatementFault::InvalidTime => state::BAD_TIME,
+        StatementFault::TimeRange => state::TIME_RANGE,
+        StatementFault::IntervalRange => state::INTERVAL_RANGE,
+        StatementFault::InvalidArgument => state::BAD_VALUE,
+        StatementFault::Power => state::BAD_POWER,
+        StatementFault::NegativeLength => state::NEGATIVE_LENGTH,
+        StatementFault::Buckets => state::BAD_BUCKETS,
+        StatementFault::Pattern => state::BAD_PATTERN,
+        StatementFault::NoCast => state::NO_CAST,
+        StatementFault::TypeMismatch => state::TYPE_MISMATCH,
+        StatementFault::Type => state::SETTING,
+        StatementFault::Grouping => state::GROUPING,
+        StatementFault::Position => state::POSITION,
+        StatementFault::NegativeLimit => state::NEGATIVE_LIMIT,
+        StatementFault::NegativeOffset => state::NEGATIVE_OFFSET,
     }
 }
 

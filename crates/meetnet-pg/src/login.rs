@@ -139,6 +139,7 @@ impl Door {
             match opening {
                 Opening::Cancel { id, secret } => {
                     self.connections.cancel(id, secret);
+                    wire.close().await;
                     return Ok(None);
                 }
                 Opening::Ssl if !is_encrypted && self.options.access.tls.is_some() => {

@@ -12,7 +12,10 @@ use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, IntervalMonthDayNano};
 use meetnet_model::hex;
 use meetnet_model::time::with_seconds;
-use meetnet_query::postgres::{PgScalar, PgType, array_elements, bytea, without_exponent};
+use meetnet_query::StatementFault;
+use meetnet_query::postgres::{
+    PgScalar, PgType, array_elements, bytea, has_digits_of_value, without_exponent,
+};
 
 use crate::error::{PgError, state};
 use crate::values::numeric::{self, NoNumber};
@@ -37,7 +40,7 @@ fn scalar_arrow(scalar: PgScalar) -> DataType {
 /// Makes a value that has been computed one of a type: texts are read as those that clients send.
 ///
 /// # Errors
-/// `22P02` where it is none of that type.
+/// `22P02`, or those of [`read`], where it is none of that type.
 pub(crate) fn of_value(value: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, PgError> {
     let options = CastOptions {
         safe: false,
@@ -45,7 +48,7 @@ pub(crate) fn of_value(value: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, Pg
     };
     let cast = |value: &ArrayRef, to: &DataType| {
         let cast = cast_with_options(value, to, &options);
-        cast.map_err(|_| bad_text(pg_type, "a value of another type"))
+        cast.map_err(|_| no_value(state::BAD_TEXT, pg_type, "a value of another type"))
     };
     let is_text = matches!(
         value.data_type(),
@@ -62,7 +65,7 @@ pub(crate) fn of_value(value: &ArrayRef, pg_type: PgType) -> Result<ArrayRef, Pg
 /// Reads one value; None is NULL.
 ///
 /// # Errors
-/// `22P02` or `22P03` where it is no value of its type.
+/// `22P02`, `22P03`, `22003`, `22007` or `22008` where it is no value of its type.
 pub(crate) fn read(
     value: Option<&[u8]>,
     pg_type: PgType,
@@ -87,13 +90,42 @@ pub(crate) fn read(
 }
 
 fn bad_text(pg_type: PgType, text: &str) -> PgError {
+    no_value(code_of_text(pg_type, text), pg_type, text)
+}
+
+fn no_value(code: &'static str, pg_type: PgType, text: &str) -> PgError {
     let name = pg_type.sql_name();
     // A value can be of any length.
     let text: String = text.chars().take(100).collect();
-    PgError::new(
-        state::BAD_TEXT,
-        format!("`{text}` is no value of the type {name}"),
-    )
+    PgError::new(code, format!("`{text}` is no value of the type {name}"))
+}
+
+/// Returns what PostgreSQL says of a text that is no value of a type: digits may be of too large a number, and a time may be written
+/// well and name a day or an hour that there is not.
+fn code_of_text(pg_type: PgType, text: &str) -> &'static str {
+    if pg_type.is_array {
+        return state::BAD_TEXT;
+    }
+    match pg_type.scalar {
+        PgScalar::Date | PgScalar::Time | PgScalar::Timestamp | PgScalar::TimestampTz => {
+            match StatementFault::of_time(text) {
+                StatementFault::TimeRange => state::TIME_RANGE,
+                _ => state::BAD_TIME,
+            }
+        }
+        PgScalar::Interval => state::BAD_TIME,
+        PgScalar::Int2 | PgScalar::Int4 | PgScalar::Int8 | PgScalar::Oid if is_whole(text) => {
+            state::OUT_OF_RANGE
+        }
+        _ => state::BAD_TEXT,
+    }
+}
+
+/// Returns true for the digits of a whole number, with or without a sign.
+fn is_whole(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn bad_binary(pg_type: PgType) -> PgError {
@@ -171,9 +203,7 @@ fn text_value(text: &str, scalar: PgScalar) -> Result<ArrayRef, PgError> {
             {
                 value = read(time)?;
             }
-            // Digits that no float can hold are read as infinity.
-            let has_digits = text.bytes().any(|letter| letter.is_ascii_digit());
-            match has_digits && is_infinite(&value) {
+            match is_lost(&value, text) {
                 true => Err(out_of_range(scalar)),
                 false => Ok(value),
             }
@@ -217,12 +247,15 @@ fn without_zone(time: &str) -> Option<&str> {
     time.get(..DAY.len() + of_day.find(is_other)?)
 }
 
-fn is_infinite(value: &ArrayRef) -> bool {
-    match value.data_type() {
-        DataType::Float32 => value.as_primitive::<Float32Type>().value(0).is_infinite(),
-        DataType::Float64 => value.as_primitive::<Float64Type>().value(0).is_infinite(),
-        _ => false,
-    }
+/// Returns true for a number that no float can hold: its digits are read as infinity, or as 0.
+fn is_lost(value: &ArrayRef, text: &str) -> bool {
+    let float = match value.data_type() {
+        DataType::Float32 => f64::from(value.as_primitive::<Float32Type>().value(0)),
+        DataType::Float64 => value.as_primitive::<Float64Type>().value(0),
+        _ => return false,
+    };
+    let has_digits = || text.bytes().any(|letter| letter.is_ascii_digit());
+    float.is_infinite() && has_digits() || float == 0.0 && has_digits_of_value(text)
 }
 
 /// Returns the end of a type of days or instants, which is what infinity is there.

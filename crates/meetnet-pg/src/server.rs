@@ -1,15 +1,16 @@
 //! The listener: accepts connections within limits and ends them in time.
 
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meetnet_model::network::ClientCounts;
+use meetnet_model::network::{ClientCounts, Network};
 use meetnet_query::{QueryService, accepted};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -18,7 +19,7 @@ use crate::error::{PgError, state};
 use crate::login::{Door, Refused};
 use crate::options::{PgLimits, PgOptions};
 
-/// Clients at a time that are told that there are too many; others just find the connection closed.
+/// Connections without a place at a time: they are told so once they have said what they want, and cancel requests need no place.
 const REFUSING_MAX: usize = 64;
 const REFUSING_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -36,7 +37,7 @@ pub async fn serve(
     let limits = options.limits;
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let counts = ClientCounts::new(limits.connections_per_client_max);
-    let refusing = Arc::new(Semaphore::new(REFUSING_MAX));
+    let mut refusing = Refusing::default();
     let door = Arc::new(Door::new(options));
     let (stop_sender, stop) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -75,23 +76,21 @@ pub async fn serve(
             }
             Err(refused) => refused,
         };
-        if let Ok(permit) = Arc::clone(&refusing).try_acquire_owned() {
-            let door = Arc::clone(&door);
-            connections.spawn(async move {
-                let turned_away = door.turned_away(Box::new(stream), refused);
-                let turned_away = timeout(REFUSING_TIME_MAX, turned_away).await;
-                if !matches!(turned_away, Ok(None)) {
-                    count("refused");
-                }
-                if let Ok(Some(refused)) = turned_away {
-                    let Refused { mut wire, end } = *refused;
-                    farewell(&mut wire, end).await;
-                }
-                drop(permit);
-            });
-        } else {
-            count("dropped");
-        }
+        let client = Network::of(peer);
+        refusing.make_room();
+        let door = Arc::clone(&door);
+        let task = connections.spawn(async move {
+            let turned_away = door.turned_away(Box::new(stream), refused);
+            let turned_away = timeout(REFUSING_TIME_MAX, turned_away).await;
+            if !matches!(turned_away, Ok(None)) {
+                count("refused");
+            }
+            if let Ok(Some(refused)) = turned_away {
+                let Refused { mut wire, end } = *refused;
+                farewell(&mut wire, end).await;
+            }
+        });
+        refusing.tasks.push_back((client, task));
     }
     drop(listener);
     drop(stop_sender);
@@ -107,6 +106,37 @@ pub async fn serve(
         connections.shutdown().await;
     }
     Ok(())
+}
+
+/// Connections for which there is no place, the oldest first.
+///
+/// Who wants to cancel says so with its first bytes. Who says nothing must not keep that away from others, so where there are too
+/// many, the oldest of the client that has most of them gives way to the next one. No client has a limit of its own: one that has
+/// all its connections open may cancel what they do all at once.
+#[derive(Default)]
+struct Refusing {
+    tasks: VecDeque<(Network, AbortHandle)>,
+}
+
+impl Refusing {
+    /// Makes room for one more connection.
+    fn make_room(&mut self) {
+        self.tasks.retain(|(_, task)| !task.is_finished());
+        if self.tasks.len() < REFUSING_MAX {
+            return;
+        }
+        let mut counts: HashMap<Network, usize> = HashMap::new();
+        for (client, _) in &self.tasks {
+            *counts.entry(*client).or_default() += 1;
+        }
+        let most = counts.values().copied().max();
+        let has_most = |(client, _): &(Network, AbortHandle)| counts.get(client).copied() == most;
+        let oldest = self.tasks.iter().position(has_most);
+        if let Some((_, task)) = oldest.and_then(|oldest| self.tasks.remove(oldest)) {
+            task.abort();
+            count("dropped");
+        }
+    }
 }
 
 fn too_many(whose: &str, most: usize) -> PgError {
@@ -164,3 +194,6 @@ impl Drop for Open {
         metrics::gauge!("meetnet_pg_connections").decrement(1.0);
     }
 }
+
+#[cfg(test)]
+mod tests;

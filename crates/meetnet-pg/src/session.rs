@@ -11,6 +11,7 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use meetnet_model::ids::LicenceId;
+use meetnet_model::readable::counted;
 use meetnet_query::postgres::{PgScalar, PgStatement, PgType, statements};
 use meetnet_query::{Dialect, QueryAnswer, QueryRequest, QueryService, positional};
 use pgwire::messages::data::{NoData, ParameterDescription};
@@ -313,7 +314,10 @@ impl Session {
             let (given, wanted) = (bind.values.len(), prepared.parameters.len());
             return Err(PgError::new(
                 state::PROTOCOL,
-                format!("the statement takes {wanted} parameters, not {given}"),
+                format!(
+                    "the statement takes {}, not {given}",
+                    counted(wanted as u64, "parameter")
+                ),
             )
             .into());
         }

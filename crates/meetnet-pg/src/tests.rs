@@ -27,6 +27,7 @@ mod copies;
 mod failures;
 mod limits;
 mod prepared;
+mod tls;
 
 /// Nothing here may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -22,6 +22,8 @@ const SEND_BYTES: usize = 32 * 1024;
 const READ_BYTES: usize = 8 * 1024;
 /// Length of a first message, which anybody may send.
 const OPENING_BYTES_MAX: usize = 10_000;
+/// How long a client may take to take the end of its connection.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// What is read ahead while a statement runs, to see whether the client is still there.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
 
@@ -217,6 +219,13 @@ impl Wire {
         }
         let flushed = timeout(self.limits.stall_time_max, self.stream.flush());
         Ok(flushed.await.map_err(|_| End::Gone)??)
+    }
+
+    /// Closes the connection in good order. With TLS that is a message of its own: without it a client takes the end for one that
+    /// somebody between here and it has made, and libpq reports a cancel request as failed that has been carried out.
+    pub(crate) async fn close(&mut self) {
+        // Who is gone, or takes nothing, finds the connection closed all the same.
+        let _ = timeout(CLOSE_TIME_MAX, self.stream.shutdown()).await;
     }
 
     async fn write(&mut self, time_max: Duration) -> Result<usize, End> {

@@ -24,7 +24,6 @@ use crate::error::shortened;
 use crate::guard::{literal_bytes, tokens};
 use crate::options::{Dialect, QueryRequest};
 use crate::postgres::catalog::{INFORMATION_SCHEMA, PG_CATALOG};
-use crate::stop::CutOff;
 
 #[cfg(test)]
 mod tests;
@@ -68,16 +67,12 @@ pub struct AuditEntry {
     pub duration: Duration,
 }
 
-/// The entry of a statement under way: noted when it is dropped, however it ends.
+/// The entry of a statement under way, which is noted once its end is said.
 #[derive(Debug)]
 pub(crate) struct Noted {
-    /// None where there is nothing to note after all.
-    audit: Option<Arc<dyn Audit>>,
+    audit: Arc<dyn Audit>,
     entry: AuditEntry,
     started: Instant,
-    /// Says what ended it where nobody has said so.
-    cut_off: CutOff,
-    has_ended: bool,
 }
 
 impl Noted {
@@ -88,7 +83,7 @@ impl Noted {
         client: &Client,
         request: &QueryRequest,
         snapshot: &LakeSnapshot,
-        (sql_bytes_max, cut_off): (usize, &CutOff),
+        sql_bytes_max: usize,
         is_function: impl Fn(&str) -> bool,
     ) -> Self {
         let shape = if request.sql.len() > sql_bytes_max {
@@ -100,19 +95,18 @@ impl Noted {
             })
         };
         Self {
-            audit: Some(Arc::clone(audit)),
+            audit: Arc::clone(audit),
             entry: AuditEntry {
                 client: client.clone(),
                 digest: digest(&shape),
                 shape: shortened(shape, SHAPE_BYTES_MAX),
+                // Until it is said at the end.
                 outcome: GIVEN_UP,
                 rows: 0,
                 bytes: 0,
                 duration: Duration::ZERO,
             },
             started: Instant::now(),
-            cut_off: cut_off.clone(),
-            has_ended: false,
         }
     }
 
@@ -122,33 +116,17 @@ impl Noted {
         self.entry.bytes += bytes;
     }
 
-    /// Says how it ended.
-    pub(crate) fn ended(&mut self, outcome: &'static str) {
+    /// Notes how it ended.
+    pub(crate) fn ended(mut self, outcome: &'static str) {
         self.entry.outcome = outcome;
-        self.has_ended = true;
+        self.entry.duration = self.started.elapsed();
+        self.audit.note(&self.entry);
     }
 
-    /// Notes nothing.
-    pub(crate) fn forget(mut self) {
-        self.audit = None;
-    }
-
-    /// Says that it was answered from what is kept.
+    /// Notes that it was answered from what is kept.
     pub(crate) fn kept(mut self, rows: u64, bytes: u64) {
         self.add(rows, bytes);
         self.ended(KEPT);
-    }
-}
-
-impl Drop for Noted {
-    fn drop(&mut self) {
-        self.entry.duration = self.started.elapsed();
-        if !self.has_ended {
-            self.entry.outcome = self.cut_off.outcome();
-        }
-        if let Some(audit) = &self.audit {
-            audit.note(&self.entry);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A step of a plan that looks at every batch on its way from one node to the next, and ends the query where it must not go
 //! on. The rows stay as they are; batches of more rows than the session says are split, since some nodes make their own, or
-//! a node makes many rows of each. Who works for long on these batches gives way between them.
+//! a node makes many rows of each. Who works for long on these batches gives way between them, and who holds them gets rows
+//! that hold no others in memory: see [`own_rows`].
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -24,6 +25,8 @@ use futures::StreamExt;
 
 use crate::giving_way::{AT_A_TIME, GivingWay};
 
+mod own_rows;
+
 /// What looks at a batch; an error ends the query.
 pub(crate) type Look = dyn Fn(&RecordBatch) -> Result<()> + Send + Sync;
 /// What begins to look at the batches of one partition; an error ends the query before any work is done for it.
@@ -37,6 +40,8 @@ pub(crate) struct EachBatchExec {
     begin: Arc<Begin>,
     /// Batches have at most this part of the rows that the session says; None: as many as they have.
     split: Option<Part>,
+    /// Batches hold no memory of others.
+    is_own: bool,
 }
 
 /// One of so many equal parts; at least one row.
@@ -76,6 +81,15 @@ impl EachBatchExec {
             input,
             begin: Arc::new(begin),
             split: Some(Part::WHOLE),
+            is_own: false,
+        }
+    }
+
+    /// Gives batches that hold no more memory than their rows need, for a node that holds them and asks for what they hold.
+    pub(crate) fn own_rows(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self {
+            is_own: true,
+            ..Self::new("OwnRowsExec", input, |_| Ok(()))
         }
     }
 
@@ -154,6 +168,7 @@ impl ExecutionPlan for EachBatchExec {
                 input,
                 begin: Arc::clone(&self.begin),
                 split: self.split,
+                is_own: self.is_own,
             })),
             None => Ok(self),
         }
@@ -191,9 +206,13 @@ impl ExecutionPlan for EachBatchExec {
             Some(Part(parts)) if parts > NonZeroUsize::MIN => Duration::ZERO,
             _ => AT_A_TIME,
         };
+        let is_own = self.is_own;
         let input = GivingWay::new(input, at_a_time).map(move |batch| {
             let batch = batch?;
             look(&batch)?;
+            if is_own {
+                return own_rows::own_rows(batch);
+            }
             Ok(batch)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, input)))

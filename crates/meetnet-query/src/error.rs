@@ -16,20 +16,29 @@ use crate::room::OF_CLIENT;
 
 mod elsewhere;
 mod near_names;
+mod sql_names;
 mod words;
 
 use elsewhere::instead;
-use words::{in_words, of_syntax, same_columns, unsupported};
+use words::{Said, in_words, of_syntax, same_columns, unsupported, unsupported_cast};
 
 pub(crate) use meetnet_sql::shortened;
 pub use meetnet_sql::{QueryError, QueryErrorKind, SharedLimit, StatementFault};
 pub use near_names::nearest;
 pub(crate) use near_names::suggestion;
+pub(crate) use sql_names::sql_name;
 
 /// Makes the error of a subquery that nobody can compute.
 pub(crate) fn of_subquery() -> QueryError {
     let message = unsupported("logical expression ScalarSubquery");
     QueryError::of_statement(StatementFault::Unsupported, message)
+}
+
+/// Makes the error of a LIMIT or an OFFSET, `clause`, by what nobody can compute before.
+pub(crate) fn of_row_count(clause: &str) -> QueryError {
+    QueryError::not_supported(format!(
+        "{clause} by what is not known, or cannot be computed, before the statement runs; write a number, or a parameter"
+    ))
 }
 
 /// Makes the error of an `unnest` in FROM of what another table there has.
@@ -69,22 +78,9 @@ pub(crate) fn from_datafusion(error: DataFusionError, tables: &[String]) -> Quer
 /// Length of a message: names in it are as long as a client has written them.
 const MESSAGE_BYTES_MAX: usize = 4_000;
 
-/// Returns a size as the configuration writes it: in the largest unit that it is a whole number of.
-pub(crate) fn size_text(bytes: u64) -> String {
-    let (bits, unit) = match bytes.trailing_zeros() {
-        // Of no bytes all 64 bits are zeros.
-        64.. => (0, "bytes"),
-        30.. => (30, "GiB"),
-        20.. => (20, "MiB"),
-        10.. => (10, "KiB"),
-        _ => (0, "bytes"),
-    };
-    format!("{} {unit}", bytes >> bits)
-}
-
 /// Returns what an error of DataFusion means, without its source.
 fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
-    use QueryErrorKind::{BadRequest, Busy, Forbidden, Internal, OverShare, TooLarge};
+    use QueryErrorKind::{Busy, Forbidden, Internal, OverShare, TooLarge};
     if let Some(own) = own_error(error) {
         return own.clone();
     }
@@ -104,17 +100,31 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
             ),
             _ => of_plan(text, tables),
         },
-        DataFusionError::NotImplemented(text) => QueryError::of_statement(
-            StatementFault::Unsupported,
-            unsupported(first_line(text)),
-        ),
+        DataFusionError::NotImplemented(text) => match unsupported_cast(first_line(text)) {
+            Some(said) => of_said(said),
+            None => QueryError::of_statement(
+                StatementFault::Unsupported,
+                unsupported(first_line(text)),
+            ),
+        },
         DataFusionError::Execution(text) | DataFusionError::Configuration(text) => {
-            QueryError::new(BadRequest, in_words(first_line(own_words(text))))
+            if let Some((_, pattern)) = text.split_once(NO_PATTERN) {
+                return of_pattern(pattern);
+            }
+            of_said(in_words(first_line(own_words(text))))
+        }
+        // What BETWEEN is of types that do not go together.
+        DataFusionError::Internal(text) if text.starts_with("Failed to coerce types ") => {
+            of_said(in_words(first_line(text)))
         }
         error if is_of_reading(error) => of_condition(error)
             .unwrap_or_else(|| QueryError::new(Internal, internal_message())),
         DataFusionError::ArrowError(arrow, _) => {
-            let error = QueryError::new(BadRequest, in_words(first_line(&arrow.to_string())));
+            let text = arrow.to_string();
+            if let Some((_, pattern)) = text.split_once(NO_PATTERN) {
+                return of_pattern(pattern);
+            }
+            let error = of_said(in_words(first_line(&text)));
             match **arrow {
                 ArrowError::DivideByZero => error.with_fault(StatementFault::DivisionByZero),
                 ArrowError::ArithmeticOverflow(_) => error.with_fault(StatementFault::OutOfRange),
@@ -141,23 +151,41 @@ fn classify(error: &DataFusionError, tables: &[String]) -> QueryError {
             classify(errors[0].find_root(), tables)
         }
         DataFusionError::External(source) => match source.downcast_ref::<regex::Error>() {
-            Some(pattern) => QueryError::new(BadRequest, of_pattern(pattern)),
+            Some(pattern) => of_pattern(&pattern.to_string()),
             None => QueryError::new(Internal, internal_message()),
         },
         _ => QueryError::new(Internal, internal_message()),
     }
 }
 
+/// Makes the error of a statement that is wrong as it is said.
+fn of_said(said: Said) -> QueryError {
+    let error = QueryError::new(QueryErrorKind::BadRequest, said.message);
+    match said.fault {
+        Some(fault) => error.with_fault(fault),
+        None => error,
+    }
+}
+
+/// What stands before the error of a regular expression that functions of DataFusion cannot use.
+const NO_PATTERN: &str = "Regular expression did not compile: ";
+
 /// Says what is wrong with a regular expression, or with flags, which are put before it.
-fn of_pattern(error: &regex::Error) -> String {
-    let text = error.to_string();
-    // Over several lines it shows the place, and ends with what is wrong there.
-    let what = text.lines().last().unwrap_or_default();
-    let what = what.trim_start_matches("error: ");
-    format!(
+fn of_pattern(text: &str) -> QueryError {
+    // Over several lines it shows the place, and says behind that what is wrong there.
+    let of_place = |line: &str| line.trim_start().strip_prefix("error: ").map(str::to_owned);
+    let what = text.lines().find_map(of_place);
+    let last = || text.lines().next_back().unwrap_or_default().to_owned();
+    let what = what.unwrap_or_else(last);
+    let fault = match what.as_str() {
+        "unrecognized flag" => StatementFault::InvalidArgument,
+        _ => StatementFault::Pattern,
+    };
+    let message = format!(
         "a regular expression, or its flags, cannot be used: {what}; there is no look-around and no back reference, and the flags are \
-         g, i, m, s, x and U"
-    )
+         c, g, i, m, n, p, s, w, x and U"
+    );
+    QueryError::of_statement(fault, message)
 }
 
 /// Makes the error of a statement that cannot be read.
@@ -204,7 +232,7 @@ fn of_condition(error: &DataFusionError) -> Option<QueryError> {
     let text = error.to_string();
     let (_, cause) = text.split_once(CONDITION)?;
     if cause.contains("DivideByZero") {
-        let message = in_words("Divide by zero error");
+        let message = in_words("Divide by zero error").message;
         return Some(QueryError::of_statement(
             StatementFault::DivisionByZero,
             message,
@@ -217,13 +245,13 @@ fn of_condition(error: &DataFusionError) -> Option<QueryError> {
     let (_, what) = cause.split_once("(\"")?;
     let (what, _) = what.split_once("\")")?;
     if cause.contains("ArithmeticOverflow") {
-        let message = in_words(&format!("Arithmetic overflow: {what}"));
+        let message = in_words(&format!("Arithmetic overflow: {what}")).message;
         return Some(QueryError::of_statement(
             StatementFault::OutOfRange,
             message,
         ));
     }
-    Some(QueryError::new(QueryErrorKind::BadRequest, in_words(what)))
+    Some(of_said(in_words(what)))
 }
 
 fn is_arrow_reading(error: &ArrowError) -> bool {
@@ -266,6 +294,7 @@ const NO_MEMORY_FOR: &str = "Additional allocation failed for ";
 const HOLDS_MEMORY: &[(&str, &str)] = &[
     ("ExternalSorter", "a sort"),
     ("SortPreservingMerge", "a sort"),
+    ("RepartitionExec[Merge", "a sort"),
     (
         "TopK",
         "a sort with LIMIT, which holds as many rows as that asks for",
@@ -356,16 +385,29 @@ fn of_plan(text: &str, tables: &[String]) -> QueryError {
     if let Some((name, rest)) = call {
         return QueryError::of_statement(StatementFault::Function, function_message(name, rest));
     }
+    if let Some(error) = of_negative(text) {
+        return error;
+    }
     if text.starts_with("SHOW [VARIABLE]") {
         return QueryError::new(
             QueryErrorKind::Forbidden,
             "this service does not show its settings",
         );
     }
-    QueryError::new(
-        QueryErrorKind::BadRequest,
-        in_words(first_line(own_words(text))),
-    )
+    of_said(in_words(first_line(own_words(text))))
+}
+
+/// Makes the error of a LIMIT or an OFFSET that is negative.
+fn of_negative(text: &str) -> Option<QueryError> {
+    let (fault, clause) = if text.starts_with("LIMIT must be >= 0") {
+        (StatementFault::NegativeLimit, "LIMIT")
+    } else if text.starts_with("OFFSET must be >=0") {
+        (StatementFault::NegativeOffset, "OFFSET")
+    } else {
+        return None;
+    };
+    let message = format!("{clause} must not be negative");
+    Some(QueryError::of_statement(fault, message))
 }
 
 /// Says what may have been meant by a function that is not there. DataFusion says the same of a window function without a

@@ -24,6 +24,11 @@ use crate::options::{Dialect, QueryOptions, QueryRequest};
 use crate::parameters::ParameterValue;
 use crate::parse::parsed;
 
+mod casts;
+
+use casts::refusal;
+pub(crate) use casts::{not_cast, refuses};
+
 /// Operators, joins and the like in a statement. Each can make its plan one level deeper, and nobody bounds the stack on
 /// which all levels are copied and dropped.
 const OPERATORS_MAX: usize = 2_000;
@@ -301,23 +306,22 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), DataFusionError> {
     Ok(())
 }
 
-/// Refuses casts of numbers to times: nobody knows what such a number counts, and DataFusion took whole ones for seconds and others
-/// for nanoseconds.
+/// Refuses casts of what is never a value of the other type, by PostgreSQL's rules: numbers would be taken for days or nanoseconds
+/// since 1970, and no error says so.
 ///
 /// # Errors
-/// `BadRequest`, with what to write.
-pub(crate) fn check_casts(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+/// `BadRequest`.
+pub(crate) fn check_casts(plan: &LogicalPlan, dialect: Dialect) -> Result<(), DataFusionError> {
     plan.apply_with_subqueries(|node| {
         let mut schema = None;
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                if let Some((value, DataType::Timestamp(..), _)) = rewrite::cast_of(expr) {
+                if let Some((value, to, _)) = rewrite::cast_of(expr) {
                     let schema = schema.get_or_insert_with(|| merge_schema(&node.inputs()));
-                    if value.get_type(&*schema).is_ok_and(|of| of.is_numeric()) {
-                        return Err(QueryError::not_supported(
-                            "a cast of a number to a time; write to_timestamp(x) for seconds since 1970",
-                        )
-                        .into());
+                    if let Ok(from) = value.get_type(&*schema)
+                        && let Some(refusal) = refusal(&from, to, dialect)
+                    {
+                        return Err(refusal.into());
                     }
                 }
                 Ok(TreeNodeRecursion::Continue)

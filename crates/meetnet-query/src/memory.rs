@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use meetnet_model::quantity::SizeText;
 
-use crate::error::size_text;
 use crate::room::ClientRoom;
 
 /// In the error of a query for which nothing is left although it is within its own limit.
@@ -17,7 +17,13 @@ pub(crate) const ALL_QUERIES: &str = "all queries together";
 pub(crate) const OF_QUERY: &str = "one query may have ";
 
 /// Operators that put together what is sorted, as the names of what they hold begin.
-const MERGES: [&str; 2] = ["ExternalSorterMerge[", "SortPreservingMergeExec["];
+const MERGES: [&str; 3] = [
+    "ExternalSorterMerge[",
+    "SortPreservingMergeExec[",
+    "RepartitionExec[Merge ",
+];
+/// Begins the name of what a part of a sort holds before it has put anything together.
+const SORTS: &str = "ExternalSorter[";
 /// A query may have a part more than its limit while it does that: so many of these parts are the limit.
 const MERGE_SHARE: usize = 4;
 
@@ -61,14 +67,14 @@ impl QueryMemory {
     /// Takes what an operator asks for beyond the limit, where it may have that.
     fn take_for_merge(&self, reservation: &MemoryReservation, additional: usize) -> bool {
         let most = self.bytes_max.saturating_add(self.bytes_max / MERGE_SHARE);
-        is_of_merge(reservation) && self.take(additional, most)
+        (is_of_merge(reservation) || is_first_of_sort(reservation)) && self.take(additional, most)
     }
 
     /// Of the kind of error at which operators spill.
     fn exhausted(&self, additional: usize) -> DataFusionError {
         DataFusionError::ResourcesExhausted(format!(
             "{OF_QUERY}{}, of which {} bytes are taken, and {additional} more are too many",
-            size_text(self.bytes_max as u64),
+            SizeText(self.bytes_max as u64).exact(),
             self.reserved()
         ))
     }
@@ -80,6 +86,12 @@ impl QueryMemory {
 fn is_of_merge(reservation: &MemoryReservation) -> bool {
     let name = reservation.consumer().name();
     MERGES.iter().any(|merge| name.starts_with(merge))
+}
+
+/// Returns true for the first rows of a part of a sort. It cannot spill before it has them, and where it has just spilled, another part
+/// of the sort has perhaps taken all that it has given back, and nobody asks that part to spill for it.
+fn is_first_of_sort(reservation: &MemoryReservation) -> bool {
+    reservation.size() == 0 && reservation.consumer().name().starts_with(SORTS)
 }
 
 impl fmt::Display for QueryMemory {

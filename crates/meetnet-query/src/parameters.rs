@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
@@ -16,8 +17,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use meetnet_model::time::with_seconds;
 
 use crate::encode::type_name;
-use crate::error::{QueryError, QueryErrorKind};
+use crate::error::{QueryError, QueryErrorKind, StatementFault};
 use crate::planning::in_units;
+use crate::postgres::array_elements;
 
 mod lists;
 mod said;
@@ -72,6 +74,25 @@ impl ParameterValue {
         }
     }
 
+    /// Returns the numbers that the value is, as they are written, or those in it where it is a list; none of a value that is something
+    /// else.
+    pub(crate) fn numbers(&self, is_list: bool) -> Vec<String> {
+        let texts = match self {
+            Self::Float(number) if number.is_finite() => vec![number.to_string()],
+            Self::Text(text) => vec![text.clone()],
+            Self::Array(value) => texts_of(value),
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => Vec::new(),
+        };
+        // A list that a client sends as a text.
+        let lists = texts.iter().filter(|_| is_list);
+        let lists = lists.filter_map(|text| array_elements(text));
+        let elements: Vec<String> = lists.flatten().flatten().collect();
+        match elements.is_empty() {
+            true => texts,
+            false => elements,
+        }
+    }
+
     /// Returns the value in the one type that its placeholder is used as, where there is one.
     fn typed(&self, name: &str, uses: &Uses) -> Result<ScalarValue> {
         let first = uses.types.first();
@@ -118,12 +139,35 @@ impl ParameterValue {
                 }
                 _ => "",
             };
-            wrong(format!(
+            let fault = match first {
+                DataType::Interval(_) | DataType::Duration(_) => StatementFault::InvalidTime,
+                first if first.is_temporal() => StatementFault::of_time(text),
+                _ => StatementFault::InvalidText,
+            };
+            let message = format!(
                 "the value of ${name} is no {}: `{}`{hint}",
                 type_name(first),
                 text.chars().take(40).collect::<String>()
-            ))
+            );
+            QueryError::of_statement(fault, message).into()
         })
+    }
+}
+
+/// Returns the texts of an array, or of the lists in it, and its numbers as texts, but whole ones; none where there are others.
+fn texts_of(values: &ArrayRef) -> Vec<String> {
+    match values.data_type() {
+        DataType::List(_) => texts_of(values.as_list::<i32>().values()),
+        of if of.is_string() || of.is_decimal() || of.is_floating() => {
+            match cast(values, &DataType::Utf8) {
+                Ok(texts) => {
+                    let texts = texts.as_string::<i32>().iter();
+                    texts.flatten().map(str::to_owned).collect()
+                }
+                Err(_) => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -147,11 +191,12 @@ fn span(text: &str) -> Option<ScalarValue> {
 /// Returns the list that a text says.
 fn listed(name: &str, text: &str, list: &DataType) -> Result<ScalarValue> {
     lists::read(text, list).ok_or_else(|| {
-        wrong(format!(
+        let message = format!(
             "the value of ${name} is no {}, which is written as {{1,2,NULL}}: `{}`",
             type_name(list),
             text.chars().take(40).collect::<String>()
-        ))
+        );
+        QueryError::of_statement(StatementFault::InvalidText, message).into()
     })
 }
 

@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 use meetnet_sql::computed_beneath;
+use meetnet_sql::json::is_json;
 
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, of_unnest};
@@ -26,17 +27,22 @@ use crate::parse;
 use crate::placeholders;
 use crate::postgres::rewrite::rewritten;
 use crate::postgres::{
-    JSON_EXTENSION, apart, beside_stars, escape_by_backslash, leave_out_empty, name_casts,
+    JSON_EXTENSION, Written, apart, as_written, beside_stars, escape_by_backslash, leave_out_empty,
+    name_casts,
 };
 use crate::reach::Reach;
 
+mod flags;
 mod grouped_pairs;
 mod groups;
+mod json_calls;
 mod matched;
 mod members;
+mod named_rows;
 mod negated;
 mod percentiles;
 mod positions;
+mod row_counts;
 mod row_members;
 mod rows;
 mod shadowed;
@@ -51,21 +57,35 @@ mod unnested;
 mod windows;
 
 use groups::check_groups;
+use members::{any_as_calls, is_of_elements};
+use named_rows::name_rows;
 use negated::{is_of_negative, times_minus_one};
 use positions::name_positions;
 use shadowed::name_shadowing;
 use shared_columns::{name_table_of_natural, name_tables_of_shared};
 use spelling::{name_series, respell};
+use typed::keep_digits_of_parameters;
 use unheard::check_heard;
 use unnested::is_unnested_there;
 use windows::write_out_windows;
 
 pub(crate) use members::among;
+pub(crate) use row_counts::RowCounts;
 pub(crate) use spans::in_units;
 pub(crate) use spelling::{binary, call, respell_parsed};
 
 /// What PostgreSQL calls the column of a plan.
 const QUERY_PLAN: &str = "QUERY PLAN";
+/// What stands before values in names that the planner makes of expressions. That of a whole number without a sign ends so, too.
+const SHOWN_TYPES: [&str; 7] = [
+    "Binary(",
+    "Boolean(",
+    "Decimal128(",
+    "Float64(",
+    "Int64(",
+    "IntervalMonthDayNano(",
+    "Utf8(",
+];
 /// Columns of tables that NATURAL joins which get a table: the statement is planned anew for each.
 const NATURAL_COLUMNS_MAX: usize = 16;
 /// Parameters of one statement: what the wire protocol can count.
@@ -75,6 +95,8 @@ const PARAMETERS_MAX: usize = 65_535;
 pub(crate) struct Planned {
     pub(crate) plan: LogicalPlan,
     pub(crate) names: ShownNames,
+    /// Whose SQL it was written in.
+    dialect: Dialect,
     /// Placeholders that have their values in the plan already.
     filled: BTreeSet<String>,
     /// The greatest number of a placeholder that is written, where parts of what is written are not planned.
@@ -116,12 +138,12 @@ impl ShownNames {
                 let is_same = fields
                     .clone()
                     .zip(&names)
-                    .all(|(field, name)| field.name() == name);
+                    .all(|(field, name)| field.name() == name && !is_json(field));
                 if is_same {
                     return schema;
                 }
                 let fields = fields.zip(names);
-                let fields = fields.map(|(field, name)| field.as_ref().clone().with_name(name));
+                let fields = fields.map(|(field, name)| as_text(field).with_name(name));
                 fields.collect()
             }
             Self::ByPlanned(names) if !names.is_empty() => fields
@@ -152,6 +174,16 @@ impl ShownNames {
             _ => Ok(batch),
         }
     }
+}
+
+/// Returns a column whose texts are no more than that, where they are JSON: readers of Arrow have types of their own for it, or know it not
+/// at all.
+fn as_text(field: &Field) -> Field {
+    let mut metadata = field.metadata().clone();
+    if is_json(field) {
+        metadata.remove(JSON_EXTENSION[0]);
+    }
+    field.clone().with_metadata(metadata)
 }
 
 /// Returns the column that has the lines of a plan.
@@ -204,7 +236,7 @@ impl Planned {
         let plan = parameters::bind(self.plan, values, &self.filled)?;
         // Without values it is the plan that has been looked at.
         if !values.is_empty() {
-            guard::check_casts(&plan)?;
+            guard::check_casts(&plan, self.dialect)?;
         }
         Ok(Self { plan, ..self })
     }
@@ -219,7 +251,12 @@ pub(crate) async fn planned(
     options: &QueryOptions,
 ) -> Result<Planned> {
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
+    let written = match (request.dialect, parse::parsed(&statement)) {
+        (Dialect::Generic, Some(ast::Statement::Query(query))) => as_written(query),
+        _ => Written::default(),
+    };
     let filled = table_arguments::fill(&mut statement, &request.parameters);
+    keep_digits_of_parameters(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     name_shadowing(&mut statement);
     check_only_reads(&statement)?;
@@ -227,14 +264,17 @@ pub(crate) async fn planned(
     guard::check_lists(&statement)?;
     check_heard(&statement)?;
     check_groups(&statement, session.aggregate_functions())?;
-    let written = match request.dialect {
+    name_rows(&mut statement, request.dialect)?;
+    let placeholders = match request.dialect {
         Dialect::Generic => 0,
         Dialect::Postgres => placeholders::greatest(&mut statement),
     };
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
             respell(&mut statement)?;
-            let (plan, names) = planned_or_renamed(session, statement, rename_columns).await?;
+            let planned = planned_or_renamed(session, statement, rename_columns).await?;
+            let (plan, mut names) = planned;
+            call_as_written(&mut names, written, &plan);
             (plan, ShownNames::Distinct(names))
         }
         Dialect::Postgres => {
@@ -245,13 +285,42 @@ pub(crate) async fn planned(
     };
     let plan = row_members::by_parts(plan)?;
     guard::check_plan(&plan)?;
-    guard::check_casts(&plan)?;
+    guard::check_casts(&plan, request.dialect)?;
     Ok(Planned {
         plan: computed_beneath(plan)?,
         names,
+        dialect: request.dialect,
         filled,
-        written,
+        written: placeholders,
     })
+}
+
+/// Adds what clients call columns in whose names the planner shows types, `Int64(1) + x`: as they are `written`, where it is certain
+/// which these are. An `unnest` may become several columns.
+fn call_as_written(names: &mut BTreeMap<String, String>, written: Written, plan: &LogicalPlan) {
+    let fields = plan.schema().fields();
+    let Written { before, behind } = written;
+    let mut all = before.iter().chain(behind.iter().flatten()).flatten();
+    let is_certain = match &behind {
+        None => before.len() == fields.len(),
+        Some(behind) => {
+            before.len() + behind.len() <= fields.len()
+                && !all.any(|text| text.to_lowercase().contains("unnest"))
+        }
+    };
+    if is_about_a_plan(plan) || !is_certain {
+        return;
+    }
+    let behind = behind.unwrap_or_default();
+    let others = fields.len() - behind.len();
+    let first = fields.iter().zip(before);
+    let last = fields.iter().skip(others).zip(behind);
+    for (field, written) in first.chain(last) {
+        let shows_type = SHOWN_TYPES.iter().any(|shown| field.name().contains(shown));
+        if let Some(written) = written.filter(|_| shows_type) {
+            names.entry(field.name().clone()).or_insert(written);
+        }
+    }
 }
 
 /// Plans a statement as it is written, or where that is refused and `rename` has other names for it, with those; returns what
@@ -315,7 +384,8 @@ fn ambiguous_column(error: &DataFusionError) -> Option<String> {
 
 /// Gives names of their own to columns beside a `*`, to what would have the same name, to what an ORDER BY means by its
 /// position, and to what an alias of a series means, a table to columns that several share, and makes products of negatives that are
-/// none; returns what the columns are called, or None where the statement is the same.
+/// none, and calls of comparisons with elements of arrays that nobody knows how to compare; returns what the columns are called, or
+/// None where the statement is the same.
 fn rename_columns(
     statement: &mut Statement,
     error: &DataFusionError,
@@ -331,23 +401,28 @@ fn rename_columns(
     let has_positions = name_positions(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
     let has_negatives = is_of_negative(error) && times_minus_one(statement);
-    let has_other = has_casts || has_shared || has_positions || has_series || has_negatives;
+    let has_calls = is_of_elements(error) && any_as_calls(statement);
+    let has_other =
+        has_casts || has_shared || has_positions || has_series || has_negatives || has_calls;
     (!names.is_empty() || has_other).then_some(names)
 }
 
 /// Gives names of their own to casts that would have the same one, and to what an alias of a series means, and a table to columns
-/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, and leaves out
-/// what can have no rows, which may be written with what only PostgreSQL has; returns None where the statement is the same.
+/// that several share, in a statement whose columns have such names already, makes products of negatives that are none, and calls of
+/// comparisons with elements of arrays that nobody knows how to compare, and leaves out what can have no rows, which may be written
+/// with what only PostgreSQL has; returns None where the statement is the same.
 fn rename_casts(statement: &mut Statement, error: &DataFusionError) -> Option<()> {
     let has_shared = is_of_same_names(error) && name_tables_of_shared(statement);
     let has_casts = is_of_same_names(error) && name_casts(statement);
     let has_series = is_of_unknown_column(error) && name_series(statement);
     let has_negatives = is_of_negative(error) && times_minus_one(statement);
+    let has_calls = is_of_elements(error) && any_as_calls(statement);
     let has_empty = match parse::parsed_mut(statement) {
         Some(ast::Statement::Query(query)) => leave_out_empty(query),
         _ => false,
     };
-    (has_shared || has_casts || has_series || has_negatives || has_empty).then_some(())
+    let has_other = has_shared || has_casts || has_series || has_negatives || has_calls;
+    (has_other || has_empty).then_some(())
 }
 
 /// Returns true for what a statement is refused with because no column has the name that it says.

@@ -20,7 +20,6 @@ mod emptiness;
 mod escapes;
 mod functions;
 mod geometry;
-mod json;
 pub(crate) mod layers;
 mod powers;
 mod prepare;
@@ -35,7 +34,7 @@ mod type_name;
 mod type_tree;
 mod types;
 
-pub(crate) use aliases::{apart, beside_stars};
+pub(crate) use aliases::{Written, apart, as_written, beside_stars};
 pub use arrays::array_elements;
 pub use bytea::bytea;
 pub(crate) use casts::{name_casts, register as register_casts};
@@ -54,7 +53,7 @@ pub(crate) use type_name::register as register_type_names;
 pub(crate) use types::{EXTENSION_KEY, JSON_EXTENSION};
 pub use types::{PgScalar, PgType};
 
-pub use meetnet_sql::literals::without_exponent;
+pub use meetnet_sql::literals::{has_digits_of_value, without_exponent};
 
 #[cfg(test)]
 mod tests;

@@ -17,9 +17,10 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{
     GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
+use meetnet_model::quantity::SizeText;
 
 use crate::client::{Client, Share};
-use crate::error::{QueryError, QueryErrorKind, SharedLimit, size_text};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit};
 use crate::memory::ALL_QUERIES;
 use crate::options::QueryOptions;
 
@@ -181,7 +182,7 @@ impl ClientRoom {
                     "your queries together need more than {} of temporary files, which is the most that one client \
                      may have (client_spill_bytes_max of the service, or spill_bytes_max of your API key); wait for one to \
                      end",
-                    size_text(self.spill_bytes_max)
+                    SizeText(self.spill_bytes_max).exact()
                 ),
             )
             .with_shared_limit(SharedLimit::TemporaryFiles));

@@ -116,8 +116,15 @@ impl Shared {
         let audit = audit.filter(|_| !client.is_own())?;
         let snapshot = self.snapshot.load();
         let is_function = |name: &str| self.sessions.has_function(name);
-        let of_service = (self.options.sql_bytes_max, &self.cut_off);
-        let noted = Noted::begin(audit, client, request, &snapshot, of_service, is_function);
+        let sql_bytes_max = self.options.sql_bytes_max;
+        let noted = Noted::begin(
+            audit,
+            client,
+            request,
+            &snapshot,
+            sql_bytes_max,
+            is_function,
+        );
         Some(noted)
     }
 
@@ -332,16 +339,15 @@ impl QueryService {
         request: QueryRequest,
         known: Vec<Option<DataType>>,
     ) -> Result<StatementDescription, QueryError> {
-        // A statement that is described is noted and counted when it is asked; what is refused here never is.
         let noted = self.inner.shared.noted(&self.client, &request);
+        let counted = Counted::begin(&self.inner.shared.cut_off, noted);
         let described = self.described(request, known).await;
-        match (&described, noted) {
-            (Ok(_), Some(noted)) => noted.forget(),
-            (Err(error), Some(mut noted)) => noted.ended(error.kind.as_str()),
-            (_, None) => {}
-        }
-        if let Err(error) = &described {
-            Counted::begin(&self.inner.shared.cut_off).ended(error.kind.as_str());
+        match &described {
+            // It is noted and counted when it is asked; what is refused here never is.
+            Ok(_) => counted.forget(),
+            Err(error) => {
+                counted.ended(Some(error.kind.as_str()));
+            }
         }
         described
     }
@@ -412,21 +418,14 @@ impl QueryService {
         &self,
         runner: &Self,
         request: QueryRequest,
-        mut noted: Option<Noted>,
+        noted: Option<Noted>,
         started: Instant,
     ) -> Result<QueryAnswer, QueryError> {
-        let counted = Counted::begin(&self.inner.shared.cut_off);
-        let admitted = self.admitted(&request).await;
-        match admitted {
-            Ok(permit) => {
-                let told = (counted, noted);
-                runner.run(request, permit, told, started).await
-            }
+        let counted = Counted::begin(&self.inner.shared.cut_off, noted);
+        match self.admitted(&request).await {
+            Ok(permit) => runner.run(request, permit, counted, started).await,
             Err(error) => {
-                if let Some(noted) = &mut noted {
-                    noted.ended(error.kind.as_str());
-                }
-                counted.ended(error.kind.as_str());
+                counted.ended(Some(error.kind.as_str()));
                 Err(error)
             }
         }
@@ -437,7 +436,7 @@ impl QueryService {
         &self,
         request: QueryRequest,
         permit: Permit,
-        (counted, noted): (Counted, Option<Noted>),
+        counted: Counted,
         started: Instant,
     ) -> Result<QueryAnswer, QueryError> {
         let shared = Arc::clone(&self.inner.shared);
@@ -457,7 +456,6 @@ impl QueryService {
             room: shared.rooms.of(&self.client),
             place: Place::Taken(permit),
             counted: Some(counted),
-            noted,
             stop: stop.clone(),
             shared,
             request,

@@ -20,6 +20,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
+use meetnet_sql::sizes::usual_bytes;
 use meetnet_sql::{BalancedConditions, CallShare, CertainConstants, NamedTwice};
 
 use crate::as_of::AsOfPlanner;
@@ -29,18 +30,28 @@ use crate::cooperative::Cooperative;
 use crate::in_turn::UnionsInTurn;
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
+use crate::planning::RowCounts;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::room::QueryRoom;
 use crate::runs::GroupedRuns;
 use crate::spill::{QuerySpill, SpillFolder};
 use crate::stop::StopFlag;
 use crate::times_first::TimesFirst;
+use crate::wide_rows::usual_row_bytes;
 
 /// Consumers that an out-of-memory message names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
 
 /// Memory that each part of a sort has ready for putting together what it has sorted, in bytes, where its query has so much.
 const SORT_READY_BYTES: usize = 10 << 20;
+/// Bytes of a key beside those of its values: where it begins.
+const KEY_BYTES: usize = size_of::<usize>();
+/// How often DataFusion counts a batch of each file of sorted rows that it reads: two of them, each with its keys.
+const FILE_BATCHES: usize = 4;
+/// Batches that each part of a sort has at a time at the most, if memory is short: those of two files, and what is made of them.
+const PART_BATCHES: usize = 16;
+/// Rows of a batch below which it is more work for each of them than it saves memory.
+const SORTED_ROWS_MIN: usize = 256;
 
 /// The rule of DataFusion that first asks which columns are constant, and drops sorts of what is sorted. Filters have been handed
 /// down to scans by then, and none is made after it.
@@ -74,10 +85,15 @@ impl Sessions {
         let mut state = SessionStateBuilder::new()
             .with_config(config(options))
             .with_runtime_env(Arc::clone(&shared))
+            // Before those of DataFusion, which would plan the same operators.
+            .with_expr_planners(meetnet_sql::expr_planners())
             .with_default_features()
             .with_physical_optimizer_rules(physical_rules())
             .with_type_planner(meetnet_sql::type_planner())
-            .with_analyzer_rules(meetnet_sql::rules(Arc::new(CallsApart)))
+            .with_analyzer_rules(meetnet_sql::rules(
+                Arc::new(RowCounts),
+                Arc::new(CallsApart),
+            ))
             .with_optimizer_rule(meetnet_sql::optimizer_rule())
             .build();
         meetnet_functions::register(&mut state)?;
@@ -137,7 +153,10 @@ impl Sessions {
         let pool = TrackConsumersPool::new(memory, NAMED_CONSUMERS);
         let disk = Arc::clone(&self.shared.disk_manager);
         let spill = QuerySpill::new(disk, room.spill_bytes_max, Arc::clone(&room.client));
-        let disk = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(spill));
+        let files = files_at_a_time(plan, room.memory_bytes_max, session.config().batch_size());
+        let disk = DiskManagerBuilder::default()
+            .with_temp_file_factory(Arc::new(spill))
+            .with_max_spill_merge_fan_in(files);
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.shared)
             .with_disk_manager_builder(disk)
             .with_memory_pool(Arc::new(pool))
@@ -160,23 +179,94 @@ impl Sessions {
 }
 
 /// Returns how many bytes each part of a plan's sorts has ready, as long as its rows come, for putting together what it has
-/// sorted. All together they leave half of the memory for rows: otherwise a query of little memory, or of many parts, would be
-/// refused before its first row.
+/// sorted. All together they leave half of the memory for rows, and three quarters where the keys of rows are not larger than the
+/// rows: otherwise a query of little memory, or of many parts, would be refused before its first row.
 fn sort_ready_bytes(plan: &dyn ExecutionPlan, memory_bytes_max: usize) -> usize {
-    let of_each = memory_bytes_max / 2 / sort_parts(plan).max(1);
-    of_each.min(SORT_READY_BYTES)
+    let mut sorts = Vec::new();
+    find_sorts(plan, &mut sorts);
+    let parts = sorts.iter().map(|sort| sort.parts).sum::<usize>().max(1);
+    let usual = (memory_bytes_max / 4 / parts).min(SORT_READY_BYTES);
+    let for_keys = sorts.iter().map(|sort| sort.key_bytes(memory_bytes_max));
+    let for_keys = for_keys.max().unwrap_or(0) / parts;
+    usual.max(for_keys).min(memory_bytes_max / 2 / parts)
 }
 
-/// Returns in how many parts a plan sorts, all its sorts together. One that only keeps the first rows puts nothing together.
-fn sort_parts(plan: &dyn ExecutionPlan) -> usize {
-    let own = match plan.downcast_ref::<SortExec>() {
-        Some(sort) if sort.fetch().is_none() => {
-            sort.properties().output_partitioning().partition_count()
+/// Returns how many files of sorted rows each part of a plan's sorts reads at a time, so that all together they leave half of the
+/// memory; 0 is as many as there are. DataFusion reads as many as there is memory for, and who puts the parts together, or
+/// sorts beside it, would get nothing.
+fn files_at_a_time(plan: &dyn ExecutionPlan, memory_bytes_max: usize, batch_rows: usize) -> usize {
+    let mut sorts = Vec::new();
+    find_sorts(plan, &mut sorts);
+    let of_each = sorts.iter().map(|sort| sort.parts * sort.row_bytes);
+    let of_each = of_each.sum::<usize>() * FILE_BATCHES * batch_rows;
+    let files = (memory_bytes_max / 2).checked_div(of_each);
+    // Of fewer than two nothing is put together.
+    files.map_or(0, |files| files.max(2))
+}
+
+/// Returns how many rows a batch may have, `rows` at the most, so that each part of a plan's sorts has room for its batches. A
+/// dataset may have a part for each month, and of 14 parts batches of 8,192 rows are more than a query of little memory has.
+pub(crate) fn sorted_batch_rows(
+    plan: &dyn ExecutionPlan,
+    memory_bytes_max: usize,
+    rows: usize,
+) -> usize {
+    let mut sorts = Vec::new();
+    find_sorts(plan, &mut sorts);
+    let of_each = sorts.iter().map(|sort| sort.parts * sort.row_bytes);
+    let most = (memory_bytes_max / PART_BATCHES).checked_div(of_each.sum());
+    most.map_or(rows, |most| rows.min(most.max(SORTED_ROWS_MIN)))
+}
+
+/// A sort of a plan. One that only keeps the first rows is none: it puts nothing together.
+struct PlannedSort {
+    parts: usize,
+    /// Bytes of a row in most cases.
+    row_bytes: usize,
+    /// Bytes by which a row with its key is larger than what is asked for as the row comes, which is twice the row.
+    more_bytes: usize,
+}
+
+impl PlannedSort {
+    fn new(sort: &SortExec) -> Self {
+        let schema = sort.schema();
+        let row_bytes = usual_row_bytes(&schema).max(1);
+        let keys = sort.expr().iter().map(|key| {
+            let data_type = key.expr.data_type(&schema);
+            // One more says whether there is a value.
+            data_type.map_or(0, |data_type| 1 + usual_bytes(&data_type))
+        });
+        let keys: Vec<usize> = keys.collect();
+        // A single column is compared as it is.
+        let key_bytes = match keys.as_slice() {
+            [_] => 0,
+            keys => KEY_BYTES + keys.iter().sum::<usize>(),
+        };
+        Self {
+            parts: sort.properties().output_partitioning().partition_count(),
+            row_bytes,
+            more_bytes: key_bytes.saturating_sub(row_bytes),
         }
-        _ => 0,
-    };
-    let steps = plan.children().into_iter();
-    own + steps.map(|step| sort_parts(step.as_ref())).sum::<usize>()
+    }
+
+    /// Returns how many of so many bytes keys need, where the rows have the others.
+    fn key_bytes(&self, bytes: usize) -> usize {
+        let asked = self.row_bytes * 2;
+        let share = bytes as u128 * self.more_bytes as u128 / (asked + self.more_bytes) as u128;
+        // A share of a number is no larger than the number.
+        share as usize
+    }
+}
+
+fn find_sorts(plan: &dyn ExecutionPlan, sorts: &mut Vec<PlannedSort>) {
+    if let Some(sort) = plan.downcast_ref::<SortExec>()
+        && sort.fetch().is_none()
+    {
+        sorts.push(PlannedSort::new(sort));
+    }
+    for step in plan.children() {
+        find_sorts(step.as_ref(), sorts);
+    }
 }
 
 /// Returns the rules that physical plans go through, in their order.

@@ -20,9 +20,10 @@ use datafusion::error::Result;
 use datafusion::execution::disk_manager::DiskManager;
 use datafusion::execution::spill_file::{SpillFile, SpillWriter, TempFileFactory};
 use futures::Stream;
+use meetnet_model::quantity::SizeText;
 use tracing::{info, warn};
 
-use crate::error::{QueryError, QueryErrorKind, SharedLimit, size_text};
+use crate::error::{QueryError, QueryErrorKind, SharedLimit};
 use crate::room::ClientRoom;
 
 #[cfg(test)]
@@ -179,7 +180,7 @@ impl Count {
             let message = format!(
                 "the query needs more than {} of temporary files, which is the most; narrow it by time, or group or \
                  sort fewer rows",
-                size_text(self.bytes_max)
+                SizeText(self.bytes_max).exact()
             );
             return Err(io::Error::other(QueryError::new(
                 QueryErrorKind::TooLarge,

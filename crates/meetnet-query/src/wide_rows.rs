@@ -263,7 +263,7 @@ pub(crate) fn batch_rows(plan: &Arc<dyn ExecutionPlan>, rows: usize) -> Result<u
 }
 
 /// Returns about how many bytes a row of some columns has.
-fn usual_row_bytes(schema: &Schema) -> usize {
+pub(crate) fn usual_row_bytes(schema: &Schema) -> usize {
     let fields = schema.fields().iter();
     fields.map(|field| usual_bytes(field.data_type())).sum()
 }

@@ -94,6 +94,11 @@ pub(crate) trait Overrides: Copy + Debug + Eq + Hash + Send + Sync + 'static {
         inner.create_sliding_accumulator(args)
     }
 
+    /// Returns whether rows have to come in the order that a call asks for, or may.
+    fn order_sensitivity(self, inner: &dyn AggregateUDFImpl) -> AggregateOrderSensitivity {
+        inner.order_sensitivity()
+    }
+
     /// Returns the type of the result, which is `data_type` as `inner` has it.
     fn result_type(self, data_type: DataType) -> DataType {
         data_type
@@ -225,6 +230,10 @@ impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
         beneficial_ordering: bool,
     ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
         let inner = Arc::clone(self.inner.inner());
+        // One that is told here that rows may come in order has nothing to do for it.
+        if self.order_sensitivity().is_beneficial() && !inner.order_sensitivity().is_beneficial() {
+            return Ok(Some(self));
+        }
         let ordered = inner.with_beneficial_ordering(beneficial_ordering)?;
         Ok(ordered.map(|inner| {
             let inner = Arc::new(AggregateUDF::new_from_shared_impl(inner));
@@ -233,7 +242,7 @@ impl<O: Overrides> AggregateUDFImpl for Overridden<O> {
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.inner().order_sensitivity()
+        self.overrides.order_sensitivity(self.inner())
     }
 
     fn simplify(&self) -> Option<AggregateFunctionSimplification> {

@@ -79,8 +79,61 @@ pub enum StatementFault {
     Unsupported,
     /// It divides by zero.
     DivisionByZero,
-    /// It computes a number that its type cannot hold.
+    /// It computes a number that its type cannot hold, or casts one to such a type.
     OutOfRange,
+    /// It takes a text for a value of another type, which cannot be read as one.
+    InvalidText,
+    /// It takes a text for a date, a time or a span of time, which is written otherwise.
+    InvalidTime,
+    /// It names a day or an hour that there is not.
+    TimeRange,
+    /// It writes a span of time that is longer than one can be.
+    IntervalRange,
+    /// It calls a function with a value that this does not take.
+    InvalidArgument,
+    /// It takes a root of a negative number, or a power that there is not.
+    Power,
+    /// It takes a part of a text that has a negative length.
+    NegativeLength,
+    /// It parts a range that is none, or into none.
+    Buckets,
+    /// It matches by a regular expression that is none.
+    Pattern,
+    /// It casts values of a type to another one that none of them can become.
+    NoCast,
+    /// It puts values of two types where those of one are wanted, or of another than is wanted there.
+    TypeMismatch,
+    /// It names a type that there is not.
+    Type,
+    /// It shows a column beside aggregates that it does not group by.
+    Grouping,
+    /// It orders by a column that the answer does not have.
+    Position,
+    /// Its LIMIT is negative.
+    NegativeLimit,
+    /// Its OFFSET is negative.
+    NegativeOffset,
+}
+
+impl StatementFault {
+    /// Returns what is wrong with a text that is no date, no time and no time of day: it is written as one is, and names a day or an
+    /// hour that there is not, or it is not.
+    pub fn of_time(text: &str) -> Self {
+        let text = text.trim().to_ascii_lowercase();
+        let clock = text.strip_suffix("am").or_else(|| text.strip_suffix("pm"));
+        let digits = clock.unwrap_or(&text);
+        let is_sign = |sign: char| sign.is_ascii_digit() || "-:.+tz ".contains(sign);
+        let is_whole = digits.bytes().all(|sign| sign.is_ascii_digit());
+        let has_form = digits.starts_with(|sign: char| sign.is_ascii_digit())
+            && digits.chars().all(is_sign)
+            && (digits.matches('-').count() >= 2
+                || digits.contains(':')
+                || is_whole && matches!(digits.len(), 6 | 8));
+        match has_form {
+            true => Self::TimeRange,
+            false => Self::InvalidTime,
+        }
+    }
 }
 
 /// A query that did not work.

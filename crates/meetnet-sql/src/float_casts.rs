@@ -2,10 +2,10 @@
 //!
 //! `CAST(x AS REAL)` -> `float_cast(x)`, of a `double precision` and of texts
 //!
-//! DataFusion 55.2 answers infinity: `1e300::real`, `'1e400'::float8`. What is infinite before stays it. A constant that fits stays a
-//! cast, so that it is compared as such.
+//! DataFusion 55.2 answers infinity, or 0: `1e300::real`, `'1e400'::float8`, `'1e-400'::float8`. What is infinite before, or 0, stays
+//! it. A constant that fits stays a cast, so that it is compared as such.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array};
 use arrow::compute::{CastOptions, cast, cast_with_options, nullif};
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::config::ConfigOptions;
@@ -16,6 +16,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::error::{QueryError, StatementFault, shortened};
+use crate::literals::has_digits_of_value;
 use crate::rewrite::{self, CastFunction, CastKind};
 
 /// How much of a number an error repeats.
@@ -54,12 +55,17 @@ fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     Some(CastFunction::call(FloatCast, inner, to, is_try))
 }
 
-/// Returns true for a cast that makes infinity of numbers.
-fn may_overflow(from: &DataType, to: &DataType) -> bool {
-    let of = match from {
+/// Returns the type of the values of a dictionary; of any other type itself.
+fn value_type(of: &DataType) -> &DataType {
+    match of {
         DataType::Dictionary(_, values) => values.as_ref(),
-        from => from,
-    };
+        of => of,
+    }
+}
+
+/// Returns true for a cast that makes infinity, or 0, of other numbers.
+fn may_overflow(from: &DataType, to: &DataType) -> bool {
+    let of = value_type(from);
     match to {
         DataType::Float32 => of.is_string() || *of == DataType::Float64,
         DataType::Float64 => of.is_string(),
@@ -79,7 +85,7 @@ impl CastKind for FloatCast {
     }
 }
 
-/// Casts numbers, and looks for those that have become infinite.
+/// Casts numbers, and looks for those that have become infinite, or 0.
 ///
 /// # Errors
 /// Where there are such, or what is no number, unless `is_try`.
@@ -91,26 +97,20 @@ fn checked(values: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRef> {
     let made = cast_with_options(values, to, &options)?;
     let floats = cast(&made, &DataType::Float64)?;
     let floats = floats.as_primitive::<Float64Type>();
-    if !floats.iter().flatten().any(f64::is_infinite) {
+    let may_be_lost = |float: f64| float.is_infinite() || float == 0.0;
+    if !floats.iter().flatten().any(may_be_lost) {
         return Ok(made);
     }
-    let texts = cast(values, &DataType::Utf8)?;
-    let texts = texts.as_string::<i32>();
-    // The words for infinity have no digits.
-    let is_number = |text: &str| text.bytes().any(|letter| letter.is_ascii_digit());
-    let does_not_fit = |row: usize| {
-        let is_infinite = floats.is_valid(row) && floats.value(row).is_infinite();
-        is_infinite && texts.is_valid(row) && is_number(texts.value(row))
-    };
+    let lost = lost(values, floats)?;
     if is_try {
-        let rows = (0..made.len()).map(|row| Some(does_not_fit(row)));
-        let rows: BooleanArray = rows.collect();
-        return Ok(nullif(&made, &rows)?);
+        return Ok(nullif(&made, &lost)?);
     }
-    match (0..made.len()).find(|row| does_not_fit(*row)) {
+    match (0..lost.len()).find(|row| lost.value(*row)) {
         None => Ok(made),
         Some(row) => {
-            let number = shortened(texts.value(row).to_owned(), SHOWN_BYTES_MAX);
+            let texts = cast(&values.slice(row, 1), &DataType::Utf8)?;
+            let number = texts.as_string::<i32>().value(0).to_owned();
+            let number = shortened(number, SHOWN_BYTES_MAX);
             let name = match to {
                 DataType::Float32 => "real",
                 _ => "double precision",
@@ -119,6 +119,33 @@ fn checked(values: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRef> {
             Err(QueryError::of_statement(StatementFault::OutOfRange, message).into())
         }
     }
+}
+
+/// Returns which numbers have become infinite, or 0, as what they are made of is not.
+fn lost(values: &ArrayRef, made: &Float64Array) -> Result<BooleanArray> {
+    if value_type(values.data_type()).is_string() {
+        let texts = cast(values, &DataType::Utf8)?;
+        let rows = texts.as_string::<i32>().iter().zip(made);
+        return Ok(rows
+            .map(|row| match row {
+                (Some(text), Some(made)) if made.is_infinite() => {
+                    // The words for infinity have no digits.
+                    Some(text.bytes().any(|letter| letter.is_ascii_digit()))
+                }
+                (Some(text), Some(made)) => Some(made == 0.0 && has_digits_of_value(text)),
+                _ => Some(false),
+            })
+            .collect());
+    }
+    let before = cast(values, &DataType::Float64)?;
+    let rows = before.as_primitive::<Float64Type>().iter().zip(made);
+    Ok(rows
+        .map(|row| match row {
+            (Some(before), Some(made)) if made.is_infinite() => Some(before.is_finite()),
+            (Some(before), Some(made)) => Some(made == 0.0 && before != 0.0),
+            _ => Some(false),
+        })
+        .collect())
 }
 
 /// Returns true for the error of a number that does not fit.
@@ -135,7 +162,7 @@ fn is_overflow(error: &DataFusionError) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float32Array, Float64Array, StringArray};
+    use arrow::array::{Float32Array, StringArray};
     use arrow::datatypes::Float32Type;
 
     use super::*;
@@ -165,7 +192,13 @@ mod tests {
         let (real, wide) = (DataType::Float32, DataType::Float64);
         check(double(1.5), real.clone(), Ok(1.5));
         check(double(-1e300), real.clone(), Err("is no real"));
-        check(double(1e-300), real.clone(), Ok(0.0));
+        check(double(1e-300), real.clone(), Err("is no real"));
+        check(double(0.0), real.clone(), Ok(0.0));
+        check(double(1e-44), real.clone(), Ok(f64::from(1e-44_f32)));
+        check(text("-1e-50"), real.clone(), Err("-1e-50 is no real"));
+        check(text("1e-400"), wide.clone(), Err("is no double precision"));
+        check(text("0.00e-400"), wide.clone(), Ok(0.0));
+        check(text("5e-324"), wide.clone(), Ok(5e-324));
         check(double(f64::INFINITY), real.clone(), Ok(f64::INFINITY));
         check(double(f64::NAN), real.clone(), Ok(f64::NAN));
         check(text("3.5e38"), real.clone(), Err("3.5e38 is no real"));
@@ -182,9 +215,12 @@ mod tests {
             Some(1e300),
             None,
             Some(f64::INFINITY),
+            Some(-1e-300),
+            Some(0.0),
         ]));
         let tried = checked(&values, &DataType::Float32, true).expect("a try");
-        let expect = Float32Array::from(vec![Some(1.5), None, None, Some(f32::INFINITY)]);
+        let infinity = Some(f32::INFINITY);
+        let expect = Float32Array::from(vec![Some(1.5), None, None, infinity, None, Some(0.0)]);
         assert_eq!(tried.as_primitive::<Float32Type>(), &expect);
     }
 }

@@ -9,7 +9,7 @@
 //! | `replace`, `regexp_replace`, `array_replace`, `array_to_string`, `regexp_match` | product of two sizes | bounded |
 //! | `concat`, `concat_ws`, `overlay`, `\|\|`, `make_array`, `array_concat` and the like | doubles with each nesting | bounded |
 //! | `encode`, the pattern of `LIKE … ESCAPE` | doubles with each nesting | bounded |
-//! | `to_json` | the same, and names of columns come with each row | bounded, and while it is written: `json.rs` |
+//! | `to_json`, `json_build_object` and the like | the same, and names of columns come with each row | bounded, and while it is written: `json.rs` |
 //! | `string_to_array` | each byte may become an element | bounded |
 //! | `to_char` | a long format for each row | bounded; spans of time: `shown_spans.rs` |
 //! | `levenshtein`, `array_has_all`, `array_has_any` | each with each | bounded per row, stopped between rows |
@@ -41,8 +41,9 @@ use datafusion::logical_expr::{Expr, Operator, ScalarUDF, lit};
 
 mod bounded;
 mod counted;
+mod elements;
 mod escaped;
-mod json;
+pub mod json;
 mod like;
 mod matched;
 mod pattern;
@@ -51,6 +52,7 @@ mod shown_spans;
 mod similar;
 pub mod sizes;
 mod text;
+mod unordered;
 mod wrapped;
 
 #[cfg(test)]
@@ -59,18 +61,19 @@ mod tests;
 use bounded::{Bounded, Growth, Work};
 use counted::{MatchCount, REGEXP_COUNT};
 use escaped::EscapedLike;
-use json::ToJson;
+use json::RowNames;
 use like::{BoundedLike, is_search};
 use matched::MatchedPart;
 use shown_spans::{ShownSpans, TO_CHAR};
 use similar::{as_regex, as_regex_of_parts};
 use text::BoundedText;
+use unordered::Unordered;
 
 use crate::error::QueryError;
 
 pub(crate) use bounded::is_constant;
+pub(crate) use elements::{CommonElements, ListOperators, register as register_elements};
 pub use escaped::{ESCAPED_LIKE, with_backslashes};
-pub use json::TO_JSON;
 pub use matched::SUBSTRING_OF_PATTERN;
 pub use share::CallShare;
 pub(crate) use wrapped::{Wrapped, Wrapper};
@@ -85,12 +88,11 @@ const REMOVED: [&str; 7] = [
     "file_row_index",
 ];
 
-const BOUNDED: [(&str, Growth, Work); 35] = [
+const BOUNDED: [(&str, Growth, Work); 34] = [
     ("repeat", Growth::TimesNumber, Work::Small),
     ("array_repeat", Growth::Elements, Work::Small),
     ("encode", Growth::Doubled, Work::Small),
     (ESCAPED_LIKE, Growth::Doubled, Work::Small),
-    (TO_JSON, Growth::Doubled, Work::Small),
     ("lpad", Growth::ToNumber, Work::Small),
     ("rpad", Growth::ToNumber, Work::Small),
     ("replace", Growth::TimesReplacement, Work::Small),
@@ -132,7 +134,10 @@ pub(crate) fn restrict(state: &mut SessionState) -> Result<()> {
         state.deregister_udf(name)?;
     }
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(EscapedLike::new())))?;
-    state.register_udf(Arc::new(ScalarUDF::new_from_impl(ToJson::new())))?;
+    for function in json::functions() {
+        state.register_udf(function)?;
+    }
+    state.register_expr_planner(Arc::new(RowNames))?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(MatchedPart::new())))?;
     if let Some(inner) = state.deregister_udf(REGEXP_COUNT)? {
         state.register_udf(Wrapped::function(inner, MatchCount))?;
@@ -140,6 +145,11 @@ pub(crate) fn restrict(state: &mut SessionState) -> Result<()> {
     if let Some(inner) = state.deregister_udf(TO_CHAR)? {
         let function = ScalarUDF::new_from_impl(ShownSpans::new(inner));
         state.register_udf(Arc::new(function))?;
+    }
+    for name in unordered::PARTIAL {
+        if let Some(inner) = state.deregister_udf(name)? {
+            state.register_udf(Wrapped::function(inner, Unordered))?;
+        }
     }
     let mut bound = HashMap::new();
     for (name, growth, work) in BOUNDED {
@@ -210,7 +220,12 @@ impl FunctionRewrite for BindFunctions {
         "bind_functions"
     }
 
-    fn rewrite(&self, expr: Expr, _: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
         let bound = match &expr {
             Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
                 let call = ScalarFunction::new_udf(Arc::clone(&self.text), vec![expr]);
@@ -261,7 +276,8 @@ impl FunctionRewrite for BindFunctions {
                 .map(|bound| {
                     let call = ScalarFunction::new_udf(Arc::clone(bound), call.args.clone());
                     Expr::ScalarFunction(call)
-                }),
+                })
+                .or_else(|| json::told(call, schema)),
             _ => None,
         };
         Ok(match bound {

@@ -3,11 +3,14 @@
 //! DataFusion asks an aggregate for its size behind each batch, for each group in it, and these walk through all that they have
 //! gathered so far to tell: of a million values in a hundred groups that is a hundred times the work of gathering them, most of
 //! it within single steps that cannot be stopped. So what comes in is added up here, and counted anew when it has doubled.
+//!
+//! `string_agg` in two orders beside each other is answered, as `array_agg` is.
 
 use arrow::array::{Array, ArrayRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl};
 
 use crate::aggregates::{Overrides, override_function};
@@ -18,8 +21,10 @@ mod tests;
 
 /// One that keeps values one by one, in an order or not.
 const NTH_VALUE: &str = "nth_value";
+/// One that puts into order what it has gathered, and is taken for one that needs rows in order, of which a plan has one.
+const STRING_AGG: &str = "string_agg";
 /// Functions that keep values one by one.
-const FUNCTIONS: [&str; 3] = ["array_agg", "string_agg", NTH_VALUE];
+const FUNCTIONS: [&str; 3] = ["array_agg", STRING_AGG, NTH_VALUE];
 
 /// Puts them in the place of those of a session.
 ///
@@ -48,6 +53,14 @@ impl Overrides for Gathering {
             return Ok(Box::new(Gathered::new(accumulator)));
         }
         Ok(accumulator)
+    }
+
+    /// Of two `string_agg` in two orders one would be refused.
+    fn order_sensitivity(self, inner: &dyn AggregateUDFImpl) -> AggregateOrderSensitivity {
+        match inner.name() {
+            STRING_AGG => AggregateOrderSensitivity::SoftRequirement,
+            _ => inner.order_sensitivity(),
+        }
     }
 }
 

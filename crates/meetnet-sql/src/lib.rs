@@ -56,7 +56,7 @@ use std::sync::Arc;
 
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::logical_expr::planner::{ExprPlanner, TypePlanner};
 use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 
 pub use arithmetic::check_constant;
@@ -65,9 +65,7 @@ pub use balanced::{BalancedConditions, balanced};
 pub use certain_constants::CertainConstants;
 pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, shortened};
 pub use existence::has_outer_columns;
-pub use functions::{
-    CallShare, ESCAPED_LIKE, SUBSTRING_OF_PATTERN, TO_JSON, sizes, with_backslashes,
-};
+pub use functions::{CallShare, ESCAPED_LIKE, SUBSTRING_OF_PATTERN, json, sizes, with_backslashes};
 pub use grouping_sets::computed_beneath;
 pub use guarded_divisors::guarded;
 pub use named_twice::NamedTwice;
@@ -81,6 +79,7 @@ use distinct_rows::DistinctRows;
 use empty_subqueries::EmptySubqueries;
 use existence::ExistenceAsValue;
 use float_casts::CheckedFloats;
+use functions::{CommonElements, ListOperators};
 use grouping_sets::GroupingColumns;
 use having::HavingInValues;
 use intervals::ComparedIntervals;
@@ -104,14 +103,18 @@ pub const GATHERED_ROWS_MAX: u64 = 1_000;
 /// The rule of DataFusion that makes types equal.
 const TYPES_EQUAL: &str = "type_coercion";
 
-/// Returns the rules that a plan goes through before it is optimized, in their order: DataFusion's, what has to be done before
-/// types are made equal, `of_tables`, which see the plan as it was written, and then those that need the types.
+/// Returns the rules that a plan goes through before it is optimized, in their order: DataFusion's, `untyped` and others before types
+/// are made equal, behind them `of_tables`, which sees the calls that were written, and then those that need the types.
 pub fn rules(
+    untyped: Arc<dyn AnalyzerRule + Send + Sync>,
     of_tables: Arc<dyn AnalyzerRule + Send + Sync>,
 ) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
     let types_equal = rules.iter().position(|rule| rule.name() == TYPES_EQUAL);
-    rules.insert(types_equal.unwrap_or(0), Arc::new(WholeNumberUnions));
+    let types_equal = types_equal.unwrap_or(0);
+    rules.insert(types_equal, Arc::new(WholeNumberUnions));
+    rules.insert(types_equal, Arc::new(CommonElements));
+    rules.insert(types_equal, untyped);
     let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 24] = [
         of_tables,
         Arc::new(GroupingColumns),
@@ -147,6 +150,11 @@ pub fn optimizer_rule() -> Arc<dyn OptimizerRule + Send + Sync> {
     Arc::new(RepeatedKeys)
 }
 
+/// Returns what plans operators of lists, which goes before what DataFusion plans them with.
+pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    vec![Arc::new(ListOperators::new())]
+}
+
 /// Returns which types of Arrow the types of a statement are.
 pub fn type_planner() -> Arc<dyn TypePlanner> {
     Arc::new(Microseconds)
@@ -159,6 +167,7 @@ pub fn type_planner() -> Arc<dyn TypePlanner> {
 pub fn register(state: &mut SessionState) -> Result<()> {
     functions::restrict(state)?;
     removed_members::register(state)?;
+    functions::register_elements(state)?;
     micros::register(state)?;
     at_time_zone::register(state)?;
     arithmetic::register(state)?;

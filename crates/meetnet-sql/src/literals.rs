@@ -132,6 +132,12 @@ pub fn without_exponent(text: &str) -> Option<String> {
     Some(format!("{sign}0{whole}.{fraction}"))
 }
 
+/// Returns true for a number that is written with another digit than 0 before its exponent: that is not 0, however small it is.
+pub fn has_digits_of_value(number: &str) -> bool {
+    let digits = number.split(['e', 'E']).next().unwrap_or(number);
+    digits.bytes().any(|digit| (b'1'..=b'9').contains(&digit))
+}
+
 /// Returns true for a column or a call whose values are H3 cells.
 fn is_cell(expr: &Expr) -> bool {
     match expr {

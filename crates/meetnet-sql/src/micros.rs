@@ -29,6 +29,7 @@ use datafusion::logical_expr::{
 use datafusion::prelude::{round, to_timestamp_micros};
 use datafusion::sql::sqlparser::ast;
 
+use crate::functions::json::{is_json, json_field};
 use crate::functions::literal_text;
 use crate::rewrite;
 
@@ -197,8 +198,19 @@ impl ScalarUDFImpl for Coalesce {
         self.0.return_type(types)
     }
 
+    /// JSON stays JSON beside constants: `coalesce(json_agg(x), '[]')`.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        self.0.return_field_from_args(args)
+        let mut arguments = args.arg_fields.iter().zip(args.scalar_arguments);
+        let are_json = args.arg_fields.iter().any(|field| is_json(field))
+            && arguments.all(|(field, constant)| is_json(field) || constant.is_some());
+        let field = self.0.return_field_from_args(args)?;
+        Ok(match are_json {
+            true => {
+                let json = json_field(field.name()).with_nullable(field.is_nullable());
+                Arc::new(json.with_data_type(field.data_type().clone()))
+            }
+            false => field,
+        })
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {

@@ -12,17 +12,20 @@
 //! and where what may have made it is compared (`x - y > 5`).
 //!
 //! Operators that make neither (`x * 1.8 + 32`, `abs`) are left alone, too. A zero that was sent with a sign is stored without
-//! (`RowsBuilder`). What stays outside: lists that a statement makes, and rows that an earlier version has stored.
+//! (`RowsBuilder`). What stays outside: rows that an earlier version has stored.
+//!
+//! Lists lose the signs where they are made: of what is in `[x, -x]` each, and of a list that is read from a text, or a parameter, all. So
+//! functions and operators of lists find none in them, and zero is among them whatever its sign.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray, GenericListArray, OffsetSizeTrait};
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::{BinaryExpr, InList};
+use datafusion::logical_expr::expr::{BinaryExpr, InList, ScalarFunction};
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
@@ -40,6 +43,40 @@ const UNSIGNED_ZERO: &str = "unsigned_zero";
 /// Functions that answer one of their arguments.
 const CHOOSING: [&str; 7] = [
     "coalesce", "greatest", "ifnull", "least", "nullif", "nvl", "nvl2",
+];
+/// Functions of lists whose elements are those of their arguments.
+const LISTING: [&str; 23] = [
+    "make_array",
+    "array_append",
+    "array_prepend",
+    "array_concat",
+    "array_compact",
+    "array_distinct",
+    "array_except",
+    "array_intersect",
+    "array_pop_back",
+    "array_pop_front",
+    "array_remove",
+    "array_remove_all",
+    "array_remove_n",
+    "array_repeat",
+    "array_replace",
+    "array_replace_all",
+    "array_replace_n",
+    "array_resize",
+    "array_reverse",
+    "array_slice",
+    "array_sort",
+    "array_union",
+    "flatten",
+];
+/// Other functions of lists that compare elements.
+const COMPARING: [&str; 5] = [
+    "array_has",
+    "array_has_all",
+    "array_has_any",
+    "array_position",
+    "array_positions",
 ];
 /// What the keys of a DISTINCT ON are called below it.
 const KEY: &str = "__distinct_on_";
@@ -88,7 +125,11 @@ fn of_plan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 fn may_concern(expr: &Expr) -> bool {
     match expr {
         Expr::InList(_) | Expr::Case(_) | Expr::ScalarFunction(_) => true,
-        expr => is_signed_zero(expr) || is_signed_nan(expr),
+        Expr::Literal(value, _) if is_signed_list(value) => true,
+        expr => {
+            let makes_list = rewrite::cast_of(expr).is_some_and(|(_, to, _)| is_float_list(to));
+            makes_list || is_signed_zero(expr) || is_signed_nan(expr)
+        }
     }
 }
 
@@ -130,27 +171,50 @@ struct Zeros<'a> {
 }
 
 impl Zeros<'_> {
-    /// Returns true for a float that may be a zero, or NaN, with a sign.
+    /// Returns true for a float that may be a zero, or NaN, with a sign, and for a list that may have such.
     fn may_be_signed(&self, expr: &Expr) -> bool {
         let may_be = is_signed_zero(expr) || is_signed_nan(expr);
-        may_be && self.is_float(expr) && !self.is_cast_of_number(expr)
+        may_be && self.has_floats(expr) && !self.is_cast_of_number(expr)
     }
 
-    /// Returns true for a cast of a column that is no text.
+    /// Returns true for a cast of a column that is no text, and no list of texts.
     fn is_cast_of_number(&self, expr: &Expr) -> bool {
         let column = rewrite::cast_of(expr).map(|(inner, ..)| inner);
-        column.is_some_and(|column| {
-            let data_type = column.get_type(self.schema);
-            matches!(column, Expr::Column(_))
-                && data_type.is_ok_and(|data_type| data_type.is_numeric())
-        })
+        column.is_some_and(|column| matches!(column, Expr::Column(_)) && self.is_of_numbers(column))
+    }
+
+    fn is_of_numbers(&self, expr: &Expr) -> bool {
+        let data_type = expr.get_type(self.schema);
+        data_type.is_ok_and(|data_type| innermost(&data_type).is_numeric())
+    }
+
+    fn has_floats(&self, expr: &Expr) -> bool {
+        let data_type = expr.get_type(self.schema);
+        data_type.is_ok_and(|data_type| is_float(innermost(&data_type)))
+    }
+
+    /// Returns true for a cast to a list of floats of what may have signs: of lists of numbers they are taken already.
+    fn makes_list(&self, cast: &Expr) -> bool {
+        rewrite::cast_of(cast)
+            .is_some_and(|(inner, to, _)| is_float_list(to) && !self.is_of_numbers(inner))
+    }
+
+    /// Takes the signs off the arguments of a call.
+    fn arguments(&self, mut call: ScalarFunction) -> Transformed<Expr> {
+        let mut is_other = false;
+        let args = std::mem::take(&mut call.args).into_iter();
+        let args = args.map(|arg| {
+            let whole = self.whole(arg);
+            is_other |= whole.transformed;
+            whole.data
+        });
+        call.args = args.collect();
+        Transformed::new_transformed(Expr::ScalarFunction(call), is_other)
     }
 
     fn is_float(&self, expr: &Expr) -> bool {
-        matches!(
-            expr.get_type(self.schema),
-            Ok(DataType::Float32 | DataType::Float64)
-        )
+        let data_type = expr.get_type(self.schema);
+        data_type.is_ok_and(|data_type| is_float(&data_type))
     }
 
     /// Rewrites an expression of which a column or a key is made.
@@ -188,6 +252,19 @@ impl Zeros<'_> {
                 let args = std::mem::take(&mut call.args).into_iter();
                 call.args = args.map(|arg| self.whole(arg).data).collect();
                 Transformed::yes(Expr::ScalarFunction(call))
+            }
+            Expr::ScalarFunction(call)
+                if LISTING.contains(&call.name()) || COMPARING.contains(&call.name()) =>
+            {
+                self.arguments(call)
+            }
+            Expr::Literal(value, metadata) if is_signed_list(&value) => {
+                let list = unsigned_zeros(&value.to_array()?)?;
+                let list = ScalarValue::try_from_array(&list, 0)?;
+                Transformed::yes(Expr::Literal(list, metadata))
+            }
+            list @ (Expr::Cast(_) | Expr::TryCast(_)) if self.makes_list(&list) => {
+                Transformed::yes(unsigned(list))
             }
             Expr::ScalarFunction(mut call) if call.name() == "nullif" => {
                 let args = std::mem::take(&mut call.args).into_iter();
@@ -273,6 +350,49 @@ impl Zeros<'_> {
     }
 }
 
+fn is_float(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Float32 | DataType::Float64)
+}
+
+fn is_float_list(data_type: &DataType) -> bool {
+    is_float(innermost(data_type)) && !is_float(data_type)
+}
+
+/// Returns what the elements of a list are, or those of the lists in it; of any other type itself.
+fn innermost(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::List(field) | DataType::LargeList(field) => innermost(field.data_type()),
+        data_type => data_type,
+    }
+}
+
+/// Returns true for a list that is written in the statement with a zero, or NaN, that has a sign.
+fn is_signed_list(value: &ScalarValue) -> bool {
+    match value {
+        ScalarValue::List(list) => have_signs(list.values()),
+        ScalarValue::LargeList(list) => have_signs(list.values()),
+        _ => false,
+    }
+}
+
+fn have_signs(values: &ArrayRef) -> bool {
+    let has_sign = |number: f64| number.is_sign_negative() && (number == 0.0 || number.is_nan());
+    if let Some(lists) = values.as_list_opt::<i32>() {
+        return have_signs(lists.values());
+    }
+    if let Some(lists) = values.as_list_opt::<i64>() {
+        return have_signs(lists.values());
+    }
+    if let Some(numbers) = values.as_primitive_opt::<Float64Type>() {
+        return numbers.values().iter().any(|number| has_sign(*number));
+    }
+    let numbers = values.as_primitive_opt::<Float32Type>();
+    numbers.is_some_and(|numbers| {
+        let mut numbers = numbers.values().iter();
+        numbers.any(|number| has_sign(f64::from(*number)))
+    })
+}
+
 /// Returns the value that is written in the statement, in the type that it is cast to.
 fn constant(value: &Expr) -> Option<ScalarValue> {
     match value {
@@ -333,6 +453,7 @@ fn is_signed_zero(expr: &Expr) -> bool {
         },
         Expr::ScalarFunction(call) => match call.name() {
             UNSIGNED_ZERO | "abs" | "date_part" => false,
+            name if LISTING.contains(&name) => false,
             name if CHOOSING.contains(&name) => call.args.iter().any(is_signed_zero),
             _ => true,
         },
@@ -378,6 +499,7 @@ fn is_signed_nan(expr: &Expr) -> bool {
         }
         Expr::ScalarFunction(call) => match call.name() {
             UNSIGNED_ZERO | "abs" | "date_part" => false,
+            name if LISTING.contains(&name) => false,
             name if CHOOSING.contains(&name) => call.args.iter().any(is_signed_nan),
             _ => true,
         },
@@ -406,7 +528,7 @@ fn unsigned(expr: Expr) -> Expr {
     function.call(vec![expr])
 }
 
-/// The same number, and 0 for -0; NaN without a sign.
+/// The same number, and 0 for -0; NaN without a sign. Of a list the same of each of its elements.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct UnsignedZero {
     signature: Signature,
@@ -457,6 +579,12 @@ impl ScalarUDFImpl for UnsignedZero {
 }
 
 fn unsigned_zeros(numbers: &ArrayRef) -> Result<ArrayRef> {
+    if let Some(lists) = numbers.as_list_opt::<i32>() {
+        return unsigned_lists(lists);
+    }
+    if let Some(lists) = numbers.as_list_opt::<i64>() {
+        return unsigned_lists(lists);
+    }
     if let Some(numbers) = numbers.as_primitive_opt::<Float64Type>() {
         let numbers = numbers.unary::<_, Float64Type>(|number| match number.is_nan() {
             true => f64::NAN,
@@ -471,6 +599,13 @@ fn unsigned_zeros(numbers: &ArrayRef) -> Result<ArrayRef> {
         false => number + 0.0,
     });
     Ok(Arc::new(numbers))
+}
+
+fn unsigned_lists<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Result<ArrayRef> {
+    let (field, offsets, values, nulls) = lists.clone().into_parts();
+    let values = unsigned_zeros(&values)?;
+    let lists = GenericListArray::<O>::try_new(field, offsets, values, nulls)?;
+    Ok(Arc::new(lists))
 }
 
 /// The error of a call that no plan makes.

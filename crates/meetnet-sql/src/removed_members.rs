@@ -28,9 +28,14 @@ const ARRAY_REMOVE_ALL: &str = "array_remove_all";
 /// Where the session takes no functions.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     if let Some(inner) = state.deregister_udf(ARRAY_REMOVE_ALL)? {
-        state.register_udf(Wrapped::function(inner, RemovedMembers))?;
+        state.register_udf(function(inner))?;
     }
     Ok(())
+}
+
+/// Returns the function that takes the place of DataFusion's.
+pub(crate) fn function(inner: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
+    Wrapped::function(inner, RemovedMembers)
 }
 
 /// Removes values as the function within does, and NULL, too.

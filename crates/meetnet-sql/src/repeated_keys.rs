@@ -77,9 +77,11 @@ fn once(mut keys: Keys, schema: &DFSchema) -> Transformed<Keys> {
     Transformed::yes(keys)
 }
 
-/// Returns what an expression is without casts to the type that it has, which are left out when it is planned.
+/// Returns what an expression is without casts to the type that it has, and without the name that the optimizer keeps for what it has
+/// simplified: both are left out when it is planned.
 fn bare<'a>(expr: &'a Expr, schema: &DFSchema) -> &'a Expr {
     match expr {
+        Expr::Alias(alias) => bare(&alias.expr, schema),
         Expr::Cast(cast)
             if cast.expr.get_type(schema).ok().as_ref() == Some(cast.field.data_type()) =>
         {

@@ -26,7 +26,7 @@ use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use meetnet_model::time::day_or_time;
 
-use crate::error::{QueryError, QueryErrorKind, shortened};
+use crate::error::{QueryError, StatementFault, shortened};
 use crate::rewrite::{self, CastFunction, CastKind};
 
 #[cfg(test)]
@@ -110,11 +110,12 @@ fn times(texts: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRef> {
 }
 
 fn untimely(text: &str) -> DataFusionError {
+    let fault = StatementFault::of_time(text);
     let text = shortened(text.to_owned(), SHOWN_BYTES_MAX);
     let message = format!(
         "`{text}` is no time of day; write 04:05, 04:05:06.789, 040506 or 4:05 PM, before 24:00"
     );
-    QueryError::new(QueryErrorKind::BadRequest, message).into()
+    QueryError::of_statement(fault, message).into()
 }
 
 /// Returns the time of day that a text is, in nanoseconds past midnight; None where it is none. Digits behind the ninth of a second

@@ -236,7 +236,7 @@ pub(crate) fn day_or_instant(text: &str) -> Result<DayOrInstant, String> {
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(sql::words(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(answer) => {
             // Help and version go to stdout and are no errors; a closed pipe there is none either.

@@ -28,7 +28,7 @@ use crate::cli::{MQTT_QUIET, listen_address};
 use crate::config::{Config, Environment};
 use crate::daemon::{Daemon, Role, Start, StopSignal};
 use crate::failure::Failure;
-use crate::readable::grouped;
+use crate::readable::{counted, grouped};
 use crate::telemetry;
 
 mod files;
@@ -344,8 +344,8 @@ async fn load_history(
             let seconds = started.elapsed().as_secs_f64();
             let per_second = (rows as f64 / seconds.max(0.001)).round() as u64;
             println!(
-                "  history     {} rows in {seconds:.1} s ({} rows/s)",
-                grouped(rows),
+                "  history     {} in {seconds:.1} s ({} rows/s)",
+                counted(rows, "row"),
                 grouped(per_second)
             );
             state.imported = Some(totals);

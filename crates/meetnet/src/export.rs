@@ -277,7 +277,7 @@ impl<'a> Export<'a> {
             let all: Vec<&str> = all.texts(0).collect();
             let near = nearest(dataset, &all);
             let hint = near.map(|near| format!(" did you mean `{near}`?"));
-            return Err(Failure::Work(anyhow!(
+            return Err(Failure::Usage(anyhow!(
                 "there is no dataset `{dataset}`;{} `meetnet sql '\\d'` lists those there are",
                 hint.unwrap_or_default()
             )));
@@ -472,8 +472,8 @@ impl<'a> Export<'a> {
     fn report(&self, rows: u64, bytes: u64, seconds: f64) {
         let rate = rows as f64 / seconds.max(0.001);
         eprintln!(
-            "{} rows, {} in {seconds:.1} s ({} rows/s), as of {}",
-            grouped(rows),
+            "{}, {} in {seconds:.1} s ({} rows/s), as of {}",
+            counted(rows, "row"),
             SizeText(bytes).rounded(),
             grouped(rate as u64),
             format_rfc3339(self.as_of)

@@ -34,7 +34,7 @@ use tokio::runtime::Handle;
 use crate::cli::print;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
-use crate::readable::{counted, grouped};
+use crate::readable::counted;
 use crate::sql::ServiceAccess;
 
 /// The options of `meetnet privacy scan`.
@@ -80,14 +80,13 @@ impl Findings {
     fn add(&mut self, name: &str, leaks: &[(String, Leak)]) {
         for (place, leak) in leaks {
             self.leaks += 1;
-            let rows = if leak.rows == 1 { "row" } else { "rows" };
             // A name may be what was found.
             self.lines.push(format!(
-                "{}: {}: {} in {} {rows} ({})",
+                "{}: {}: {} in {} ({})",
                 redact_text(name),
                 redact_text(place),
                 leak.kind.as_str(),
-                grouped(leak.rows),
+                counted(leak.rows, "row"),
                 leak.hint,
             ));
         }

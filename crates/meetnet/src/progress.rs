@@ -8,7 +8,7 @@ use std::time::Duration;
 use meetnet_model::quantity::SizeText;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use crate::readable::grouped;
+use crate::readable::{counted, grouped};
 
 #[cfg(test)]
 mod tests;
@@ -109,7 +109,7 @@ fn text(elapsed: Duration, amounts: Amounts) -> String {
     let seconds = elapsed.as_secs_f64();
     let mut text = format!("{} s", elapsed.as_secs());
     if rows > 0 {
-        text.push_str(&format!(", {} rows", grouped(rows)));
+        text.push_str(&format!(", {}", counted(rows, "row")));
     }
     if bytes > 0 {
         text.push_str(&format!(", {}", SizeText(bytes).rounded()));

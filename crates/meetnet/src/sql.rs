@@ -9,6 +9,7 @@
 //! Lines are edited here and not by a crate: those there are change features of libc or mio, which everything else is
 //! built on.
 
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,7 +51,7 @@ mod tests;
 pub(crate) use self::access::ServiceAccess;
 pub(crate) use self::parameters::{identifier, quoted};
 pub(crate) use self::place::{Place, PlaceOptions, committed};
-pub(crate) use self::service::{answered, ask_json, client, head_of};
+pub(crate) use self::service::{answered, answered_of_named, ask_json, client, head_of};
 pub(crate) use self::sink::Sink;
 pub(crate) use self::target::Target;
 
@@ -92,6 +93,29 @@ pub(crate) struct SqlOptions {
 
     #[command(flatten)]
     place: PlaceOptions,
+}
+
+/// Returns the words of a command line with a space before each statement of `meetnet sql` that begins with a comment: it begins with
+/// the two signs of an option, and would be refused as one that there is not. No option has white space in its name.
+pub(crate) fn words(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = given.into_iter().collect();
+    if words.get(1).is_some_and(|command| command == "sql") {
+        for word in &mut words {
+            let statement = word.to_str().filter(|word| begins_with_comment(word));
+            let statement = statement.map(|statement| OsString::from(format!(" {statement}")));
+            if let Some(statement) = statement {
+                *word = statement;
+            }
+        }
+    }
+    words
+}
+
+fn begins_with_comment(word: &str) -> bool {
+    let name = word
+        .strip_prefix("--")
+        .map(|rest| rest.split_once('=').map_or(rest, |(name, _)| name));
+    name.is_some_and(|name| name.contains(char::is_whitespace))
 }
 
 fn parse_format(text: &str) -> Result<Format, String> {

@@ -127,12 +127,12 @@ async fn an_import_of_which_nothing_came_is_no_success() {
     );
     check("blank.csv", "\n\n", &["there is nothing in the files"]);
     let refused = [
-        "1 rejects: 1 unexpected_shape",
+        "1 reject: 1 unexpected_shape",
         "the header has no column `id`",
     ];
     check("garbage.csv", "garbage\n", &refused);
     check("header.csv", "station,time,temperature\n", &refused);
-    check("no-rows.csv", "id,at,t\n", &["1 rejects: 1 no_observation"]);
+    check("no-rows.csv", "id,at,t\n", &["1 reject: 1 no_observation"]);
     let (code, said) = import("row.csv", &format!("id,at,t\n1,{FIRST},20\n"));
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(
@@ -165,7 +165,7 @@ async fn an_archive_of_before_2015_is_imported_where_that_is_declared() {
     let file = file.display().to_string();
     let said = installation.succeed(&["import", "csv", &file]).unwrap();
     assert!(said.contains("heat: 150 new"), "{said}");
-    assert!(said.contains("1 rejects: 1 bad_time"), "{said}");
+    assert!(said.contains("1 reject: 1 bad_time"), "{said}");
     let count = "SELECT count(*) FROM heat WHERE time >= TIMESTAMP '1998-03-01T00:00:00Z' \
                  AND time < TIMESTAMP '2011-01-01T00:00:00Z'";
     assert_eq!(installation.cell(count).await.unwrap(), 150);
@@ -188,7 +188,7 @@ async fn a_quote_that_is_never_closed_costs_its_own_row() {
     fs::write(&file, text).unwrap();
     let file = file.display().to_string();
     let said = installation.succeed(&["import", "csv", &file]).unwrap();
-    assert!(said.contains("1 rejects: 1 malformed"), "{said}");
+    assert!(said.contains("1 reject: 1 malformed"), "{said}");
     assert!(
         said.contains("line 3 opens a quote that is not closed"),
         "{said}"

@@ -222,7 +222,7 @@ async fn values_that_do_not_fit_are_named() {
     let bytes: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"ab".as_slice()]));
     for (values, message) in [
         (vec![text("four")], "the value of $1 is no Int64"),
-        (vec![int(1), int(2)], "takes 1 values, not 2"),
+        (vec![int(1), int(2)], "takes 1 value, not 2"),
         (vec![two], "one row at a time"),
         (
             vec![bytes],
@@ -241,7 +241,7 @@ async fn values_that_do_not_fit_are_named() {
     check_status(
         &status(prepared.execute().await),
         Code::InvalidArgument,
-        "takes 1 values, and 0 are bound",
+        "takes 1 value, and 0 are bound",
     );
     prepared.close().await.expect("closed");
 }

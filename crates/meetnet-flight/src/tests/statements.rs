@@ -101,7 +101,7 @@ async fn what_is_wrong_is_said_before_anything_runs() {
         (
             "SELECT ?",
             Code::InvalidArgument,
-            "takes 1 values, and 0 are bound",
+            "takes 1 value, and 0 are bound",
         ),
         (" ", Code::InvalidArgument, "the statement is empty"),
     ] {

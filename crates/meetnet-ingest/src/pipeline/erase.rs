@@ -67,8 +67,11 @@ pub(super) const EARLIER: &str = "an erasure before it is not complete: the log 
 pub struct EraseReport {
     /// The frame that asked for it.
     pub sequence: Sequence,
-    /// Rows per dataset that had any, replaced versions and rejects among them.
+    /// Rows per dataset that had any of the subject, replaced versions and rejects among them.
     pub datasets: BTreeMap<DatasetId, u64>,
+    /// Rows per dataset that went whole, because the rows of others in it give something of the subject away: what is left of
+    /// their input is derived anew.
+    pub whole_datasets: BTreeMap<DatasetId, u64>,
     /// Sums over all tables.
     pub tables: ErasedRows,
     /// Raw messages.
@@ -86,9 +89,14 @@ pub(super) struct Waiting {
 }
 
 impl EraseReport {
-    fn add(&mut self, dataset: &DatasetId, erased: ErasedRows) {
+    fn add(&mut self, dataset: &DatasetId, goes_whole: bool, erased: ErasedRows) {
+        let datasets = if goes_whole {
+            &mut self.whole_datasets
+        } else {
+            &mut self.datasets
+        };
         if erased.rows > 0 {
-            self.datasets.insert(dataset.clone(), erased.rows);
+            datasets.insert(dataset.clone(), erased.rows);
         }
         self.tables += erased;
     }
@@ -280,7 +288,7 @@ impl Runner {
                 .lake
                 .erase_rows(&found, &REJECT_COLUMNS, select)
                 .map_err(restart)??;
-            report.add(&rejects, erased);
+            report.add(&rejects, false, erased);
         }
         self.dup_windows.forget(&sequences);
         self.history
@@ -296,7 +304,7 @@ impl Runner {
                 .lake
                 .erase_rows(&found, &[column.as_str()], select)
                 .map_err(restart)??;
-            report.add(&dataset, erased);
+            report.add(&dataset, goes_whole, erased);
         }
         self.lake.advance(sequence, frame.recorded_at);
         // It is done. A checkpoint that failed halfway may have archived the frame, so it is not to be met again for it.
@@ -318,7 +326,7 @@ impl Runner {
                 .lake
                 .erase_rows(&found, &columns, select)
                 .map_err(|error| Failure::Restart(error.into()))??;
-            report.add(&declaration.id, erased);
+            report.add(&declaration.id, true, erased);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use meetnet_model::calendar;
 use meetnet_model::column::ColumnType;
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::readable::counted;
 
 use super::report::{FindingKind, Place, Report};
 use super::rows::{Versions, checked_schema};
@@ -181,7 +182,10 @@ impl Seen {
             report.add(
                 FindingKind::RevisionOrder,
                 Place::table(&declaration.id, None),
-                format!("{keys} keys of {period} have revisions that fall, for example {example}"),
+                format!(
+                    "{} of {period} with revisions that fall, for example {example}",
+                    counted(keys, "key")
+                ),
                 "report it: their history may be answered in the wrong order",
             );
         }
@@ -207,14 +211,18 @@ impl Seen {
         }
         let unnamed = self.twice_count - wanted.len() as u64;
         for (files, (keys, example)) in by_files {
-            let mut what = format!("{keys} keys are current more than once, for example {example}");
+            let mut what = format!(
+                "{} current more than once, for example {example}",
+                counted(keys, "key")
+            );
             for file in files.iter().skip(1) {
                 let _ = write!(what, ", also in {file}");
             }
             if unnamed > 0 {
                 let _ = write!(
                     what,
-                    "; {unnamed} keys more of {period} are, in these files or others"
+                    "; {} of {period} as well, in these files or others",
+                    counted(unnamed, "further key")
                 );
             }
             report.add(

@@ -7,6 +7,7 @@ use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use meetnet_model::calendar;
 use meetnet_model::common::{RECEIVED_AT, RECORDED_AT, REVISION, SUPERSEDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
+use meetnet_model::readable::counted;
 
 use super::bounds::Bounds;
 use super::report::{FindingKind, Place, Report};
@@ -135,8 +136,9 @@ pub(super) fn check(
         add(
             FindingKind::FileStatistics,
             format!(
-                "it has {} rows, its log entry says {}",
-                seen.rows, file.rows
+                "it has {}, its log entry says {}",
+                counted(seen.rows, "row"),
+                file.rows
             ),
             "report it: counts that are answered from the log are wrong",
         );

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use meetnet_model::ids::Sequence;
+use meetnet_model::readable::counted;
 
 use super::Depth;
 use super::report::{FindingKind, Place, Report};
@@ -277,7 +278,10 @@ impl<'a> Walk<'a> {
             self.report.add(
                 FindingKind::SequenceOrder,
                 place_of(open, None),
-                format!("{disordered} frames do not have a later sequence and time than the one before"),
+                format!(
+                    "{} without a later sequence and time than the one before",
+                    counted(disordered, "frame")
+                ),
                 "report it with the segment: no meetnet writes that; answers as of those times may be wrong",
             );
         }

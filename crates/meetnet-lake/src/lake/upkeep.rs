@@ -17,7 +17,7 @@ use tracing::{debug, error, info, warn};
 
 use super::retention::{dropped_periods, past_retention};
 use super::worker::Worker;
-use super::{Job, Lake, LakeOptions, Table, unknown};
+use super::{Job, Lake, LakeClock, LakeOptions, Table, unknown};
 use crate::actor::{Admitted, DROPPED_BEFORE, ReplaceOutcome};
 use crate::compact::{Effort, MergeJob, MergeOutcome, choose};
 use crate::error::LakeError;
@@ -43,6 +43,8 @@ const RETENTION_PAUSE: Duration = Duration::from_secs(1);
 /// Between two vacuums; the first comes this much later than the start, when nobody waits for it.
 const VACUUM_PERIOD: Duration = Duration::from_secs(24 * 3_600);
 const FIRST_VACUUM: Duration = Duration::from_secs(600);
+/// The next merge waits for a vacuum that is due for this long at most: a commit that does not succeed keeps that waiting, too.
+const VACUUM_WAIT_MAX: Duration = Duration::from_secs(30);
 /// A file that nobody has named for this long was left by a crash: no write takes so long.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3_600);
 
@@ -75,7 +77,7 @@ pub struct Compacted {
 #[derive(Debug)]
 pub(super) enum Task {
     Merge(MergeJob),
-    Vacuum(OwnVacuumJob, Vec<(DatasetId, VacuumJob)>),
+    Vacuum(OwnVacuumJob, Vec<(DatasetId, VacuumJob)>, LakeClock),
     Inspect(Vec<InspectJob>),
     Quarantine(Inspected),
 }
@@ -95,16 +97,17 @@ impl Task {
     fn run(self) -> Done {
         match self {
             Self::Merge(job) => Done::Merge(job.run()),
-            Self::Vacuum(own, jobs) => {
+            Self::Vacuum(own, jobs, clock) => {
+                let now_ms = || clock.now_ms();
                 let mut sum = Vacuumed::default();
                 let mut failed = Vec::new();
                 let mut add = |id, vacuumed: Result<Vacuumed, LakeError>| match vacuumed {
                     Ok(vacuumed) => sum += vacuumed,
                     Err(error) => failed.push((id, error)),
                 };
-                add(None, own.run());
+                add(None, own.run(&now_ms));
                 for (id, job) in jobs {
-                    add(Some(id), job.run());
+                    add(Some(id), job.run(&now_ms));
                 }
                 Done::Vacuum(sum, failed)
             }
@@ -143,6 +146,8 @@ pub(super) struct Upkeep {
     compacted: Compacted,
     next_retention: Instant,
     next_vacuum: Instant,
+    /// Since when the next merge has waited for a vacuum.
+    vacuum_awaited: Option<Instant>,
     vacuumed: Vacuumed,
     vacuums_running: usize,
 }
@@ -171,6 +176,7 @@ impl Upkeep {
             compacted: Compacted::default(),
             next_retention: now,
             next_vacuum: now + FIRST_VACUUM,
+            vacuum_awaited: None,
             vacuumed: Vacuumed::default(),
             vacuums_running: 0,
         })
@@ -201,6 +207,17 @@ impl Upkeep {
         merging == id
             && table.actor.masks_any(inputs)
             && now.duration_since(table.last_commit) < table.commit_wait + MERGE_WAIT_MAX
+    }
+
+    /// Returns true while the next merge waits for a vacuum that is due: where merges follow each other and there is always a commit
+    /// when one ends, it would not have its turn.
+    fn awaits_vacuum(&mut self, now: Instant) -> bool {
+        if now < self.next_vacuum {
+            self.vacuum_awaited = None;
+            return false;
+        }
+        let since = *self.vacuum_awaited.get_or_insert(now);
+        now.duration_since(since) < VACUUM_WAIT_MAX
     }
 
     /// Returns the next merge.
@@ -391,7 +408,7 @@ impl Lake {
         if now >= self.upkeep.next_vacuum && self.start_vacuum()? {
             self.upkeep.next_vacuum = now + VACUUM_PERIOD;
         }
-        if self.upkeep.merging.is_none() {
+        if self.upkeep.merging.is_none() && !self.upkeep.awaits_vacuum(now) {
             let background = self.options.limits.compaction;
             let now_ms = self.options.clock.now_ms();
             if let Some(job) = self
@@ -399,6 +416,7 @@ impl Lake {
                 .next_merge(&self.tables, background, now, now_ms)
             {
                 debug!(dataset = %job.declaration.id, runs = job.choice.runs.len(), "merging");
+                self.upkeep.vacuum_awaited = None;
                 self.upkeep.worker.send(Task::Merge(job))?;
             }
         }
@@ -521,13 +539,11 @@ impl Lake {
         Ok(is_done)
     }
 
-    /// Starts a vacuum of all tables; false while a job has the log of one.
+    /// Starts a vacuum of all tables; false while a job has the log of one, or a merge is under way: the files that they write are
+    /// named by nobody yet, and only their age would tell them from what a crash has left. By a clock that was set ahead they are old.
     fn start_vacuum(&mut self) -> Result<bool, LakeError> {
-        if self
-            .tables
-            .values()
-            .any(|table| table.actor.is_committing())
-        {
+        let mut tables = self.tables.values();
+        if self.upkeep.merging.is_some() || tables.any(|table| table.actor.is_committing()) {
             return Ok(false);
         }
         let vacuum_after = millis(self.options.limits.vacuum_after);
@@ -543,7 +559,8 @@ impl Lake {
             })
             .collect();
         self.upkeep.vacuums_running += 1;
-        self.upkeep.worker.send(Task::Vacuum(own, jobs))?;
+        let clock = self.options.clock.clone();
+        self.upkeep.worker.send(Task::Vacuum(own, jobs, clock))?;
         Ok(true)
     }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
-use arrow::compute::{concat_batches, partition};
+use arrow::compute::{concat, partition};
 use arrow::datatypes::{
     DataType, Field, FieldRef, Float64Type, Schema, SchemaRef, TimestampMicrosecondType,
 };
@@ -70,31 +70,51 @@ pub(crate) fn column_writers(
     root: &TypePtr,
     rows: &[RecordBatch],
 ) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
-    let rows = first_rows(rows)?;
+    let rows = FirstRows::of(rows);
+    let schema = rows.schema();
     // Each column is one leaf: the only nested type is a list.
     let declared = declaration.columns.len();
     let settings = declared_columns(declaration, &rows)?;
-    let mut columns = writers(settings, root, rows.schema())?;
+    let mut columns = writers(settings, root, Arc::clone(&schema))?;
     columns.truncate(declared);
-    let common = writers(common_columns(declaration, &rows), root, rows.schema())?;
+    let common = writers(common_columns(declaration, &schema), root, schema)?;
     columns.extend(common.into_iter().skip(declared));
     Ok(columns)
 }
 
-fn first_rows(batches: &[RecordBatch]) -> Result<RecordBatch, ParquetError> {
-    let mut room = SAMPLE_ROWS;
-    let mut first = Vec::new();
-    for batch in batches {
-        let length = batch.num_rows().min(room);
-        first.push(batch.slice(0, length));
-        room -= length;
-        if room == 0 {
-            break;
+/// The first rows of a row group. Few of their columns are looked at, so each is put together when it is: all of them would be a copy
+/// of rows that wait in memory already.
+struct FirstRows(Vec<RecordBatch>);
+
+impl FirstRows {
+    /// Takes up to [`SAMPLE_ROWS`] of batches, of which there is at least one.
+    fn of(batches: &[RecordBatch]) -> Self {
+        let mut room = SAMPLE_ROWS;
+        let mut first = Vec::new();
+        for batch in batches {
+            let length = batch.num_rows().min(room);
+            first.push(batch.slice(0, length));
+            room -= length;
+            if room == 0 {
+                break;
+            }
         }
+        Self(first)
     }
-    match first.as_slice() {
-        [one] => Ok(one.clone()),
-        several => Ok(concat_batches(&batches[0].schema(), several)?),
+
+    fn schema(&self) -> SchemaRef {
+        self.0[0].schema()
+    }
+
+    /// Returns the rows of one column.
+    fn column(&self, index: usize) -> Result<ArrayRef, ParquetError> {
+        match self.0.as_slice() {
+            [one] => Ok(Arc::clone(one.column(index))),
+            several => {
+                let parts = several.iter().map(|batch| batch.column(index).as_ref());
+                Ok(concat(&parts.collect::<Vec<_>>())?)
+            }
+        }
     }
 }
 
@@ -111,16 +131,18 @@ fn writers(
 
 fn declared_columns(
     declaration: &DatasetDeclaration,
-    rows: &RecordBatch,
+    rows: &FirstRows,
 ) -> Result<WriterPropertiesBuilder, ParquetError> {
     let schema = rows.schema();
-    let page_rows = page_rows(declaration, rows).min(TEST_PAGE_ROWS);
+    let page_rows = page_rows(declaration, rows)?.min(TEST_PAGE_ROWS);
     let start = settings(declaration.kind).set_data_page_row_count_limit(page_rows);
     let mut settings = start.clone();
-    for (field, array) in schema.fields().iter().zip(rows.columns()) {
+    for (index, field) in schema.fields().iter().enumerate() {
         settings = match field.data_type() {
             DataType::Timestamp(..) => packed(settings, leaf(field)),
-            DataType::Float64 | DataType::List(_) if !wants_dictionary(&start, field, array)? => {
+            DataType::Float64 | DataType::List(_)
+                if !wants_dictionary(&start, field, &rows.column(index)?)? =>
+            {
                 settings.set_column_dictionary_enabled(leaf(field), false)
             }
             _ => settings,
@@ -131,35 +153,47 @@ fn declared_columns(
 
 /// Returns the rows of a page of a declared column. A page of a wide dataset costs its header in some forty columns, and those of
 /// a network that measures by the minute are many as they are: they all have the greatest.
-fn page_rows(declaration: &DatasetDeclaration, rows: &RecordBatch) -> usize {
+fn page_rows(declaration: &DatasetDeclaration, rows: &FirstRows) -> Result<usize, ParquetError> {
     let of_series = match declaration.kind {
         DatasetKind::Long => rows_of_a_series(declaration, rows),
-        _ => None,
+        _ => Ok(None),
     };
-    match of_series {
+    Ok(match of_series? {
         Some(of_series) if of_series >= SERIES_ROWS_MIN => {
             let batches = (of_series / PAGES_PER_SERIES) as usize / BATCH_ROWS;
             (batches * BATCH_ROWS).clamp(BATCH_ROWS, PAGE_ROWS_MAX)
         }
         _ => PAGE_ROWS_MAX,
-    }
+    })
 }
 
 /// Returns how many rows a series has in a whole period at the pace of these: a commit has few of them, and a merge passes rows on
 /// as they come. None where the key has no time, or no two rows follow each other in it.
-fn rows_of_a_series(declaration: &DatasetDeclaration, rows: &RecordBatch) -> Option<f64> {
-    let ends_in_time = declaration.key.last()? == declaration.time_column();
+fn rows_of_a_series(
+    declaration: &DatasetDeclaration,
+    rows: &FirstRows,
+) -> Result<Option<f64>, ParquetError> {
+    let last = declaration.key.last();
+    let ends_in_time = last.is_some_and(|last| last == declaration.time_column());
     let key = declaration.key_indices();
-    let (time, series) = key.split_last().filter(|_| ends_in_time)?;
-    let times = rows
-        .column(*time)
-        .as_primitive_opt::<TimestampMicrosecondType>()?;
-    let series: Vec<ArrayRef> = series
-        .iter()
-        .map(|column| Arc::clone(rows.column(*column)))
-        .collect();
+    let Some((time, series)) = key.split_last().filter(|_| ends_in_time) else {
+        return Ok(None);
+    };
+    let times = rows.column(*time)?;
+    let series = series.iter().map(|column| rows.column(*column));
+    let series = series.collect::<Result<Vec<ArrayRef>, _>>()?;
+    Ok(rows_at_the_pace_of(declaration, &times, &series))
+}
+
+/// Returns the rows of a whole period at the pace of rows with these times and series.
+fn rows_at_the_pace_of(
+    declaration: &DatasetDeclaration,
+    times: &ArrayRef,
+    series: &[ArrayRef],
+) -> Option<f64> {
+    let times = times.as_primitive_opt::<TimestampMicrosecondType>()?;
     let (mut steps, mut span_us) = (0_usize, 0_i64);
-    for run in partition(&series).ok()?.ranges() {
+    for run in partition(series).ok()?.ranges() {
         steps += run.len() - 1;
         span_us += times.value(run.end - 1) - times.value(run.start);
     }
@@ -169,11 +203,11 @@ fn rows_of_a_series(declaration: &DatasetDeclaration, rows: &RecordBatch) -> Opt
     (span_us > 0).then(|| period_us as f64 * steps as f64 / span_us as f64)
 }
 
-fn common_columns(declaration: &DatasetDeclaration, rows: &RecordBatch) -> WriterPropertiesBuilder {
+fn common_columns(declaration: &DatasetDeclaration, schema: &Schema) -> WriterPropertiesBuilder {
     let mut settings = settings(declaration.kind)
         .set_data_page_row_count_limit(COMMON_PAGE_ROWS)
         .set_data_page_size_limit(COMMON_PAGE_BYTES);
-    for field in rows.schema().fields() {
+    for field in schema.fields() {
         if !matches!(field.data_type(), DataType::Timestamp(..)) {
             continue;
         }

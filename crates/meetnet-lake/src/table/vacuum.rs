@@ -9,7 +9,9 @@
 //! | what a crash cut off in the lake's own folder, beside the tables | some time after it was begun, too |
 //!
 //! Names are never used twice, so what is removed here can never be wanted again. It runs beside commits: what they add
-//! meanwhile is younger than everything that it looks at. A file whose name is none of ours is left alone.
+//! meanwhile is younger than everything that it looks at, also where somebody sets the clock back in between, since it looks at
+//! the clock once more behind each list of files. None begins while something else is being written, so where somebody has set
+//! the clock ahead it is only early. A file whose name is none of ours is left alone.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -32,8 +34,31 @@ const UNFINISHED: &str = ".tmp";
 #[derive(Debug)]
 pub(crate) struct OwnVacuumJob {
     storage: Arc<dyn LakeStorage>,
-    /// Unfinished files go when they are older than this, ms since 1970.
+    orphans: Orphans,
+}
+
+/// Which files that nobody has named go.
+#[derive(Clone, Copy, Debug)]
+struct Orphans {
+    /// How old they are, longer than any write takes.
+    age_ms: i64,
+    /// Before which they were begun, ms since 1970.
     before_ms: i64,
+}
+
+impl Orphans {
+    fn new(age_ms: i64, now_ms: i64) -> Self {
+        Self {
+            age_ms,
+            before_ms: now_ms.saturating_sub(age_ms),
+        }
+    }
+
+    /// Returns before when files were begun that go, once files have been listed: where the clock has been set back since the
+    /// vacuum began, files have been begun by that clock.
+    fn before_ms(self, now_ms: i64) -> i64 {
+        self.before_ms.min(now_ms.saturating_sub(self.age_ms))
+    }
 }
 
 impl OwnVacuumJob {
@@ -41,17 +66,17 @@ impl OwnVacuumJob {
     pub(crate) fn new(storage: Arc<dyn LakeStorage>, orphan_age_ms: i64, now_ms: i64) -> Self {
         Self {
             storage,
-            before_ms: now_ms - orphan_age_ms,
+            orphans: Orphans::new(orphan_age_ms, now_ms),
         }
     }
 
-    /// Removes what a crash has cut off.
-    pub(crate) fn run(&self) -> Result<Vacuumed, LakeError> {
+    /// Removes what a crash has cut off; `now_ms` reads the clock, ms since 1970.
+    pub(crate) fn run(&self, now_ms: &dyn Fn() -> i64) -> Result<Vacuumed, LakeError> {
         let lake = self.storage.location().name();
         let shown = Path::new(&lake).join(OWN_FOLDER);
         let listed = self.storage.list(OWN_FOLDER);
         let mut useless = listed.map_err(LakeError::io("list", &shown))?;
-        let before_ms = self.before_ms;
+        let before_ms = self.orphans.before_ms(now_ms());
         useless.retain(|object| {
             let is_old = begun_at_ms(&object.path).is_some_and(|begun_at| begun_at < before_ms);
             is_old && object.path.ends_with(UNFINISHED)
@@ -82,8 +107,8 @@ pub(crate) struct VacuumJob {
     quarantined: HashSet<String>,
     /// What is older than this, ms since 1970, may go.
     before_ms: i64,
-    /// Files that nobody ever named go when they are older than this, ms since 1970.
-    orphans_before_ms: i64,
+    /// Files that nobody ever named.
+    orphans: Orphans,
 }
 
 /// What a vacuum removed.
@@ -153,17 +178,19 @@ impl VacuumJob {
             expired,
             quarantined,
             before_ms,
-            orphans_before_ms: now_ms - orphan_age_ms,
+            orphans: Orphans::new(orphan_age_ms, now_ms),
         }
     }
 
-    /// Removes them.
-    pub(crate) fn run(&self) -> Result<Vacuumed, LakeError> {
+    /// Removes them; `now_ms` reads the clock, ms since 1970.
+    pub(crate) fn run(&self, now_ms: &dyn Fn() -> i64) -> Result<Vacuumed, LakeError> {
         let mut vacuumed = Vacuumed::default();
         let mut checkpoints = Vec::new();
         let mut entries = Vec::new();
         let mut useless = Vec::new();
-        for object in self.folder.list("")? {
+        let listed = self.folder.list("")?;
+        let orphans_before_ms = self.orphans.before_ms(now_ms());
+        for object in listed {
             let path = object.path.as_str();
             if path.starts_with(LOG_FOLDER)
                 && let Some(version) = version_of(path)
@@ -188,7 +215,7 @@ impl VacuumJob {
             };
             let counted = if self.expired.contains(path) {
                 &mut vacuumed.replaced_files
-            } else if !self.wanted.contains(path) && begun_at_ms < self.orphans_before_ms {
+            } else if !self.wanted.contains(path) && begun_at_ms < orphans_before_ms {
                 &mut vacuumed.orphans
             } else {
                 continue;

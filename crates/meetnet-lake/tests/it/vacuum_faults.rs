@@ -35,6 +35,11 @@ fn reopen(files: &FaultyFiles, clock: &ManualClock) -> Lake {
 /// Has a request carried out.
 fn tend(lake: &mut Lake, request: UpkeepRequest) {
     lake.request(request).expect("taken");
+    finish(lake);
+}
+
+/// Carries out everything that is asked for.
+fn finish(lake: &mut Lake) {
     for _ in 0..1_000 {
         lake.tick().expect("goes on");
         if !lake.is_tending() {
@@ -227,4 +232,77 @@ fn what_a_crash_cut_off_beside_the_tables_goes_once_it_is_old() {
     assert_eq!((vacuumed.orphans, vacuumed.failed_tables), (1, 0));
     assert_eq!(own_files(&files, ".tmp").len(), 0);
     assert_eq!(own_files(&files, ".json"), notes);
+}
+
+#[test]
+fn a_clock_that_is_set_ahead_takes_no_file_that_is_being_written() {
+    let (files, clock, mut lake) = many_commits();
+    let expected = answers(&files, &mut lake);
+    let compact = UpkeepRequest::Compact(None);
+    lake.request(compact).expect("taken");
+    lake.tick().expect("a merge begins");
+    clock.step(TWO_DAYS_US);
+    let before = (data_files(&files), lake.vacuumed());
+    lake.request(UpkeepRequest::Vacuum).expect("taken");
+    lake.tick().expect("goes on");
+    // What is first in the queue is the merge: its files are there, and no commit has named them yet.
+    assert!(lake.run_upkeep_job());
+    assert!(data_files(&files) > before.0);
+    finish(&mut lake);
+    assert_eq!((lake.vacuumed() - before.1).orphans, 0);
+    assert!(lake.compacted().merges > 0);
+    assert_eq!(answers(&files, &mut lake), expected);
+}
+
+#[test]
+fn a_clock_that_is_set_back_while_a_vacuum_runs_takes_no_file_that_was_written_since() {
+    let (files, clock, mut lake) = many_commits();
+    clock.step(TWO_DAYS_US);
+    let before = lake.vacuumed();
+    lake.request(UpkeepRequest::Vacuum).expect("taken");
+    lake.tick().expect("the vacuum begins");
+    clock.step(-TWO_DAYS_US);
+    let number = COMMITS + 1;
+    apply(&mut lake, u64::from(number), &[(number, 0, 1.0)]).expect("applied");
+    lake.commit_all().expect("committed");
+    let expected = answers(&files, &mut lake);
+    finish(&mut lake);
+    assert_eq!((lake.vacuumed() - before).orphans, 0);
+    assert_eq!(answers(&files, &mut lake), expected);
+}
+
+/// A lake in which a vacuum is due and a merge is wanted while a commit has the log of a table.
+fn committing() -> (ManualClock, Lake) {
+    let (_, clock, mut lake) = many_commits();
+    let number = COMMITS + 1;
+    apply(&mut lake, u64::from(number), &[(number, 0, 1.0)]).expect("applied");
+    clock.advance(TWO_DAYS_US);
+    lake.request(UpkeepRequest::Compact(None)).expect("taken");
+    lake.tick().expect("a commit begins");
+    (clock, lake)
+}
+
+#[test]
+fn a_vacuum_has_its_turn_between_two_merges() {
+    let (_, mut lake) = committing();
+    // The merge would begin at once, and there may be a commit again when it ends.
+    assert!(!lake.run_upkeep_job());
+    assert!(lake.run_commit_job());
+    while lake.run_commit_job() {}
+    lake.tick().expect("the vacuum begins");
+    assert!(lake.run_upkeep_job());
+    lake.tick().expect("goes on");
+    assert!(lake.vacuumed().log_files > 0);
+    assert_eq!(lake.compacted().merges, 0);
+    finish(&mut lake);
+    assert!(lake.compacted().merges > 0);
+}
+
+#[test]
+fn a_commit_that_comes_to_no_end_does_not_keep_merges_waiting_for_a_vacuum() {
+    let (clock, mut lake) = committing();
+    assert!(!lake.run_upkeep_job());
+    clock.advance(60_000_000);
+    lake.tick().expect("a merge begins");
+    assert!(lake.run_upkeep_job());
 }

@@ -122,3 +122,15 @@ fn sizes_for_people_are_rounded() {
         assert_eq!(SizeText(bytes).rounded(), expect);
     }
 }
+
+#[test]
+fn exact_sizes_are_in_the_unit_that_they_are_whole_numbers_of() {
+    let check = |bytes: u64, expect: &str| assert_eq!(SizeText(bytes).exact(), expect);
+    check(0, "0 bytes");
+    check(1_000, "1000 bytes");
+    check(10 << 10, "10 KiB");
+    check(1536 << 10, "1536 KiB");
+    check(256 << 20, "256 MiB");
+    check(1 << 30, "1 GiB");
+    check(u64::MAX, "18446744073709551615 bytes");
+}

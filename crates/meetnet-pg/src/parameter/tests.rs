@@ -190,27 +190,26 @@ fn what_is_no_value_is_an_error() {
     let check = |bytes: &[u8], pg_type: PgType, format: Format, code: &'static str| {
         assert_eq!(shown(bytes, pg_type, format), Err(code), "{bytes:?}");
     };
-    for text in ["", "x", "1e3x", "9223372036854775808"] {
-        check(
-            text.as_bytes(),
-            scalar(PgScalar::Int8),
-            Format::Text,
-            state::BAD_TEXT,
-        );
+    for (text, of, code) in [
+        ("", PgScalar::Int8, state::BAD_TEXT),
+        ("x", PgScalar::Int8, state::BAD_TEXT),
+        ("1e3x", PgScalar::Int8, state::BAD_TEXT),
+        ("9223372036854775808", PgScalar::Int8, state::OUT_OF_RANGE),
+        ("-40000", PgScalar::Int2, state::OUT_OF_RANGE),
+        ("maybe", PgScalar::Bool, state::BAD_TEXT),
+        ("yesterday", PgScalar::TimestampTz, state::BAD_TIME),
+        ("2026-02-31", PgScalar::Date, state::TIME_RANGE),
+        ("25:00", PgScalar::Time, state::TIME_RANGE),
+        ("1 dag", PgScalar::Interval, state::BAD_TIME),
+        // What stands behind it is no zone.
+        (
+            "2026-01-01 12:00:00 noon",
+            PgScalar::Timestamp,
+            state::BAD_TIME,
+        ),
+    ] {
+        check(text.as_bytes(), scalar(of), Format::Text, code);
     }
-    check(
-        b"yesterday",
-        scalar(PgScalar::TimestampTz),
-        Format::Text,
-        state::BAD_TEXT,
-    );
-    // What stands behind it is no zone.
-    check(
-        b"2026-01-01 12:00:00 noon",
-        scalar(PgScalar::Timestamp),
-        Format::Text,
-        state::BAD_TEXT,
-    );
     check(
         b"\xff",
         scalar(PgScalar::Text),
@@ -336,6 +335,7 @@ fn numbers_that_no_float_can_hold_are_refused() {
     for scalar in [PgScalar::Numeric, PgScalar::Float8, PgScalar::Float4] {
         check(b"1e400", scalar, Format::Text);
         check(b"-1e400", scalar, Format::Text);
+        check(b"1e-400", scalar, Format::Text);
     }
 }
 

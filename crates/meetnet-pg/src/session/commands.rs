@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use bytes::{BufMut, BytesMut};
+use meetnet_model::readable::counted;
 use meetnet_query::postgres::{PgExecute, PgPrepare, PgType, SETTINGS, USER, setting, statements};
 use meetnet_query::{QueryRequest, SessionKind, licences};
 use pgwire::messages::data::DataRow;
@@ -353,7 +354,8 @@ impl Session {
     ) -> Result<Vec<ArrayRef>, End> {
         let wanted = parameters.len();
         let wrong = |given: usize| {
-            let message = format!("the prepared statement takes {wanted} values, not {given}");
+            let wanted = counted(wanted as u64, "value");
+            let message = format!("the prepared statement takes {wanted}, not {given}");
             PgError::new(state::SYNTAX, message)
         };
         let Some(written) = written else {

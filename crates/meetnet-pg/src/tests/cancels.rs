@@ -38,6 +38,41 @@ async fn a_request_needs_no_place_among_the_connections() {
     );
 }
 
+/// Whoever opens connections and says nothing would keep others from stopping what runs, just while there is no place left.
+#[tokio::test]
+async fn connections_that_say_nothing_keep_no_request_away() {
+    let limits = PgLimits {
+        connections_max: 1,
+        ..PgLimits::default()
+    };
+    let options = PgOptions {
+        limits,
+        ..PgOptions::default()
+    };
+    let address = server(options, QueryOptions::default()).await;
+    let (mut client, key) = Client::login(address).await;
+    client.send(&Query::new(LONG.to_owned())).await;
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(Client::connect(address).await);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let asked = Instant::now();
+    cancel(address, &key).await;
+    assert_eq!(client.exchange().await, ["ERROR 57014", "ready I"]);
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+    // The oldest have given way, and somebody else still hears why there is no place.
+    assert!(silent[0].receive().await.is_none());
+    assert_eq!(client.query("SELECT 1 AS a").await, ONE);
+    let mut other = Client::connect(address).await;
+    other.send(&startup("public")).await;
+    assert_eq!(other.exchange().await, ["FATAL 53300"]);
+}
+
 #[tokio::test]
 async fn a_request_between_two_statements_stops_neither() {
     let address = default_server().await;

@@ -63,7 +63,7 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "make_interval" => {
             "make_interval(hours => n), with years, months, weeks, days, hours, mins or secs, each once"
         }
-        "md5" | "sha1" | "sha256" => {
+        "md5" | "sha1" | "sha256" | "hashtext" | "hashtextextended" => {
             "the value itself, which compares and groups as well: hashes are not made here"
         }
         "format" | "printf" => {

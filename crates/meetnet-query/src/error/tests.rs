@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use parquet::errors::ParquetError;
 
 use super::near_names::edit_distance;
-use super::{QueryErrorKind, StatementFault, from_datafusion, size_text, suggestion, unreadable};
+use super::{QueryErrorKind, StatementFault, from_datafusion, suggestion, unreadable};
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_the_clients_fault() {
@@ -63,12 +63,54 @@ fn an_error_says_what_in_the_statement_is_wrong() {
     );
     check(plan("table function 'flor' not found"), function);
     check(plan("table 'meetnet.public.flor' not found"), None);
+    check(
+        plan("LIMIT must be >= 0, '-1' was provided"),
+        Some(StatementFault::NegativeLimit),
+    );
+    check(
+        plan("OFFSET must be >=0, '-1' was provided"),
+        Some(StatementFault::NegativeOffset),
+    );
     let unsupported = DataFusionError::NotImplemented("it".to_owned());
     check(unsupported, Some(StatementFault::Unsupported));
     let zero = ArrowError::DivideByZero;
     check(zero.into(), Some(StatementFault::DivisionByZero));
     let over = ArrowError::ArithmeticOverflow("Overflow happened on: 1 + 2".to_owned());
     check(over.into(), Some(StatementFault::OutOfRange));
+    let cast = DataFusionError::NotImplemented("Unsupported CAST from Int64 to Date32".to_owned());
+    check(cast, Some(StatementFault::NoCast));
+    let between = "Failed to coerce types Int64 and Boolean in BETWEEN expression";
+    let between = DataFusionError::Internal(between.to_owned());
+    check(between, Some(StatementFault::TypeMismatch));
+    let read = |value: &str, to: &str| {
+        let text = format!("Cannot cast string '{value}' to value of {to} type");
+        DataFusionError::from(ArrowError::CastError(text))
+    };
+    check(read("abc", "Int32"), Some(StatementFault::InvalidText));
+    check(
+        read("99999999999", "Int32"),
+        Some(StatementFault::OutOfRange),
+    );
+    check(
+        read("2026-02-31", "Date32"),
+        Some(StatementFault::TimeRange),
+    );
+    let pattern = |what: &str| {
+        format!(
+            "Regular expression did not compile: Syntax(\n~~\nregex parse error:\n    a\n    ^\nerror: {what}\n~~\n)"
+        )
+    };
+    let execution = DataFusionError::Execution(pattern("unclosed group"));
+    check(execution, Some(StatementFault::Pattern));
+    let flag = ArrowError::ComputeError(pattern("unrecognized flag"));
+    check(flag.into(), Some(StatementFault::InvalidArgument));
+    // As it comes of a file that is read by a condition.
+    let cause = DataFusionError::from(ArrowError::CastError(
+        "Can't cast value 1e10 to type Int32".to_owned(),
+    ));
+    let text = format!("Error evaluating filter predicate: {cause:?}");
+    let of_condition = ParquetError::from(ArrowError::ComputeError(text));
+    check(of_condition.into(), Some(StatementFault::OutOfRange));
     // What a value says is no fault of that kind.
     let value = "there is no column `a`";
     check(DataFusionError::Execution(value.to_owned()), None);
@@ -134,18 +176,6 @@ fn a_query_without_memory_is_told_how_much_there_is_and_what_wanted_it() {
         "the query needs more memory than one query may use; narrow it by time or group by fewer keys (`repeat` would make more \
          than 64 MiB at once)",
     );
-}
-
-#[test]
-fn sizes_are_in_the_unit_that_they_are_whole_numbers_of() {
-    let check = |bytes: u64, expect: &str| assert_eq!(size_text(bytes), expect);
-    check(0, "0 bytes");
-    check(1_000, "1000 bytes");
-    check(10 << 10, "10 KiB");
-    check(1536 << 10, "1536 KiB");
-    check(256 << 20, "256 MiB");
-    check(1 << 30, "1 GiB");
-    check(u64::MAX, "18446744073709551615 bytes");
 }
 
 #[test]

@@ -3,10 +3,16 @@
 //! Their texts are matched, since most of these errors are of one type. One that is not known stays as it is, so that a newer
 //! DataFusion can at worst make a message less helpful.
 
-use datafusion::common::SchemaError;
-use meetnet_sql::literals::cell;
+use std::str::FromStr;
 
-use super::{first_line, shortened};
+use arrow::datatypes::DataType;
+use datafusion::common::SchemaError;
+
+use super::sql_names::{sql_name, with_sql_names};
+use super::{StatementFault, first_line, of_row_count, shortened};
+use crate::guard::{not_cast, refuses};
+
+mod values;
 
 /// What stands before a text and says which library, or which step of it, found the error.
 const PREFIXES: [&str; 8] = [
@@ -21,19 +27,42 @@ const PREFIXES: [&str; 8] = [
 ];
 /// What DataFusion says behind an error of a call, for who can see types.
 const CALL_HELP: &str = ". No function matches the given name";
-const TIME_FORMS: &str = "2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00";
 
 /// How much of an expression is repeated.
 const SHOWN_BYTES_MAX: usize = 100;
 
+/// What a client is told of an error in a statement.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    /// What is wrong, where protocols have a code for it.
+    pub(super) fault: Option<StatementFault>,
+    pub(super) message: String,
+}
+
+impl Said {
+    fn of(fault: StatementFault, message: impl Into<String>) -> Self {
+        Self {
+            fault: Some(fault),
+            message: message.into(),
+        }
+    }
+
+    fn plain(message: impl Into<String>) -> Self {
+        Self {
+            fault: None,
+            message: message.into(),
+        }
+    }
+}
+
 /// Returns what a client is told of an error in a statement; `text` is one line.
-pub(super) fn in_words(text: &str) -> String {
+pub(super) fn in_words(text: &str) -> Said {
     let text = without_prefixes(text);
     let without_tree = match text.contains("span: Span(") {
         true => without_dump(text),
         false => text,
     };
-    known(text).unwrap_or_else(|| without_tree.to_owned())
+    known(text).unwrap_or_else(|| Said::plain(without_tree))
 }
 
 /// Returns what a client is told of a text that is no statement.
@@ -55,6 +84,18 @@ pub(super) fn unsupported(text: &str) -> String {
         && let Some(message) = unplanned(expression)
     {
         return message.to_owned();
+    }
+    if let Some(data_type) = text.strip_prefix("Unsupported SQL type ") {
+        let data_type = shortened(data_type.to_owned(), SHOWN_BYTES_MAX);
+        return format!(
+            "not supported: the type {data_type}; write TEXT, or another type that columns have"
+        );
+    }
+    let of_rows = text.strip_prefix("Unsupported ");
+    if let Some((clause @ ("LIMIT" | "OFFSET"), _)) =
+        of_rows.and_then(|what| what.split_once(" expression: "))
+    {
+        return of_row_count(clause).message;
     }
     let what = text.strip_prefix("Unsupported ast node ").unwrap_or(text);
     let instead = match what {
@@ -118,121 +159,134 @@ fn without_dump(text: &str) -> &str {
     }
 }
 
-fn known(text: &str) -> Option<String> {
+fn known(text: &str) -> Option<Said> {
     if text == "Divide by zero error" {
-        return Some(
-            "the statement would divide by zero; divide by NULLIF(x, 0), which leaves the answer empty there".to_owned(),
-        );
+        return Some(Said::of(
+            StatementFault::DivisionByZero,
+            "the statement would divide by zero; divide by NULLIF(x, 0), which leaves the answer empty there",
+        ));
     }
-    time(text)
-        .or_else(|| range(text))
-        .or_else(|| cast(text))
+    values::time(text)
+        .or_else(|| values::range(text))
+        .or_else(|| values::cast(text))
+        .or_else(|| own_function(text))
+        .or_else(|| function(text))
         .or_else(|| call(text))
-        .or_else(|| argument(text))
-        .or_else(|| grouping(text))
-        .or_else(|| same_names(text))
+        .or_else(|| argument(text).map(Said::plain))
+        .or_else(|| of_fault(StatementFault::Grouping, grouping(text)))
+        .or_else(|| same_names(text).map(Said::plain))
         .or_else(|| types(text))
-        .or_else(|| position(text))
-        .or_else(|| order(text))
+        .or_else(|| condition(text))
+        .or_else(|| of_fault(StatementFault::Position, position(text)))
+        .or_else(|| of_fault(StatementFault::Unsupported, order(text)))
         .or_else(|| subquery(text))
 }
 
-/// Texts that stand for a time, a zone or a span of time.
-fn time(text: &str) -> Option<String> {
-    if let Some(rest) = text.strip_prefix("Error parsing timestamp from '") {
-        let (value, why) = rest.split_once("': ")?;
-        return Some(match value.rsplit_once("' using format '") {
-            None if is_infinite(value) => format!(
-                "`{value}` is no time here: there is none behind all others; write x IS NULL OR y < x, or a time such as '9999-12-31'"
-            ),
-            None => format!("`{value}` is no time; write {TIME_FORMS} (UTC without an offset)"),
-            Some((value, format)) if format.contains('%') => {
-                format!("`{value}` is no time of the format `{format}`: {why}")
-            }
-            Some((_, format)) => format!(
-                "`{format}` is no format that times are read by; write %Y-%m-%d %H:%M:%S, or in PostgreSQL's patterns \
-                 YYYY-MM-DD HH24:MI:SS"
-            ),
-        });
+fn of_fault(fault: StatementFault, message: Option<String>) -> Option<Said> {
+    message.map(|message| Said::of(fault, message))
+}
+
+/// What functions of ours say of a call: which they are, and what is wrong.
+fn own_function(text: &str) -> Option<Said> {
+    let (name, why) = text.strip_prefix('`')?.split_once("`: ")?;
+    let is_name = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
+    if !name.chars().all(is_name) {
+        return None;
     }
-    if let Some(rest) = text.strip_prefix("Invalid timezone \"") {
-        let (zone, _) = rest.rsplit_once("\": ")?;
-        return Some(format!(
-            "unknown time zone `{zone}`; use an IANA name such as `Europe/Brussels` or `UTC`"
-        ));
+    let is_of_call = why.starts_with("it takes ")
+        || why.starts_with("argument ") && why.contains(" is of type ");
+    let fault = match name {
+        _ if is_of_call => StatementFault::Function,
+        "width_bucket" => StatementFault::Buckets,
+        _ => StatementFault::InvalidArgument,
+    };
+    let text = match why.split_once(" is of type ") {
+        Some((before, data_type)) if is_of_call => {
+            let data_type = with_sql_names(data_type);
+            format!("`{name}`: {before} is of type {data_type}")
+        }
+        _ => text.to_owned(),
+    };
+    Some(Said::of(fault, text))
+}
+
+/// What functions of DataFusion say of a value.
+fn function(text: &str) -> Option<Said> {
+    let said = |fault, message: String| Some(Said::of(fault, message));
+    match text {
+        "cannot take square root of a negative number"
+        | "zero raised to a negative power is undefined" => {
+            return said(StatementFault::Power, text.to_owned());
+        }
+        "factorial of a negative number is undefined" => {
+            return said(StatementFault::OutOfRange, text.to_owned());
+        }
+        "Step cannot be zero" => {
+            let message = "the step of a series cannot be zero".to_owned();
+            return said(StatementFault::InvalidArgument, message);
+        }
+        _ => {}
     }
-    let span = text
-        .strip_prefix("Invalid input syntax for type interval: \"")?
-        .strip_suffix('"')?;
-    // In a parameter or a text.
-    Some(match span.get(..9) {
-        Some(word) if word.eq_ignore_ascii_case("interval ") => format!(
-            "`{span}` is no span of time as a text is one; write 7 days or 90 minutes, without INTERVAL"
-        ),
-        _ => format!(
-            "`{span}` is no span of time; write for example INTERVAL '90 minutes' or INTERVAL '7 days'"
+    if let Some(count) = text.strip_prefix("negative count not allowed: ") {
+        let message = format!("no part of a text has a negative length: {count}");
+        return said(StatementFault::NegativeLength, message);
+    }
+    if let Some(number) = text.strip_prefix("invalid Unicode scalar value: ") {
+        let message = format!("there is no character of the number {number}");
+        return said(StatementFault::InvalidArgument, message);
+    }
+    if let Some(parts) = text.strip_prefix("Unable to parse date from ") {
+        let message = format!("there is no such day: year, month and day are {parts}");
+        return said(StatementFault::TimeRange, message);
+    }
+    let (part, _) = text
+        .strip_prefix("Date part '")?
+        .split_once("' not supported")?;
+    let part = shortened(part.to_owned(), SHOWN_BYTES_MAX);
+    let message = format!(
+        "a time has no part `{part}`; there are year, quarter, month, week, day, hour, minute, second, dow, isodow, doy and epoch"
+    );
+    said(StatementFault::InvalidArgument, message)
+}
+
+/// Returns what is said of a cast that nobody has built, or that nobody should: `Unsupported CAST from Int64 to Date32`.
+pub(super) fn unsupported_cast(text: &str) -> Option<Said> {
+    let (from, to) = text
+        .strip_prefix("Unsupported CAST from ")?
+        .split_once(" to ")?;
+    let from = DataType::from_str(from).ok()?;
+    let to = DataType::from_str(to).ok()?;
+    Some(match refuses(&from, &to) {
+        true => Said::of(StatementFault::NoCast, not_cast(&from, &to)),
+        false => Said::of(
+            StatementFault::Unsupported,
+            format!(
+                "not supported: a cast of {} to {}",
+                sql_name(&from),
+                sql_name(&to)
+            ),
         ),
     })
 }
 
-/// Returns true for what PostgreSQL calls the time before or behind all others.
-fn is_infinite(text: &str) -> bool {
-    let text = text.trim().trim_start_matches(['-', '+']);
-    ["infinity", "inf"]
-        .iter()
-        .any(|word| text.eq_ignore_ascii_case(word))
+/// A call with arguments that the function does not take. A function of several signatures says it of each.
+fn call(text: &str) -> Option<Said> {
+    let message = uncoerced(text).or_else(|| unmatched(text))?;
+    Some(Said::of(StatementFault::Function, message))
 }
 
-/// Numbers that do not fit the type that they are computed in.
-fn range(text: &str) -> Option<String> {
-    let of_number = text.strip_prefix("Can't cast value ");
-    if let Some((value, data_type)) = of_number.and_then(|what| what.split_once(" to type ")) {
-        return Some(format!("out of range: {value} is no {data_type}"));
-    }
-    let of_decimal = text.strip_prefix("Cannot cast to Decimal128(");
-    if let Some((decimal, value)) =
-        of_decimal.and_then(|what| what.split_once("). Overflowing on "))
-    {
-        return Some(format!("out of range: {value} is no DECIMAL({decimal})"));
-    }
-    let of_operator = text.strip_prefix("Arithmetic overflow: ");
-    let of_operator = of_operator.map(|what| what.trim_start_matches("Overflow happened on: "));
-    let of_abs = || text.split_once(" overflow on ").map(|(_, what)| what);
-    let what = of_operator.or_else(of_abs)?;
+/// `Failed to coerce arguments to satisfy a call to 'left' function: coercion from Utf8, Int64, Int64 to the signature … failed`.
+fn uncoerced(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("Failed to coerce arguments to satisfy a call to '")?;
+    let (name, rest) = rest.split_once("' function: coercion from ")?;
+    let (types, _) = rest.split_once(" to the signature ")?;
+    let types = with_sql_names(types);
     Some(format!(
-        "out of range: {what} does not fit the type that it is computed in; compute with wider numbers, CAST(x AS DECIMAL(38, 0)), \
-         or with CAST(x AS DOUBLE) where the last digits do not matter"
+        "`{name}` cannot be called so: it takes other arguments than ({types})"
     ))
 }
 
-/// A text that is used as something else, and is none.
-fn cast(text: &str) -> Option<String> {
-    let rest = text
-        .strip_prefix("Cannot cast string '")
-        .or_else(|| text.strip_prefix("Cannot cast value '"))?;
-    let (value, data_type) = rest.rsplit_once("' to value of ")?;
-    let data_type = data_type.strip_suffix(" type")?;
-    if let ("Int64", Some(cell)) = (data_type, cell(value)) {
-        return Some(format!(
-            "`{value}` is used as a whole number, and is none; as an H3 cell it is {cell}"
-        ));
-    }
-    let used_as = match data_type {
-        "Boolean" => "as true or false, and is neither".to_owned(),
-        "Date32" | "Date64" => "as a date, and is none; dates are written 2026-01-31".to_owned(),
-        "Int8" | "Int16" | "Int32" | "Int64" | "UInt8" | "UInt16" | "UInt32" | "UInt64" => {
-            "as a whole number, and is none".to_owned()
-        }
-        _ if data_type.starts_with("Float") || data_type.starts_with("Decimal") => {
-            "as a number, and is none".to_owned()
-        }
-        _ => format!("as a value of {data_type}, and is none"),
-    };
-    Some(format!("`{value}` is used {used_as}"))
-}
-
-/// A call with arguments that the function does not take. A function of several signatures says it of each.
-fn call(text: &str) -> Option<String> {
+fn unmatched(text: &str) -> Option<String> {
     let (name, rest) = text.strip_prefix("Function '")?.split_once("' ")?;
     let rest = rest.split_once(CALL_HELP).map_or(rest, |(rest, _)| rest);
     let rest = rest
@@ -243,14 +297,14 @@ fn call(text: &str) -> Option<String> {
     }
     let own = format!("Function '{name}' ");
     // What it takes, by what it got: `expects 2 arguments`, `requires Int64`.
-    let mut taken: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut taken: Vec<(&str, Vec<String>)> = Vec::new();
     for reason in rest.split("Error during planning: ") {
         let reason = reason.trim_end_matches([',', '.', ' ']);
         let reason = reason.strip_prefix(own.as_str()).unwrap_or(reason);
         let Some((takes, got)) = reason.split_once(" but received ") else {
             continue;
         };
-        let takes = takes.trim_end_matches(',');
+        let takes = with_sql_names(takes.trim_end_matches(','));
         let got = got.split_once(" (DataType").map_or(got, |(got, _)| got);
         match taken.iter_mut().find(|(known, _)| *known == got) {
             Some((_, all)) if all.contains(&takes) => {}
@@ -262,11 +316,12 @@ fn call(text: &str) -> Option<String> {
         let takes: Vec<&str> = takes
             .iter()
             .enumerate()
-            .map(|(position, &takes)| match position {
-                0 => takes,
+            .map(|(position, takes)| match position {
+                0 => takes.as_str(),
                 _ => takes.strip_prefix("requires ").unwrap_or(takes),
             })
             .collect();
+        let got = with_sql_names(got);
         format!("it {}, and got {got}", takes.join(" or "))
     });
     let reasons: Vec<String> = reasons.collect();
@@ -363,25 +418,92 @@ fn unlike(what: &str, name: &str) -> String {
 }
 
 /// Two types that do not go together.
-fn types(text: &str) -> Option<String> {
+fn types(text: &str) -> Option<Said> {
     let has_time = text.contains("Timestamp") || text.contains("Date");
+    let operator = |message| Some(Said::of(StatementFault::Function, message));
+    let mismatch = |message| Some(Said::of(StatementFault::TypeMismatch, message));
     let compared = text
         .strip_prefix("Cannot infer common argument type for comparison operation ")
         .or_else(|| text.strip_prefix("Can not find compatible types to compare "));
     if let Some(what) = compared {
+        let what = with_sql_names(what);
         let hint = match has_time {
             true => "write a time as '2026-01-31T12:00:00Z', seconds since 1970 as to_timestamp(…)",
             false => "make one the other's type: CAST(… AS …)",
         };
-        return Some(format!("these cannot be compared: {what}; {hint}"));
+        return operator(format!("these cannot be compared: {what}; {hint}"));
     }
     if let Some(what) = text.strip_prefix("Cannot coerce arithmetic expression ") {
-        let what = what.strip_suffix(" to valid types").unwrap_or(what);
+        let what = with_sql_names(what.strip_suffix(" to valid types").unwrap_or(what));
         let hint = match has_time {
             true => "write a span of time as INTERVAL '7 days'",
             false => "make one the other's type: CAST(… AS …)",
         };
-        return Some(format!("these cannot be computed: {what}; {hint}"));
+        return operator(format!("these cannot be computed: {what}; {hint}"));
+    }
+    let logical = "Cannot infer common argument type for logical boolean operation ";
+    if let Some(what) = text.strip_prefix(logical) {
+        let what = with_sql_names(what);
+        return mismatch(format!(
+            "AND and OR take what is true or false, and not {what}; compare it, such as x <> 0"
+        ));
+    }
+    if let Some(what) =
+        text.strip_prefix("Cannot infer common string type for string concat operation ")
+    {
+        let what = with_sql_names(what);
+        return operator(format!(
+            "|| puts texts, or lists, together, and not {what}; write CAST(… AS TEXT)"
+        ));
+    }
+    let other = text.strip_prefix("Cannot infer common ");
+    if let Some((_, what)) = other.and_then(|rest| rest.split_once(" operation ")) {
+        let what = with_sql_names(what);
+        return operator(format!(
+            "these have no such operator: {what}; make one the other's type: CAST(… AS …)"
+        ));
+    }
+    if let Some(what) = text.strip_prefix("Fail to find the coerced type for ") {
+        let what = with_sql_names(what);
+        return mismatch(format!(
+            "these have no type together: {what}; make one the other's type: CAST(… AS …)"
+        ));
+    }
+    if text.starts_with("Fail to find the coerced type, errors: ") {
+        return mismatch(
+            "the arguments have no type together; make them of one type: CAST(… AS …)".to_owned(),
+        );
+    }
+    if let Some(what) = text.strip_prefix("Failed to coerce ") {
+        let (what, _) = what
+            .split_once(" to common types in ")
+            .or_else(|| what.split_once(" in BETWEEN"))?;
+        let what = with_sql_names(what);
+        return mismatch(format!(
+            "these have no type together: {what}; make one the other's type: CAST(… AS …)"
+        ));
+    }
+    if let Some(rest) =
+        text.strip_prefix("Incompatible inputs for Union: Previous inputs were of type ")
+    {
+        let (first, rest) = rest.split_once(", but got incompatible type ")?;
+        let (second, column) = rest.split_once(" on column ")?;
+        let [first, second] = [first, second].map(with_sql_names);
+        let column = column.trim_matches('\'');
+        return mismatch(format!(
+            "the column `{column}` of a UNION is {first} in one of its queries, and {second} in another; make one the other's type: \
+             CAST(… AS …)"
+        ));
+    }
+    if text.starts_with("UNION queries have different number of columns")
+        || text.starts_with("INTERSECT queries have different number of columns")
+        || text.starts_with("EXCEPT queries have different number of columns")
+    {
+        let (operator, _) = text.split_once(' ')?;
+        return Some(Said::of(
+            StatementFault::Syntax,
+            format!("the queries of {operator} have different numbers of columns"),
+        ));
     }
     let what = text.strip_prefix("There isn't a common type to coerce ")?;
     let (of, _) = what.split_once(" and ")?;
@@ -389,8 +511,34 @@ fn types(text: &str) -> Option<String> {
         true => "write time >= '2026-01-01' AND time < '2026-02-01'",
         false => "write CAST(… AS TEXT)",
     };
-    what.ends_with("LIKE expression")
-        .then(|| format!("LIKE compares texts, and not {of}; {hint}"))
+    if !what.ends_with("LIKE expression") {
+        return None;
+    }
+    let of = with_sql_names(of);
+    operator(format!("LIKE compares texts, and not {of}; {hint}"))
+}
+
+/// What is neither true nor false where a condition stands.
+fn condition(text: &str) -> Option<Said> {
+    let (what, data_type) = if let Some(rest) =
+        text.strip_prefix("Cannot create filter with non-boolean predicate '")
+    {
+        let (what, data_type) = rest.rsplit_once("' returning ")?;
+        let what = shortened(what.to_owned(), SHOWN_BYTES_MAX);
+        (
+            format!("a condition is true or false, and `{what}`"),
+            data_type,
+        )
+    } else {
+        let rest = text.strip_prefix("Unary operator 'NOT' requires a boolean expression, ")?;
+        let what = "NOT takes what is true or false, and this".to_owned();
+        (what, rest.strip_prefix("got ")?)
+    };
+    let data_type = with_sql_names(data_type);
+    Some(Said::of(
+        StatementFault::TypeMismatch,
+        format!("{what} is of type {data_type}; compare it, such as x <> 0"),
+    ))
 }
 
 /// ORDER BY with a number that is no column's.
@@ -412,36 +560,39 @@ fn order(text: &str) -> Option<String> {
 }
 
 /// A subquery that stands where it cannot, or answers more than what is asked of it.
-fn subquery(text: &str) -> Option<String> {
+fn subquery(text: &str) -> Option<Said> {
     if text.starts_with("Correlated scalar subquery can only be used in") {
-        return Some(
+        return Some(Said::of(
+            StatementFault::Unsupported,
             "not supported: a subquery with columns of the query around it in ON or ORDER BY; write it in SELECT or WHERE, or JOIN \
-             a WITH that computes it for every key"
-                .to_owned(),
-        );
+             a WITH that computes it for every key",
+        ));
     }
     if text.starts_with("null_aware anti join only supports single column join key") {
-        return Some(
+        return Some(Said::of(
+            StatementFault::Unsupported,
             "not supported: NOT IN (SELECT …) with columns of the query around it; write NOT EXISTS (SELECT 1 FROM t WHERE t.x = \
-             outer.x AND …)"
-                .to_owned(),
-        );
+             outer.x AND …)",
+        ));
     }
     if let Some((columns, names)) = text
         .strip_prefix("Source table contains ")
         .and_then(|counts| counts.strip_suffix(" names given as column alias"))
         .and_then(|counts| counts.split_once(" columns but only "))
     {
-        return Some(format!(
+        return Some(Said::plain(format!(
             "the columns of a subquery or a table are {columns}, and {names} are named or compared: (a, b) IN (SELECT x, y …) and AS \
              t(a, b) take two columns"
-        ));
+        )));
     }
     let columns =
         text.strip_prefix("Too many columns! The subquery should only return one column: ")?;
-    Some(format!(
-        "a subquery that is a value, or that IN compares one value with, answers one column, and this one {columns}; (a, b) IN \
+    Some(Said::of(
+        StatementFault::Syntax,
+        format!(
+            "a subquery that is a value, or that IN compares one value with, answers one column, and this one {columns}; (a, b) IN \
          (SELECT x, y FROM t) compares rows"
+        ),
     ))
 }
 

@@ -38,16 +38,39 @@ async fn who_waits_is_woken() {
 #[tokio::test]
 async fn what_takes_long_gives_way() {
     let database = Database::new();
-    for sql in [
-        "SELECT place, segment_id, count(*) FROM counts GROUP BY CUBE (place, segment_id)",
-        "SELECT car FROM counts ORDER BY car",
-        "SELECT count(*) FROM counts a JOIN counts b ON a.car < b.car",
-        "SELECT sum(car) OVER (PARTITION BY place ORDER BY time) FROM counts",
+    for (sql, below) in [
+        (
+            "SELECT place, segment_id, count(*) FROM counts GROUP BY CUBE (place, segment_id)",
+            "GivesWayExec",
+        ),
+        ("SELECT car FROM counts ORDER BY car", "OwnRowsExec"),
+        (
+            "SELECT count(*) FROM counts a JOIN counts b ON a.car < b.car",
+            "WideRowsExec",
+        ),
+        (
+            "SELECT sum(car) OVER (PARTITION BY place ORDER BY time) FROM counts",
+            "GivesWayExec",
+        ),
     ] {
         let plan = database.text(&format!("EXPLAIN {sql}")).await;
-        let gives_way = plan.contains("GivesWayExec") || plan.contains("WideRowsExec");
-        assert!(gives_way, "{sql}\n{plan}");
+        assert!(plan.contains(below), "{sql}\n{plan}");
     }
     let scan = database.text("EXPLAIN SELECT car FROM counts").await;
     assert!(!scan.contains("GivesWayExec"), "{scan}");
+}
+
+/// Its operator has another name than that of a sort that gives all rows.
+#[tokio::test]
+async fn a_sort_with_a_limit_gives_way() {
+    let database = Database::new();
+    let plan = database.text("EXPLAIN SELECT car FROM counts ORDER BY car LIMIT 3");
+    let plan = plan.await;
+    let lines: Vec<&str> = plan.lines().collect();
+    let above = lines
+        .windows(2)
+        .find(|pair| pair[1].contains("SortExec: TopK"))
+        .map(|pair| pair[0]);
+    let gives_way = above.is_some_and(|above| above.contains("CooperativeExec"));
+    assert!(gives_way, "{plan}");
 }

@@ -172,6 +172,40 @@ async fn values_take_the_place_of_placeholders() {
     .await;
 }
 
+#[tokio::test]
+async fn rows_are_counted_by_values_of_any_type() {
+    use ParameterValue::{Array, Bool, Float, Int, Null};
+    use arrow::array::{Decimal128Array, Int16Array, StringViewArray};
+    let decimal = Decimal128Array::from(vec![15_i128]).with_precision_and_scale(4, 1);
+    let decimal: ArrayRef = Arc::new(decimal.expect("a decimal"));
+    for (value, rows) in [
+        (Int(2), Ok(2)),
+        (Float(2.5), Ok(3)),
+        (Float(2.4), Ok(2)),
+        (text("2"), Ok(2)),
+        (Null, Ok(5)),
+        (Array(Arc::new(Int16Array::from(vec![2]))), Ok(2)),
+        (Array(Arc::new(Int16Array::from(vec![None]))), Ok(5)),
+        (Array(Arc::new(StringViewArray::from(vec!["2"]))), Ok(2)),
+        (Array(decimal), Ok(2)),
+        (Int(-1), Err("LIMIT must not be negative")),
+        (Float(-0.5), Err("LIMIT must not be negative")),
+        (
+            Float(f64::NAN),
+            Err("out of range: NaN is no number of rows"),
+        ),
+        (text("2.5"), Err("the value of $1 is no int64: `2.5`")),
+        (
+            Bool(true),
+            Err("LIMIT takes a number of rows, and got boolean"),
+        ),
+    ] {
+        let sql = "SELECT count(*) FROM (SELECT value FROM generate_series(1, 5) LIMIT $1) AS some";
+        let counted = count(sql, &[("1", value.clone())]).await;
+        assert_eq!(counted, rows.map_err(str::to_owned), "{value:?}");
+    }
+}
+
 /// Clients have microseconds.
 #[tokio::test]
 async fn times_of_the_day_are_compared_with_those_of_rows() {
@@ -312,4 +346,73 @@ async fn wrong_values_are_named() {
     }
     let error = count("SELECT count(*) FROM counts", &[("1", text("1"))]).await;
     assert!(error.expect_err("no placeholder").contains("$1"));
+}
+
+/// In SELECT, where the plan has to know what a comparison is before anybody knows what the list is.
+#[tokio::test]
+async fn values_are_compared_with_lists_in_select() {
+    async fn check(comparison: &str, list: ParameterValue, rows: i64) {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT x {comparison} AS holds FROM (VALUES (1), (5)) AS t(x)) AS s WHERE holds"
+        );
+        assert_eq!(count(&sql, &[("1", list)]).await, Ok(rows), "{comparison}");
+    }
+    check("< ANY($1)", text("{3}"), 1).await;
+    check("<= ANY($1)", text("{1,5}"), 2).await;
+    check("> ANY($1)", text("{3,7}"), 1).await;
+    check(">= ANY($1)", text("{6}"), 0).await;
+    check("<> ANY($1)", text("{1}"), 1).await;
+    check("= ANY($1)", text("{1,7}"), 1).await;
+    check("< ANY($1)", text("{}"), 0).await;
+    check("< ANY($1)", ParameterValue::Null, 0).await;
+    check("<= ALL($1)", text("{3}"), 1).await;
+}
+
+/// A list that a client sends in another type of numbers than it is compared with.
+#[tokio::test]
+async fn lists_of_other_numbers_are_compared() {
+    use arrow::array::ListArray;
+    use arrow::datatypes::Float64Type;
+
+    async fn check(condition: &str, list: ParameterValue, rows: i64) {
+        let sql = format!(
+            "SELECT count(*) FROM (VALUES (1.5::decimal(5, 2)), (5)) AS t(x) WHERE {condition}"
+        );
+        assert_eq!(count(&sql, &[("1", list)]).await, Ok(rows), "{condition}");
+    }
+    let floats = [Some([Some(1.5), None, Some(7.0)])];
+    let floats = ListArray::from_iter_primitive::<Float64Type, _, _>(floats);
+    let floats = ParameterValue::Array(Arc::new(floats));
+    check("x = ANY($1)", floats.clone(), 1).await;
+    check("x = ANY($1::double[])", floats.clone(), 1).await;
+    check("x <> ALL($1)", floats.clone(), 0).await;
+    check("cardinality(array_append($1, x)) = 4", floats, 2).await;
+    check("x = ANY($1::bigint[])", text("{5,6}"), 1).await;
+    check("x <> ALL($1::bigint[])", text("{5,6}"), 1).await;
+    check("x = ANY(array_remove([x, 5], $1))", text("5"), 1).await;
+}
+
+#[tokio::test]
+async fn a_number_keeps_its_digits() {
+    async fn check(condition: &str, value: ParameterValue) {
+        let sql = format!("SELECT count(*) FROM (VALUES (1)) AS t(x) WHERE {condition}");
+        assert_eq!(count(&sql, &[("1", value)]).await, Ok(1), "{condition}");
+    }
+    let number = || text("0.123456789012345678");
+    check(
+        "$1::numeric = '0.123456789012345678'::numeric(20, 18)",
+        number(),
+    )
+    .await;
+    check("$1::numeric(38, 10) = '0.1234567890'::numeric", number()).await;
+    check(
+        "($1::numeric[])[2] = '0.123456789012345678'::numeric(20, 18)",
+        text("{1,0.123456789012345678}"),
+    )
+    .await;
+    check(
+        "$1::numeric = '0.123456789012'::numeric",
+        ParameterValue::Float(0.123_456_789_012),
+    )
+    .await;
 }

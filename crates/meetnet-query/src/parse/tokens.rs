@@ -10,13 +10,15 @@
 //!
 //! Two texts on one line, and what is no number (`0b101`, `0x1F`, `0o17`, `2a`), would be read as something else without a word:
 //! `SELECT 0b101` as a zero that is called `b101`. They are refused, as by PostgreSQL 15. What nothing else could be meant by is
-//! read: `1_000`, which newer ones take, and `1FROM counts`, which older ones did.
+//! read: `1_000`, which newer ones take, and `1FROM counts`, which older ones did. Numbers that no float can be (`1e400`, `1e-400`) are
+//! refused, too: they would be infinite, or 0.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace};
 
 use crate::error::{QueryError, StatementFault, shortened};
 use crate::options::Dialect;
+use crate::postgres::has_digits_of_value;
 use crate::postgres::syntax::{keyword, places};
 
 #[cfg(test)]
@@ -84,7 +86,10 @@ fn check_numbers(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
                     let letter = if *is_long { "L" } else { "" };
                     format!("{number}{letter}{}", word.value)
                 }
-                _ => continue,
+                _ => {
+                    check_float(number, token.span)?;
+                    continue;
+                }
             },
             Token::HexStringLiteral(digits) if is_hexadecimal_number(digits, token.span) => {
                 format!("0x{digits}")
@@ -99,6 +104,25 @@ fn check_numbers(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
         ));
     }
     Ok(())
+}
+
+/// Refuses a number that is greater than every float, or less than each but 0: it would be infinite, or 0.
+fn check_float(number: &str, at: Span) -> Result<(), QueryError> {
+    let is_lost = number
+        .parse::<f64>()
+        .is_ok_and(|float| float.is_infinite() || float == 0.0 && has_digits_of_value(number));
+    if !is_lost {
+        return Ok(());
+    }
+    let (line, column) = (at.start.line, at.start.column);
+    let number = shortened(number.to_owned(), SHOWN_BYTES_MAX);
+    Err(QueryError::of_statement(
+        StatementFault::OutOfRange,
+        format!(
+            "out of range: {number} is no double precision at Line: {line}, Column: {column}; such numbers are 0, or from 5e-324 to \
+             1.8e308"
+        ),
+    ))
 }
 
 /// Returns true for `0x1F`, of which the parser makes bytes; `X'1F'`, which are bytes, is a letter longer.

@@ -114,6 +114,12 @@ fn each_as_one_value(mut rows: Query, columns: usize) -> Query {
         alias: Some(alias),
         sample: None,
     };
+    let values = Expr::Function(call("struct", values));
+    query_of(vec![SelectItem::UnnamedExpr(values)], table)
+}
+
+/// Returns the query that answers so much of what a table has.
+pub(super) fn query_of(projection: Vec<SelectItem>, table: TableFactor) -> Query {
     let select = Select {
         select_token: AttachedToken::empty(),
         optimizer_hints: Vec::new(),
@@ -121,9 +127,7 @@ fn each_as_one_value(mut rows: Query, columns: usize) -> Query {
         select_modifiers: None,
         top: None,
         top_before_distinct: false,
-        projection: vec![SelectItem::UnnamedExpr(Expr::Function(call(
-            "struct", values,
-        )))],
+        projection,
         exclude: None,
         into: None,
         from: vec![TableWithJoins {

@@ -15,6 +15,7 @@
 //! | `list[2:]`, `list[:3]` | `list[2:2147483647]`, `list[1:3]` |
 //! | `percentile_disc(0.9) WITHIN GROUP (ORDER BY x)` | a value among all of a group: `percentiles.rs` |
 //! | `regexp_replace(text, '(a)', '$1 \1')` | `regexp_replace(text, '(a)', '$$1 ${1}')` |
+//! | `regexp_like(text, '^a', 'n')`, PostgreSQL's flags | `regexp_like(text, '^a', 'm')`: `flags.rs` |
 //! | `9999999999999999.99::decimal(20, 2)` | `'9999999999999999.99'::decimal(20, 2)`: a number by itself is a float; `typed.rs` |
 //! | `to_timestamp(text, 'YYYY-MM-DD')` | `to_timestamp(text, '%Y-%m-%d')`, outside PostgreSQL's dialect, which has its own |
 //! | `FETCH FIRST 3 ROWS ONLY` | `LIMIT 3` |
@@ -29,6 +30,7 @@
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)`: `typed.rs` |
 //! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
 //! | `x = ANY(ARRAY[1, NULL])`, `x > ANY(list)` | `x IN (1, NULL)`, `x > ANY(list) OR …`: `members.rs` |
+//! | `json_agg(x)`, `json_object_agg(k, v)`, `x::json` | `json_of_elements(array_agg(json_element(x)), ', ')`, …: `json_calls.rs` |
 //! | `unnest(list) AS x` | `unnest(list) AS x(x)`: the alias names the column, too (not the fields of a struct) |
 
 use std::ops::ControlFlow;
@@ -46,7 +48,9 @@ use meetnet_model::calendar_unit::CalendarUnit;
 use meetnet_model::time::with_seconds;
 use meetnet_sql::SUBSTRING_OF_PATTERN;
 
+use super::flags::respell_flags;
 use super::grouped_pairs::sets_of_pairs;
+use super::json_calls::json_of;
 use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
 use super::percentiles::{discrete_percentile, name_percentiles};
@@ -181,6 +185,9 @@ impl VisitorMut for Respelling {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(json) = json_of(expr) {
+            *expr = json;
+        }
         if let Expr::Function(function) = expr
             && let Some(other) = respelled(function)
         {
@@ -370,7 +377,9 @@ fn respelled(function: &mut Function) -> Option<Expr> {
     let [part] = function.name.0.as_slice() else {
         return None;
     };
-    match part.as_ident()?.value.to_lowercase().as_str() {
+    let name = part.as_ident()?.value.to_lowercase();
+    respell_flags(&name, function);
+    match name.as_str() {
         "every" => function.name = named("bool_and"),
         "ceiling" => function.name = named("ceil"),
         "variance" => function.name = named("var_samp"),

@@ -142,6 +142,46 @@ async fn no_two_columns_of_an_answer_have_one_name() {
                 .to_owned(),
             "segment_id segment_id_1 n",
         ),
+        // What has no name is called as it is written where the planner would show types.
+        ("SELECT 6".to_owned(), "6"),
+        ("SELECT 6, 6 AS \"6\"".to_owned(), "6 6_1"),
+        (
+            "SELECT 1 + 1, 'a', 2.5, -1, true".to_owned(),
+            "1 + 1 'a' 2.5 -1 true",
+        ),
+        (
+            "SELECT round(avg(car), 2), max(car), car / 2 AS half FROM counts GROUP BY half".to_owned(),
+            "round(avg(car), 2) max(counts.car) half",
+        ),
+        (
+            "SELECT date_trunc('hour', time) - INTERVAL '1 hour' FROM counts".to_owned(),
+            "date_trunc('hour', time) - INTERVAL '1 hour'",
+        ),
+        (
+            "SELECT count(*) FILTER (WHERE car > 3), 6 FROM counts".to_owned(),
+            "count(*) FILTER (WHERE car > 3) 6",
+        ),
+        (
+            "SELECT (car / 2)::int, 6::text FROM counts".to_owned(),
+            "car / 2 6",
+        ),
+        ("SELECT 6 UNION ALL SELECT 7".to_owned(), "6"),
+        (
+            format!("SELECT 1 + 1, *, car / 2, car AS n, 6 FROM {counts}"),
+            "1 + 1 segment_id car car / 2 n 6",
+        ),
+        (
+            "SELECT x.*, 2, y.*, 3 FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS b) AS y"
+                .to_owned(),
+            "a Int64(2) b 3",
+        ),
+        // That name goes on meaning it.
+        ("SELECT 6 ORDER BY \"Int64(6)\"".to_owned(), "6"),
+        (
+            "SELECT \"Int64(6)\" FROM (SELECT 6) AS x".to_owned(),
+            "Int64(6)",
+        ),
+        ("EXPLAIN SELECT 1, 2".to_owned(), "plan_type plan"),
         // It is of the other table: nothing is in its way.
         (
             "SELECT x.*, b FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS b) AS y".to_owned(),

@@ -39,6 +39,13 @@ impl Visitor for Unheard {
     }
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        if query.fetch.as_ref().is_some_and(|fetch| fetch.percent) {
+            return ControlFlow::Break(
+                "FETCH … PERCENT; number the rows, row_number() OVER (ORDER BY x) AS place, and write QUALIFY place <= ceil(0.1 * \
+                 count(*) OVER ())"
+                    .to_owned(),
+            );
+        }
         // Queries in brackets are visited themselves.
         let mut left = vec![query.body.as_ref()];
         while let Some(body) = left.pop() {

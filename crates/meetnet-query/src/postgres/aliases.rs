@@ -25,6 +25,40 @@ pub(super) fn names(query: &Query) -> Option<Vec<String>> {
     select.projection.iter().map(name).collect()
 }
 
+/// How the columns of a query without a name are written; None stands for the others.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Those before the first `*`, or all.
+    pub(crate) before: Vec<Option<String>>,
+    /// Those behind the last `*`, where there is one.
+    pub(crate) behind: Option<Vec<Option<String>>>,
+}
+
+/// Returns how the columns of a query without a name are written, a cast as what is cast.
+pub(crate) fn as_written(query: &Query) -> Written {
+    let is_star = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    };
+    let written = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => None,
+        SelectItem::UnnamedExpr(expr) => Some(without_casts(expr)),
+        _ => None,
+    };
+    let Some(select) = first_select(&query.body) else {
+        return Written::default();
+    };
+    let items = &select.projection;
+    let first = items.iter().position(is_star).unwrap_or(items.len());
+    let last = items.iter().rposition(is_star);
+    Written {
+        before: items[..first].iter().map(written).collect(),
+        behind: last.map(|last| items[last + 1..].iter().map(written).collect()),
+    }
+}
+
 /// Gives every column without a name one of its own: DataFusion refuses two that are the same, such as two counts, or a column
 /// beside a `*` that has it as well. Returns what PostgreSQL calls those whose name was made up, by that name.
 pub(super) fn make_distinct(query: &mut Query) -> BTreeMap<String, String> {
@@ -125,19 +159,23 @@ pub(crate) fn apart(query: &mut Query) -> BTreeMap<String, String> {
         if (is_alone && !bare.is_abridged) || (is_column && columns.insert(&bare.text)) {
             continue;
         }
-        let name = match what_is_cast(expr) {
-            Expr::Identifier(ident) => meant(ident),
-            Expr::CompoundIdentifier(parts) => parts.last().map(meant).unwrap_or_default(),
-            expr => expr.to_string(),
-        };
         let alias = format!("{UNNAMED}{position}");
-        made_up.insert(alias.clone(), name);
+        made_up.insert(alias.clone(), without_casts(expr));
         *item = SelectItem::ExprWithAlias {
             expr: expr.clone(),
             alias: Ident::with_quote('"', alias),
         };
     }
     made_up
+}
+
+/// Returns how an expression without a name is called where it is called as it is written: a cast as what is cast.
+fn without_casts(expr: &Expr) -> String {
+    match what_is_cast(expr) {
+        Expr::Identifier(ident) => meant(ident),
+        Expr::CompoundIdentifier(parts) => parts.last().map(meant).unwrap_or_default(),
+        expr => expr.to_string(),
+    }
 }
 
 /// Returns an expression without the casts around it.

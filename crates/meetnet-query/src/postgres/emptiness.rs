@@ -16,7 +16,7 @@ use super::catalog::{is_always_empty, is_null_texts};
 use super::rewrite::no_values;
 
 /// Functions that answer one row where they are given none.
-const AGGREGATES: [&str; 12] = [
+const AGGREGATES: [&str; 14] = [
     "count",
     "min",
     "max",
@@ -26,6 +26,8 @@ const AGGREGATES: [&str; 12] = [
     "string_agg",
     "json_agg",
     "jsonb_agg",
+    "json_object_agg",
+    "jsonb_object_agg",
     "bool_or",
     "bool_and",
     "every",

@@ -5,14 +5,13 @@ use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TimezoneInfo, Value,
 };
-use meetnet_sql::{AT_TIME_ZONE, TO_JSON};
+use meetnet_sql::AT_TIME_ZONE;
 
 use super::catalog::{
     CatalogFunction, DATABASE, Description, OWNER, PG_CLASS_OID, PG_PROC_OID, PSEUDO_TYPES,
     Relation, functions,
 };
 use super::geometry::SRID;
-use super::json;
 use super::settings::{SETTINGS, setting};
 use super::time_format::UTC;
 use super::types::PgType;
@@ -134,10 +133,24 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         // There are no locks, so all are given back; asyncpg asks for it between two owners of a connection.
         "pg_advisory_unlock_all" if arguments.is_empty() => text(""),
         // Nor does anybody write what a lock would guard, so each is free; Rails and tools for migrations ask before they begin.
-        "pg_advisory_unlock" | "pg_try_advisory_lock" | "pg_try_advisory_xact_lock"
+        "pg_advisory_unlock"
+        | "pg_advisory_unlock_shared"
+        | "pg_try_advisory_lock"
+        | "pg_try_advisory_lock_shared"
+        | "pg_try_advisory_xact_lock"
+        | "pg_try_advisory_xact_lock_shared"
             if (1..=2).contains(&arguments.len()) =>
         {
-            locked(&arguments)?
+            locked(&arguments, boolean(true))?
+        }
+        // Who waits for one has it; what says nothing else answers an empty text.
+        "pg_advisory_lock"
+        | "pg_advisory_lock_shared"
+        | "pg_advisory_xact_lock"
+        | "pg_advisory_xact_lock_shared"
+            if (1..=2).contains(&arguments.len()) =>
+        {
+            locked(&arguments, text(""))?
         }
         "pg_size_pretty" => cast(first?.clone(), DataType::Text),
         "quote_ident" => first?.clone(),
@@ -145,8 +158,6 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
         "to_regtype" => oid_of_type(first?),
         "quote_literal" => quoted(first?),
-        "json_agg" => json::gathered(function)?,
-        "row_to_json" if arguments.len() == 1 => call(TO_JSON, vec![first?.clone()]),
         // Of a zone that is no constant; one that is has become AT TIME ZONE.
         "timezone" if arguments.len() == 2 => {
             let time = arguments.get(1).copied()?;
@@ -205,11 +216,17 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
     Some(found)
 }
 
-/// Returns true for a lock that is named by numbers: nothing where one of them is NULL.
-fn locked(keys: &[&Expr]) -> Option<Expr> {
-    // A parameter among them is a number.
+/// Functions that make the number of a lock of a text.
+const HASHES: [&str; 2] = ["hashtext", "hashtextextended"];
+
+/// Returns what is said of a lock that is named by numbers: nothing where one of them is NULL.
+fn locked(keys: &[&Expr], said: Expr) -> Option<Expr> {
     let is_given = keys.iter().map(|key| {
-        let key = cast((*key).clone(), DataType::BigInt(None));
+        let key = match hashed(key) {
+            Some(name) => name.clone(),
+            // A parameter among them is a number.
+            None => cast((*key).clone(), DataType::BigInt(None)),
+        };
         Expr::IsNotNull(Box::new(key))
     });
     let condition = is_given.reduce(|one, other| binary(one, BinaryOperator::And, other))?;
@@ -219,28 +236,44 @@ fn locked(keys: &[&Expr]) -> Option<Expr> {
         operand: None,
         conditions: vec![CaseWhen {
             condition,
-            result: boolean(true),
+            result: said,
         }],
         else_result: None,
     })
 }
 
-/// Returns the number of the type that a text names, shortly or as SQL does; nothing where there is none, such as hstore.
-pub(super) fn oid_of_type(name: &Expr) -> Expr {
-    let names = PgType::all().flat_map(|pg_type| {
+/// Returns the text of which the number of a lock is made, whatever number that is: there is one for each text.
+fn hashed(key: &Expr) -> Option<&Expr> {
+    match key {
+        Expr::Nested(key) | Expr::Cast { expr: key, .. } => hashed(key),
+        Expr::Function(function) if HASHES.contains(&own_name(&function.name)?.as_str()) => {
+            arguments(function).first().copied()
+        }
+        _ => None,
+    }
+}
+
+/// Returns what types are called, shortly, as SQL does and otherwise, with their numbers.
+fn names_of_types() -> impl Iterator<Item = (String, i64)> {
+    PgType::all().flat_map(|pg_type| {
         let oid = i64::from(pg_type.oid());
         let (short, long) = (pg_type.name(), pg_type.sql_name());
         let long = (long != short).then_some((long, oid));
         let other = OTHER_NAMES.iter().find(|(known, _)| *known == short);
         let other = other.map(|(_, other)| ((*other).to_owned(), oid));
         [Some((short, oid)), long, other].into_iter().flatten()
-    });
+    })
+}
+
+/// Returns the number of the type that a text names, shortly or as SQL does; nothing where there is none, such as hstore.
+pub(super) fn oid_of_type(name: &Expr) -> Expr {
     if let Some(name) = literal(name) {
-        let mut names = names;
-        let found = names.find(|(known, _)| known.eq_ignore_ascii_case(name.trim()));
+        let mut names = names_of_types();
+        let name = unqualified(name);
+        let found = names.find(|(known, _)| known.eq_ignore_ascii_case(name));
         return number_or_null(found.map(|(_, oid)| oid));
     }
-    let conditions = names.map(|(name, oid)| CaseWhen {
+    let conditions = names_of_types().map(|(name, oid)| CaseWhen {
         condition: text(&name),
         result: number(oid),
     });
@@ -251,6 +284,138 @@ pub(super) fn oid_of_type(name: &Expr) -> Expr {
         conditions: conditions.collect(),
         else_result: None,
     }
+}
+
+/// Returns the name of a type without the schema of PostgreSQL's own.
+fn unqualified(name: &str) -> &str {
+    let name = name.trim();
+    name.strip_prefix("pg_catalog.").unwrap_or(name)
+}
+
+/// Types of PostgreSQL that no column here has, and what SQL calls them.
+const OTHER_TYPES: [(&str, &str); 7] = [
+    ("\"any\"", "\"any\""),
+    ("\"char\"", "\"char\""),
+    ("bpchar", "character"),
+    ("char", "character"),
+    ("timetz", "time with time zone"),
+    ("varbit", "bit varying"),
+    ("varchar", "character varying"),
+];
+/// Such of which the short name is the one in SQL.
+const OTHER_PLAIN_TYPES: [&str; 54] = [
+    "anyarray",
+    "anyelement",
+    "anyenum",
+    "bit",
+    "box",
+    "cid",
+    "cidr",
+    "circle",
+    "cstring",
+    "daterange",
+    "inet",
+    "int2vector",
+    "int4range",
+    "int8range",
+    "internal",
+    "jsonb",
+    "jsonpath",
+    "line",
+    "lseg",
+    "macaddr",
+    "macaddr8",
+    "money",
+    "name",
+    "numrange",
+    "oid",
+    "oidvector",
+    "path",
+    "pg_lsn",
+    "point",
+    "polygon",
+    "record",
+    "refcursor",
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+    "tid",
+    "tsquery",
+    "tsrange",
+    "tstzrange",
+    "tsvector",
+    "unknown",
+    "uuid",
+    "void",
+    "xid",
+    "xid8",
+    "xml",
+];
+
+/// Returns what SQL calls the type that a text names, as PostgreSQL shows it; None where there is none of that name.
+pub(super) fn sql_name_of_type(name: &str) -> Option<String> {
+    let name = unqualified(name);
+    // An array is named by what it is of as well, and a type may have a length or digits, which are no part of its name.
+    let (name, is_array) = match name.strip_suffix("[]") {
+        Some(element) => (element, true),
+        None => (name, false),
+    };
+    let name = match name.strip_suffix(')').and_then(|name| name.split_once('(')) {
+        Some((name, _)) => name.trim_end(),
+        None => name,
+    };
+    let own = PgType::all().find(|pg_type| {
+        let short = pg_type.name();
+        let mut others = OTHER_NAMES.iter().filter(|(known, _)| *known == short);
+        short.eq_ignore_ascii_case(name)
+            || pg_type.sql_name().eq_ignore_ascii_case(name)
+            || others.any(|(_, other)| other.eq_ignore_ascii_case(name))
+    });
+    let others = || {
+        let same = OTHER_PLAIN_TYPES.iter().map(|known| (*known, *known));
+        let mut all = OTHER_TYPES.into_iter().chain(same);
+        let found = all.find(|(short, long)| {
+            short.eq_ignore_ascii_case(name) || long.eq_ignore_ascii_case(name)
+        });
+        found.map(|(_, long)| long.to_owned())
+    };
+    let found = own.map(PgType::sql_name).or_else(others)?;
+    Some(match is_array {
+        true => format!("{found}[]"),
+        false => found,
+    })
+}
+
+/// Returns the number of the type that a text names as SQL may; None where no column here can have it.
+pub(super) fn number_of_type(name: &str) -> Option<i64> {
+    let name = sql_name_of_type(name)?;
+    let named = PgType::all().find(|pg_type| pg_type.sql_name() == name)?;
+    Some(i64::from(named.oid()))
+}
+
+/// Returns what SQL calls the type that the value of an expression names, by its number, shortly or as SQL does. What names none stays.
+pub(super) fn sql_name_of(type_name: &Expr) -> Expr {
+    let written = cast(type_name.clone(), DataType::Text);
+    let of_columns = PgType::all().flat_map(|pg_type| {
+        let sql_name = pg_type.sql_name();
+        let names = [pg_type.oid().to_string(), pg_type.name()];
+        names.map(|name| (text(&name), sql_name.clone()))
+    });
+    let others = PSEUDO_TYPES.map(|(oid, name)| (text(&oid.to_string()), name.to_owned()));
+    let none = [(text("0"), "-".to_owned())];
+    case_else(
+        &written,
+        of_columns.chain(others).chain(none),
+        written.clone(),
+    )
 }
 
 /// Returns the literal of a text, as PostgreSQL writes it.

@@ -7,10 +7,10 @@ mod functions;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use meetnet_sql::json::WKB_EXTENSION;
+
 pub(crate) use functions::{LAYER_KEY, POINT, WKT, geometry_field, register};
 
-/// What the metadata of a field of bytes says where they are WKB: GeoArrow's words for it.
-pub(crate) const WKB_EXTENSION: &str = "geoarrow.wkb";
 /// The number of WGS 84 in every list of reference systems.
 pub(crate) const SRID: i32 = 4326;
 

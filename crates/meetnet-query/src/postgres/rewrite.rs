@@ -10,7 +10,8 @@
 //! | `'{a,b}'::text[]` | `ARRAY['a', 'b']` |
 //! | `'\x00ff'::bytea`, `bytea 'a\\b'` | `X'00ff'`, … |
 //! | `x = ANY('{a,b}')`, `x <> ALL('{a,b}')` | `x IN ('a', 'b')`, `x NOT IN ('a', 'b')` |
-//! | `x = ANY('{int,text}'::regtype[])` | `x IN (23, 25)` |
+//! | `x = ANY('{int,text}'::regtype[])`, `x = 'int'::regtype`, `'int'::regtype::oid` | `x IN (23, 25)`, `x = 23`, `23` |
+//! | `'int'::regtype`, `pg_typeof(x) = 'int'::regtype`, `'{int}'::regtype[]` | `'integer'`, `pg_typeof(x) = 'integer'`, `ARRAY['integer']` |
 //! | `t.typreceive <> 0` | `t.typreceive <> '0'`: a function is its name here |
 //! | `a.attnotnull = 't'`, `CASE a.attnotnull WHEN 't' THEN …` | `a.attnotnull = true`, `CASE a.attnotnull WHEN true THEN …` |
 //! | `geom && st_makeenvelope(…)`, `st_intersects(geom, …)`, `st_extent(geom)` | calls of `geometry.rs` |
@@ -18,7 +19,6 @@
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `to_char(time, 'HH24:MI TZ')` | `CASE … THEN to_char(time, '%H:%M UTC') ELSE to_char(time, '%H:%M ') END`, by whether it is in a zone |
 //! | `time AT TIME ZONE zone`, `timezone(zone, time)` | `at_time_zone(time, zone)`, whose type follows from that of the time |
-//! | `json_agg(x)`, `row_to_json(t)`: `json.rs` | lists of `to_json(x)` |
 //! | `9223372036854775808`, which no `bigint` can be | `CAST('9223372036854775808' AS DECIMAL(20, 0))` |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
@@ -47,10 +47,10 @@ use super::catalog::{self, INFORMATION_SCHEMA, KEYWORDS, PG_CATALOG, Relation};
 use super::emptiness::{is_empty, last_part};
 use super::functions::{
     arguments, array, boolean, call, case, cast, described, literal, meeting, nothing, null,
-    null_texts, number, number_or_null, oid, oid_of_parameter, oid_of_type, own_name, replaced,
-    second_of_two, shown_with_zone, text, written_box,
+    null_texts, number, number_of_type, number_or_null, oid, oid_of_parameter, oid_of_type,
+    own_name, replaced, second_of_two, shown_with_zone, sql_name_of, sql_name_of_type, text,
+    written_box,
 };
-use super::json;
 use super::powers::signed_power;
 use super::search_path::is_search_path;
 use super::time_format::{format_of, formats_with_zone, reading_format_of};
@@ -60,7 +60,6 @@ use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
 use crate::parse::parsed_mut;
 use crate::planning::{ShownNames, among, respell_parsed};
-use crate::table::schema::public_schema;
 
 /// A statement that DataFusion can plan.
 pub(crate) struct Rewritten {
@@ -82,6 +81,7 @@ pub(crate) fn rewritten(
             tables,
             relations: catalog::relations(tables),
             elements_left: ELEMENTS_MAX,
+            has_type_lists: false,
             refused: None,
         };
         if let ast::Statement::Query(query) = &mut *parsed {
@@ -101,8 +101,11 @@ pub(crate) fn rewritten(
         }
         // Behind the names: `mod(a, b)` is a column `mod`, whatever becomes of it.
         respell_parsed(parsed);
-        // The visitor never breaks.
+        // The visitors never break.
         let _ = parsed.visit(&mut rewriter);
+        if rewriter.has_type_lists {
+            let _ = parsed.visit(&mut TypeLists);
+        }
         if let Some(refused) = rewriter.refused {
             return Err(refused);
         }
@@ -198,8 +201,7 @@ const BOOLEANS: [&str; 8] = [
     "relispartition",
     "typnotnull",
 ];
-/// Elements of arrays that are written as texts, and columns of rows that become JSON, of a whole statement: each becomes an expression,
-/// and no comma counts them.
+/// Elements of arrays that are written as texts, of a whole statement: each becomes an expression, and no comma counts them.
 const ELEMENTS_MAX: usize = 2_000;
 /// What stands behind the sign of the least `bigint`.
 const BEHIND_THE_LEAST: &str = "9223372036854775808";
@@ -212,6 +214,8 @@ struct Rewriter<'a> {
     tables: &'a SnapshotTables,
     relations: Vec<Relation>,
     elements_left: usize,
+    /// Whether there are lists of types, which are numbers where they are searched, and names elsewhere.
+    has_type_lists: bool,
     /// Why the statement cannot be rewritten.
     refused: Option<QueryError>,
 }
@@ -232,17 +236,6 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         type_functions::join_names(select);
-        let mut left = self.elements_left;
-        let columns_of = |name: &str| self.columns_of(name);
-        let is_enough = json::spread_rows(select, columns_of, &mut left);
-        self.elements_left = left;
-        if !is_enough {
-            let message = format!(
-                "the rows that the statement makes JSON of have more than {ELEMENTS_MAX} columns, counted once for each call, which \
-                 is the most"
-            );
-            self.refused = Some(QueryError::new(QueryErrorKind::TooLarge, message));
-        }
         ControlFlow::Continue(())
     }
 
@@ -261,6 +254,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        number_types(expr);
         let constant = match expr {
             Expr::Subquery(query) if is_empty(query) => Some(null()),
             Expr::Exists { subquery, negated } if is_empty(subquery) => Some(boolean(*negated)),
@@ -310,13 +304,6 @@ impl VisitorMut for Rewriter<'_> {
 type OtherFormat = fn(&str) -> Result<String, String>;
 
 impl Rewriter<'_> {
-    /// Returns the columns of a dataset that the session sees.
-    fn columns_of(&self, name: &str) -> Option<Vec<String>> {
-        let schema = public_schema(&self.tables.get(name)?.declaration);
-        let columns = schema.fields().iter();
-        Some(columns.map(|column| column.name().clone()).collect())
-    }
-
     /// Returns what an expression stands for; one that stays is written as DataFusion has it.
     fn rewrite(&mut self, expr: &mut Expr) -> Option<Expr> {
         if let Some(power) = signed_power(expr) {
@@ -462,18 +449,26 @@ impl Rewriter<'_> {
                 let names = names.map(|relation| (relation.oid, relation.name.clone()));
                 Some(case(expr, names))
             }
-            "regtype" => {
-                let types = super::types::PgType::all();
-                let names = types.map(|pg_type| (i64::from(pg_type.oid()), pg_type.sql_name()));
-                match literal(expr) {
-                    // No function here is one of triggers, for whose type psql asks.
-                    Some("pg_catalog.trigger" | "trigger") => {
-                        Some(number_or_null(Some(TRIGGER_OID)))
-                    }
-                    Some(_) => Some(expr.clone()),
-                    None => Some(case(expr, names)),
+            "regtype" => match literal(expr) {
+                // No function here is one of triggers, for whose type psql asks.
+                Some("pg_catalog.trigger" | "trigger") => Some(number_or_null(Some(TRIGGER_OID))),
+                // A number as text is the type of that number.
+                Some(name) if name.trim().parse::<i64>().is_err() => {
+                    let Some(name) = sql_name_of_type(name) else {
+                        let name = shortened(name.to_owned(), SHOWN_BYTES_MAX);
+                        self.refused = Some(QueryError::of_statement(
+                            StatementFault::Type,
+                            format!(
+                                "type \"{name}\" does not exist; SELECT typname FROM pg_type lists those that columns have"
+                            ),
+                        ));
+                        return None;
+                    };
+                    Some(text(&name))
                 }
-            }
+                _ => Some(sql_name_of(expr)),
+            },
+            "oid" if is_call_of(expr, "pg_typeof") => Some(oid_of_type(expr)),
             // What psql asks for `\sf name`; names of relations are numbers by now.
             "oid" if literal(expr).is_some_and(|text| text.trim().parse::<i64>().is_err()) => {
                 let name = shortened(literal(expr)?.to_owned(), SHOWN_BYTES_MAX);
@@ -481,7 +476,7 @@ impl Rewriter<'_> {
                     "there is no source of `{name}` to look at; SELECT name, signature, description FROM functions, or \\df, lists \
                      the functions for sensor data"
                 );
-                self.refused = Some(QueryError::new(QueryErrorKind::BadRequest, message));
+                self.refused = Some(QueryError::of_statement(StatementFault::Function, message));
                 None
             }
             "oid" | "xid" | "cid" | "int2" | "int4" | "int8" | "cardinal_number" => {
@@ -526,7 +521,10 @@ impl Rewriter<'_> {
             let message = format!(
                 "`{written}` is no bytea; bytes are written as \\x00ff, or as they are with \\\\ and \\377"
             );
-            self.refused = Some(QueryError::new(QueryErrorKind::BadRequest, message));
+            self.refused = Some(QueryError::of_statement(
+                StatementFault::InvalidText,
+                message,
+            ));
             return None;
         };
         let digits = Value::HexStringLiteral(Hex(&bytes).to_string());
@@ -538,7 +536,15 @@ impl Rewriter<'_> {
         let ArrayElemTypeDef::SquareBracket(element, None) = element else {
             return None;
         };
-        let elements = self.elements(literal(expr)?)?;
+        let mut elements = self.elements(literal(expr)?)?;
+        if is_regtype(element) {
+            self.has_type_lists = true;
+            for name in elements.iter_mut().flatten() {
+                if let Some(known) = sql_name_of_type(name) {
+                    *name = known;
+                }
+            }
+        }
         let are_texts = elements.iter().any(Option::is_some)
             && matches!(element.as_ref(), DataType::Text | DataType::Varchar(_));
         let array = array(elements.iter().map(element_text));
@@ -571,7 +577,10 @@ impl Rewriter<'_> {
         let Some(elements) = array_elements(written) else {
             let written = shortened(written.to_owned(), SHOWN_BYTES_MAX);
             let message = format!("`{written}` is no array; one is written as {{1,2,NULL}}");
-            self.refused = Some(QueryError::new(QueryErrorKind::BadRequest, message));
+            self.refused = Some(QueryError::of_statement(
+                StatementFault::InvalidText,
+                message,
+            ));
             return None;
         };
         let Some(left) = self.elements_left.checked_sub(elements.len()) else {
@@ -618,13 +627,121 @@ fn numbers_of_types(array: &Expr) -> Option<Vec<Expr>> {
             expr,
             data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(of, None)),
             ..
-        } if matches!(of.as_ref(), DataType::Custom(name, _) if last_part(name) == "regtype") => {
-            match expr.as_ref() {
-                Expr::Array(names) => Some(names.elem.iter().map(oid_of_type).collect()),
-                _ => None,
+        } if is_regtype(of) => match expr.as_ref() {
+            Expr::Array(names) => Some(names.elem.iter().map(oid_of_type).collect()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Makes names of lists of types that nothing is searched in.
+struct TypeLists;
+
+impl VisitorMut for TypeLists {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let names = match &*expr {
+            Expr::Cast {
+                expr: names,
+                data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(of, None)),
+                ..
+            } if is_regtype(of) && matches!(names.as_ref(), Expr::Array(_)) => {
+                names.as_ref().clone()
+            }
+            _ => return ControlFlow::Continue(()),
+        };
+        *expr = names;
+        ControlFlow::Continue(())
+    }
+}
+
+/// Makes numbers of types that are compared with numbers, or cast to such. Elsewhere a type is its name.
+fn number_types(expr: &mut Expr) {
+    match expr {
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::Eq | BinaryOperator::NotEq,
+            right,
+        } => match (oid_of_named_type(left), oid_of_named_type(right)) {
+            (Some(oid), None) if !names_type(right) => **left = oid,
+            (None, Some(oid)) if !names_type(left) => **right = oid,
+            _ => {}
+        },
+        Expr::InList { expr, list, .. } if !names_type(expr) => {
+            for member in list {
+                if let Some(oid) = oid_of_named_type(member) {
+                    *member = oid;
+                }
+            }
+        }
+        Expr::Cast {
+            expr, data_type, ..
+        } if is_number_type(data_type) => {
+            if let Some(oid) = oid_of_named_type(expr) {
+                **expr = oid;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns the number of the type that `'int4'::regtype` or `$1::regtype` names; None for every other expression.
+fn oid_of_named_type(expr: &Expr) -> Option<Expr> {
+    match expr {
+        Expr::Nested(expr) => oid_of_named_type(expr),
+        Expr::Cast {
+            expr: name,
+            data_type,
+            ..
+        } if is_regtype(data_type) => {
+            match literal(name) {
+                // A number as text is the type of that number; that of triggers is made one elsewhere.
+                Some(name) => {
+                    let oid = name.trim().parse().ok();
+                    oid.or_else(|| number_of_type(name)).map(number)
+                }
+                None => is_parameter(name).then(|| oid_of_type(name)),
             }
         }
         _ => None,
+    }
+}
+
+/// Returns true for what is the name of a type, and no number of one.
+fn names_type(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(expr) => names_type(expr),
+        Expr::Cast { data_type, .. } => is_regtype(data_type),
+        expr => literal(expr).is_some() || is_call_of(expr, "pg_typeof"),
+    }
+}
+
+/// Returns true for the call of a function.
+fn is_call_of(expr: &Expr, name: &str) -> bool {
+    match expr {
+        Expr::Nested(expr) => is_call_of(expr, name),
+        Expr::Function(function) => own_name(&function.name).as_deref() == Some(name),
+        _ => false,
+    }
+}
+
+/// Returns true for the type of types.
+fn is_regtype(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Custom(name, _) if last_part(name) == "regtype")
+}
+
+/// Returns true for a type that numbers of types have.
+fn is_number_type(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::BigInt(_)
+        | DataType::Int(_)
+        | DataType::Int4(_)
+        | DataType::Int8(_)
+        | DataType::Integer(_) => true,
+        DataType::Custom(name, _) => last_part(name) == "oid",
+        _ => false,
     }
 }
 

@@ -637,6 +637,32 @@ async fn values_and_rows_are_gathered_as_json() {
             "SELECT json_agg(row_to_json(t)) AS j FROM (SELECT 1 AS a UNION ALL SELECT 1 AS a) AS t",
             &["j", r#"[{"a":1}, {"a":1}]"#],
         ),
+        // The row that is not found is NULL, and not an object of NULLs.
+        (
+            "SELECT x, row_to_json(b) AS j FROM (VALUES (1), (2)) AS a(x) LEFT JOIN (SELECT 2 AS y, NULL AS z) AS b ON x = y ORDER BY x",
+            &["x|j", "1|-", r#"2|{"y":2,"z":null}"#],
+        ),
+        // As tools for maps ask.
+        (
+            "SELECT json_build_object('type', 'FeatureCollection', 'features', json_agg(json_build_object('type', 'Feature',
+               'geometry', '{\"type\":\"Point\",\"coordinates\":[4.7,50.9]}'::json, 'properties', row_to_json(t)) ORDER BY t.car)) AS j
+             FROM (SELECT car FROM counts WHERE segment_id = 2 ORDER BY time LIMIT 1) AS t",
+            &[
+                "j",
+                r#"{"type" : "FeatureCollection", "features" : [{"type" : "Feature", "geometry" : {"type":"Point","coordinates":[4.7,50.9]}, "properties" : {"car":20}}]}"#,
+            ],
+        ),
+        // As PostgREST asks for a page of rows.
+        (
+            "WITH source AS (SELECT segment_id, car FROM counts WHERE time < '2026-01-01 01:00' ORDER BY segment_id)
+             SELECT pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body,
+               pg_catalog.json_build_object('none', coalesce(json_agg(_postgrest_t) FILTER (WHERE false), '[]')) AS nested
+             FROM (SELECT * FROM source LIMIT 1) _postgrest_t",
+            &[
+                "page_total|body|nested",
+                r#"1|[{"segment_id":1,"car":10}]|{"none" : []}"#,
+            ],
+        ),
         // Within a subquery the name means its row.
         (
             "SELECT (SELECT json_agg(t) FROM (SELECT 1 AS a, 2 AS b) AS t) AS j FROM (SELECT 3 AS a) AS t",
@@ -665,14 +691,29 @@ async fn values_and_rows_are_gathered_as_json() {
     ] {
         check(&database, sql, expected).await;
     }
-    // The row that is not found is NULL, and not an object of NULLs.
-    let sql =
-        "SELECT row_to_json(b) FROM (SELECT 1 AS x) AS a LEFT JOIN (SELECT 2 AS y) AS b ON x = y";
+    // What is gathered has the type that clients know.
+    let sql = "SELECT json_agg(t) AS j, 'x' AS text FROM counts AS t";
     let described = database.service.describe(request(sql), vec![]).await;
-    let refused = described.err().map(|error| error.kind);
-    assert_eq!(refused, Some(QueryErrorKind::BadRequest));
-    // Each has thirteen columns; 2,000 are the most.
-    for (calls, is_taken) in [(150, true), (154, false)] {
+    let described = described.expect("a description");
+    let types: Vec<PgType> = described
+        .schema
+        .fields()
+        .iter()
+        .map(|field| PgType::of_field(field))
+        .collect();
+    assert_eq!(types, [PgType::of(PgScalar::Json), PgType::TEXT]);
+    for sql in [
+        "SELECT json_agg(DISTINCT row_to_json(t)) FROM (SELECT 1 AS a) AS t",
+        "SELECT json_build_object('a')",
+        "SELECT row_to_json(t, 1) FROM (SELECT 1 AS a) AS t",
+        "SELECT 1::json",
+        "SELECT row_to_json(s) FROM (SELECT json_agg(t) AS j FROM (SELECT 1 AS a) AS t) AS u",
+    ] {
+        let described = database.service.describe(request(sql), vec![]).await;
+        let refused = described.err().map(|error| error.kind);
+        assert_eq!(refused, Some(QueryErrorKind::BadRequest), "{sql}");
+    }
+    for (calls, is_taken) in [(200, true), (201, false)] {
         let rows: Vec<String> = (0..calls)
             .map(|call| format!("row_to_json(c) AS j{call}"))
             .collect();

@@ -7,10 +7,7 @@ use meetnet_model::common::timestamp_type;
 
 use super::geometry::WKB_EXTENSION;
 
-/// What the metadata of a field of texts says where they are JSON: Arrow's own words for it.
-pub(crate) const JSON_EXTENSION: [&str; 2] = [EXTENSION_KEY, "arrow.json"];
-/// The metadata of a field that says more than its type.
-pub(crate) const EXTENSION_KEY: &str = "ARROW:extension:name";
+pub(crate) use meetnet_sql::json::{EXTENSION_KEY, JSON_EXTENSION};
 
 /// A type of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

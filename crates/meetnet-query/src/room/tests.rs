@@ -80,7 +80,11 @@ fn what_is_sorted_is_put_together_although_its_rows_have_all_memory() {
     let rows = MemoryConsumer::new("ExternalSorter[0]").register(&pool);
     rows.try_grow(100).expect("all that a query may have");
     rows.try_grow(1).expect_err("no more rows than that");
-    for name in ["ExternalSorterMerge[0]", "SortPreservingMergeExec[0]"] {
+    for name in [
+        "ExternalSorterMerge[0]",
+        "SortPreservingMergeExec[0]",
+        "RepartitionExec[Merge 0]",
+    ] {
         let merge = MemoryConsumer::new(name).register(&pool);
         merge.try_grow(25).expect("a quarter more");
         let over = merge.try_grow(1).expect_err("no more than that");
@@ -98,6 +102,26 @@ fn what_is_sorted_is_put_together_although_its_rows_have_all_memory() {
     drop((rows, merge));
     assert_eq!(pool.reserved(), 0, "everything was given back");
     assert_eq!(rooms.memory.reserved(), 0, "everything was given back");
+}
+
+/// A part of a sort spills what it has, and cannot without any.
+#[test]
+fn each_part_of_a_sort_has_its_first_rows() {
+    let rooms = rooms();
+    let room = rooms.of(&at("192.0.2.1"));
+    let memory = QueryMemory::new(room.memory_bytes_max, Arc::clone(&room.client));
+    let pool: Arc<dyn MemoryPool> = Arc::new(memory);
+    let of = |name: &str| MemoryConsumer::new(name).register(&pool);
+    let greedy = of("ExternalSorter[0]");
+    greedy.try_grow(100).expect("all that a query may have");
+    let other = of("ExternalSorter[1]");
+    other.try_grow(20).expect("its first rows");
+    other.try_grow(1).expect_err("no second ones");
+    let third = of("ExternalSorter[2]");
+    third.try_grow(6).expect_err("more than a quarter more");
+    of("HashJoinInput").try_grow(1).expect_err("of no sort");
+    other.free();
+    other.try_grow(20).expect("it has spilled");
 }
 
 #[test]

@@ -15,13 +15,15 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{InListExpr, Literal};
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::joins::CrossJoinExec;
 use datafusion::physical_plan::limit::GlobalLimitExec;
-use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use meetnet_lake::damage::Damage;
+use meetnet_model::quantity::SizeText;
 use meetnet_sql::{CallShare, balanced, guarded, sizes::batch_bytes};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, warn};
@@ -30,9 +32,9 @@ use super::counted::Counted;
 use super::{Shared, classified};
 use crate::admission::Place;
 use crate::answer::{AnswerHeader, Outcome, timeout_error};
-use crate::audit::Noted;
 use crate::catalog::SnapshotTables;
-use crate::error::{QueryError, QueryErrorKind, from_datafusion, of_subquery, size_text};
+use crate::each_batch::EachBatchExec;
+use crate::error::{QueryError, QueryErrorKind, from_datafusion, of_subquery};
 use crate::hints;
 use crate::in_turn::UnionInTurnExec;
 use crate::looked_up::each_once;
@@ -41,6 +43,7 @@ use crate::planning::{Planned, is_about_a_plan, planned};
 use crate::reach::Reach;
 use crate::room::QueryRoom;
 use crate::serial::reads_little;
+use crate::session::sorted_batch_rows;
 use crate::stop::StopFlag;
 use crate::table::fetched::ScanRoom;
 use crate::table::order::WantedOrder;
@@ -56,6 +59,25 @@ const PLANNED_LIMIT_MAX: usize = 10_000;
 const LITERALS_BYTES_MAX: usize = 32 << 20;
 /// Size from which a literal is a large one, itself included: what is smaller takes no more than a number does.
 const LITERAL_BYTES_FREE: usize = 96;
+
+/// Steps of a plan that give every row that they get, up to those that they stop after.
+const KEEPS_ROWS: [&str; 15] = [
+    "BoundedWindowAggExec",
+    "BufferExec",
+    "CoalesceBatchesExec",
+    "CoalescePartitionsExec",
+    "CooperativeExec",
+    "GlobalLimitExec",
+    "HeldRowsExec",
+    "LocalLimitExec",
+    "ProjectionExec",
+    "RepartitionExec",
+    "ScalarSubqueryExec",
+    "SortExec",
+    "SortExec(TopK)",
+    "SortPreservingMergeExec",
+    "WindowAggExec",
+];
 
 /// Between two looks whether others have left room for a batch.
 const ROOM_PERIOD: Duration = Duration::from_millis(20);
@@ -96,8 +118,6 @@ pub(super) struct Task {
     pub(super) place: Place,
     /// None once it is counted.
     pub(super) counted: Option<Counted>,
-    /// Its entry in the audit log.
-    pub(super) noted: Option<Noted>,
     pub(super) stop: StopFlag,
     pub(super) shared: Arc<Shared>,
     pub(super) request: QueryRequest,
@@ -146,18 +166,14 @@ impl Task {
 
     fn report(&mut self, result: &Result<(), QueryError>) {
         let elapsed_ms = self.started.elapsed().as_millis() as u64;
-        let kind = match result {
-            Ok(()) => "ok",
+        let end = match result {
+            Ok(()) => Some("ok"),
             // Nobody waits for it any more, and that ended it.
-            Err(_) if self.stop.is_raised() => self.shared.cut_off.outcome(),
-            Err(error) => error.kind.as_str(),
+            Err(_) if self.stop.is_raised() => None,
+            Err(error) => Some(error.kind.as_str()),
         };
-        if let Some(mut noted) = self.noted.take() {
-            noted.ended(kind);
-        }
-        if let Some(counted) = self.counted.take() {
-            counted.ended(kind);
-        }
+        let counted = self.counted.take();
+        let kind = counted.map(|counted| counted.ended(end));
         metrics::histogram!("meetnet_query_seconds").record(self.started.elapsed().as_secs_f64());
         match result {
             Err(error) if error.kind == QueryErrorKind::Internal => {
@@ -280,6 +296,8 @@ impl Task {
         let planned_rows = session.config().batch_size();
         let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
         let rows = batch_rows(&physical, rows).map_err(classify)?;
+        let memory_bytes_max = self.room.memory_bytes_max;
+        let rows = sorted_batch_rows(physical.as_ref(), memory_bytes_max, rows);
         if rows < planned_rows {
             limit_batches(session, rows);
         }
@@ -318,8 +336,8 @@ impl Task {
             if batch.num_rows() > 0 {
                 let batch_rows = batch.num_rows() as u64;
                 self.send(batch, counted).await?;
-                if let Some(noted) = &mut self.noted {
-                    noted.add(batch_rows, of_batch);
+                if let Some(counted) = &mut self.counted {
+                    counted.add(batch_rows, of_batch);
                 }
             }
             if over {
@@ -439,7 +457,7 @@ impl Task {
             format!(
                 "the answer has more than {}, which is the most; narrow it, ask for fewer columns, or download the \
                  dataset's files",
-                size_text(self.limits.bytes)
+                SizeText(self.limits.bytes).exact()
             ),
         )
     }
@@ -499,46 +517,55 @@ fn literals_bytes(expr: &Arc<dyn PhysicalExpr>) -> Result<usize, DataFusionError
     Ok(all)
 }
 
-/// Returns true for a plan that is known to make more than `row_limit` rows.
+/// Returns true for a plan that certainly makes more than `row_limit` rows.
 fn has_more_rows(plan: &dyn ExecutionPlan, row_limit: usize) -> bool {
-    known_rows(plan).is_some_and(|rows| rows > row_limit)
-        && rows_at_most(plan).is_none_or(|rows| rows > row_limit)
+    rows_at_least(plan) > row_limit
 }
 
-/// Returns the most rows that a plan makes of which its steps stop after so many; None where none does. A scan of files that stops says
-/// nevertheless that it makes all rows of the files that it begins with, and these are many more.
-fn rows_at_most(plan: &dyn ExecutionPlan) -> Option<usize> {
-    // Beside its rows it has what makes single values.
-    let has_values = plan.is::<ScalarSubqueryExec>();
-    let counted = if has_values { 1 } else { usize::MAX };
-    let steps = plan.children().into_iter().take(counted);
-    let steps: Option<Vec<usize>> = steps.map(|step| rows_at_most(step.as_ref())).collect();
-    let made = steps.filter(|steps| !steps.is_empty()).map(|steps| {
-        let steps = steps.into_iter();
-        match is_union(plan) {
-            true => steps.fold(0, usize::saturating_add),
-            // Those of a join are known where it is one of each with each.
-            false => steps.fold(1, usize::saturating_mul),
-        }
-    });
+/// Returns a number of rows that a plan makes at the least: of what nobody knows before, none.
+///
+/// The statistics of the whole plan do not tell. A scan of files that stops after so many rows says nevertheless that it makes
+/// all rows of the files that it begins with, and what stands above it multiplies and adds these.
+fn rows_at_least(plan: &dyn ExecutionPlan) -> usize {
+    let steps = plan.children();
+    let is_source = steps.is_empty();
+    let mut steps = steps.into_iter().map(|step| rows_at_least(step.as_ref()));
+    let made = if is_source {
+        known_rows(plan).unwrap_or(0)
+    } else if is_union(plan) {
+        steps.fold(0, usize::saturating_add)
+    } else if plan.is::<CrossJoinExec>() {
+        steps.fold(1, usize::saturating_mul)
+    } else if keeps_rows(plan) {
+        // What it has beside its rows makes single values.
+        steps.next().unwrap_or(0)
+    } else {
+        usize::from(makes_a_row(plan))
+    };
     let skipped = plan
         .downcast_ref::<GlobalLimitExec>()
         .map_or(0, GlobalLimitExec::skip);
-    let made = made.map(|rows| rows.saturating_sub(skipped));
-    // Each of its parts stops by itself.
-    let parts = plan.properties().output_partitioning().partition_count();
-    let stopped = plan.fetch().map(|rows| rows.saturating_mul(parts));
-    match (made, stopped) {
-        (Some(made), Some(stopped)) => Some(made.min(stopped)),
-        (made, stopped) => made.or(stopped),
-    }
+    let made = made.saturating_sub(skipped);
+    // Where each of its parts stops by itself, one may have all rows.
+    plan.fetch().map_or(made, |rows| made.min(rows))
+}
+
+/// Returns true for a step that gives every row that it gets, up to those that it stops after.
+fn keeps_rows(plan: &dyn ExecutionPlan) -> bool {
+    KEEPS_ROWS.contains(&plan.name()) || plan.is::<EachBatchExec>()
+}
+
+/// Returns true for a step that makes a row of any rows, and of none.
+fn makes_a_row(plan: &dyn ExecutionPlan) -> bool {
+    plan.downcast_ref::<AggregateExec>()
+        .is_some_and(|aggregate| aggregate.group_expr().is_true_no_grouping())
 }
 
 fn is_union(plan: &dyn ExecutionPlan) -> bool {
     plan.is::<UnionExec>() || plan.is::<InterleaveExec>() || plan.is::<UnionInTurnExec>()
 }
 
-/// Returns the number of rows of a plan where statistics tell it exactly.
+/// Returns the number of rows of a source where statistics tell it exactly.
 fn known_rows(plan: &dyn ExecutionPlan) -> Option<usize> {
     let statistics = StatisticsContext::new().compute(plan, &StatisticsArgs::new());
     match statistics.ok()?.num_rows {

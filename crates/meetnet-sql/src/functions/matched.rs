@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 use regex::{Regex, RegexBuilder};
 
 use super::pattern::{one_text, texts};
-use crate::error::{QueryError, QueryErrorKind, shortened};
+use crate::error::{QueryError, StatementFault, shortened};
 
 /// Name of the function: of a text and a pattern, or as it is written, of a text, a pattern of `SIMILAR TO` and its escape, which
 /// becomes that.
@@ -92,7 +92,7 @@ fn compiled(pattern: &str) -> Result<Regex, QueryError> {
         let why = why.strip_prefix("error: ").unwrap_or(why);
         let pattern = shortened(pattern.to_owned(), SHOWN_BYTES_MAX);
         let message = format!("`{pattern}` is no regular expression: {why}");
-        QueryError::new(QueryErrorKind::BadRequest, message)
+        QueryError::of_statement(StatementFault::Pattern, message)
     })
 }
 

@@ -42,6 +42,11 @@ impl<W: Wrapper> Wrapped<W> {
     pub(crate) fn function(inner: Arc<ScalarUDF>, wrapper: W) -> Arc<ScalarUDF> {
         Arc::new(ScalarUDF::new_from_impl(Self { inner, wrapper }))
     }
+
+    /// Returns the function that it is wrapped around.
+    pub(crate) fn inner(&self) -> &Arc<ScalarUDF> {
+        &self.inner
+    }
 }
 
 // A function has one wrapper of a type.

@@ -9,6 +9,7 @@ use meetnet_model::quantity::SizeText;
 use meetnet_model::time::format_rfc3339;
 
 use super::Answer;
+use crate::readable::counted;
 
 /// Parts of one file that are listed; the JSON report has all.
 const PARTS_SHOWN_MAX: usize = 20;
@@ -52,12 +53,17 @@ fn findings(answer: &Answer, out: &mut String) -> std::fmt::Result {
     } = answer.report.counts;
     writeln!(
         out,
-        "looked at {frames} frames in {segments} segments, {tables} tables with {log_entries} log entries, {files} files \
-         with {rows} rows; read {}",
+        "looked at {} in {}, {} with {}, {} with {}; read {}",
+        counted(frames, "frame"),
+        counted(segments, "segment"),
+        counted(tables, "table"),
+        counted(log_entries, "version"),
+        counted(files, "file"),
+        counted(rows, "row"),
         SizeText(bytes).rounded()
     )?;
     if quarantined > 0 {
-        writeln!(out, "in quarantine: {quarantined} files")?;
+        writeln!(out, "in quarantine: {}", counted(quarantined, "file"))?;
     }
     Ok(())
 }
@@ -98,7 +104,7 @@ fn repair(file: &QuarantinedFile, out: &mut String) -> std::fmt::Result {
     } else {
         ""
     };
-    writeln!(out, "  it held {} rows{history}:", file.rows)?;
+    writeln!(out, "  it held {}{history}:", counted(file.rows, "row"))?;
     for part in file.held.iter().take(PARTS_SHOWN_MAX) {
         writeln!(out, "    {}", describe_part(part))?;
     }
@@ -129,9 +135,12 @@ fn describe_part(part: &HeldPart) -> String {
     });
     let keys = keys.collect::<Vec<_>>().join(", ");
     if part.is_read {
-        format!("{} rows: {keys}", part.rows)
+        format!("{}: {keys}", counted(part.rows, "row"))
     } else {
-        format!("{} rows that cannot be read, within: {keys}", part.rows)
+        format!(
+            "{} that cannot be read, within: {keys}",
+            counted(part.rows, "row")
+        )
     }
 }
 

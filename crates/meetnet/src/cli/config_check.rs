@@ -10,6 +10,7 @@ use meetnet_model::quantity::{DurationText, SizeText};
 use meetnet_model::source::WireFormat;
 
 use crate::config::{Config, LakePlace, Transport};
+use crate::readable::counted;
 
 /// Width of the column of dataset ids where none is longer.
 const ID_WIDTH_MIN: usize = 12;
@@ -97,7 +98,7 @@ fn lake(place: &LakePlace) -> String {
 
 fn datasets(config: &Config, out: &mut String) -> std::fmt::Result {
     let datasets = &config.declarations.datasets;
-    writeln!(out, "\n{} datasets", datasets.len())?;
+    writeln!(out, "\n{}", counted(datasets.len() as u64, "dataset"))?;
     let width = datasets.keys().map(|id| id.as_str().len()).max();
     let width = width.unwrap_or(0).max(ID_WIDTH_MIN);
     for (id, dataset) in datasets {

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::{Context, Outcome, Progress};
 use crate::failure::Failure;
+use crate::readable::counted;
 
 /// Has the source's poller do it, and tells how it gets on.
 pub(super) fn run(
@@ -76,10 +77,10 @@ fn line(now: &BackfillProgress, at: i64) -> String {
     }
     let all = now.windows_done + now.windows_left;
     let mut line = format!(
-        "{} of {}, {} rows",
+        "{} of {}, {}",
         now.windows_done,
         windows(all),
-        now.items
+        counted(now.items, "row")
     );
     if let Some(end) = now.expected_end {
         line.push_str("; ");
@@ -104,9 +105,9 @@ fn report(source: &SourceId, done: &BackfillProgress) -> Result<Outcome, Failure
         )));
     }
     let report = format!(
-        "asked `{source}` for {}: {} rows, stored but for those that were there",
+        "asked `{source}` for {}: {}, stored but for those that were there",
         windows(done.windows_done),
-        done.items
+        counted(done.items, "row")
     );
     if done.refused_total == 0 {
         return Ok(Outcome::of(report));

@@ -17,6 +17,7 @@ use crate::cli::print;
 use crate::config::{Config, Environment};
 use crate::daemon::{PRIVACY_KEY_FILE, SESSIONS_FILE};
 use crate::failure::Failure;
+use crate::readable::counted;
 
 /// Makes a backup of the lake and the open journal.
 pub(super) fn write(
@@ -94,9 +95,9 @@ fn restore_to(config: &Config, storage: &dyn LakeStorage, dir: &Path) -> Result<
 
 fn amount(manifest: &Manifest) -> String {
     format!(
-        "{} tables, {} files, {}",
-        manifest.tables.len(),
-        manifest.files.len(),
+        "{}, {}, {}",
+        counted(manifest.tables.len() as u64, "table"),
+        counted(manifest.files.len() as u64, "file"),
         SizeText(manifest.bytes()).rounded()
     )
 }

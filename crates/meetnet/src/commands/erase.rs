@@ -2,16 +2,17 @@
 //!
 //! What was named is repeated to who named it, and nowhere else: reports go to the log.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::{Context as _, anyhow};
 use meetnet_ingest::pipeline::{EraseReport, EraseRequest, PipelineError};
-use meetnet_model::ids::SourceId;
+use meetnet_model::ids::{DatasetId, SourceId};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Outcome, Progress};
 use crate::failure::Failure;
-use crate::readable::counted;
+use crate::readable::{counted, grouped};
 
 /// What is to be erased, as it was named.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -165,6 +166,7 @@ fn found_anything(report: &EraseReport) -> bool {
 fn describe(report: &EraseReport) -> String {
     let EraseReport {
         datasets,
+        whole_datasets,
         tables,
         frames,
         mixed_frames,
@@ -177,16 +179,18 @@ fn describe(report: &EraseReport) -> String {
             "nothing was found: compare what was named with the ids in the tables".to_owned(),
         );
     } else {
-        let rows: Vec<String> = datasets
-            .iter()
-            .map(|(dataset, rows)| format!("{dataset} {rows}"))
-            .collect();
         lines.push(format!(
-            "erased {} ({}) and the content of {}",
-            counted(tables.rows, "row"),
-            rows.join(", "),
+            "erased {} and the content of {}",
+            rows_of(datasets),
             counted(frames.frames, "raw message")
         ));
+        if !whole_datasets.is_empty() {
+            lines.push(format!(
+                "{} of others and of several went as well, because they tell something of what was named: they are derived anew \
+                 without it",
+                rows_of(whole_datasets)
+            ));
+        }
         lines.push(format!(
             "{} written again, {} removed",
             counted(tables.files + frames.segments, "file"),
@@ -209,6 +213,17 @@ fn describe(report: &EraseReport) -> String {
         lines.push("backups that were made before still hold what was erased".to_owned());
     }
     lines.join("\n")
+}
+
+/// Says how many rows of which datasets.
+fn rows_of(datasets: &BTreeMap<DatasetId, u64>) -> String {
+    let sum = counted(datasets.values().sum(), "row");
+    if datasets.is_empty() {
+        return sum;
+    }
+    let each = datasets.iter();
+    let each = each.map(|(dataset, rows)| format!("{dataset} {}", grouped(*rows)));
+    format!("{sum} ({})", each.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

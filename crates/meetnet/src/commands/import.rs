@@ -292,8 +292,8 @@ fn describe(summary: &Summary) -> String {
             .map(|(reason, count)| format!("{} {}", grouped(*count), reason.as_str()))
             .collect();
         lines.push(format!(
-            "{} rejects: {}",
-            grouped(rejects),
+            "{}: {}",
+            counted(rejects, "reject"),
             reasons.join(", ")
         ));
         for (document, message, excerpt) in &summary.examples {

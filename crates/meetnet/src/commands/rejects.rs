@@ -28,7 +28,7 @@ use super::{Context, Outcome, Progress, Request};
 use crate::check;
 use crate::config::{Config, Environment, near_name};
 use crate::failure::Failure;
-use crate::readable::grouped;
+use crate::readable::{counted, grouped};
 use crate::sql;
 
 mod message;
@@ -330,15 +330,19 @@ pub(super) fn replay_chosen(
         .sum();
     let mut tell = |stage: Stage| match stage {
         Stage::Compared(messages) => {
-            progress(format!("{messages} messages compared with the tables"));
+            progress(format!(
+                "{} compared with the tables",
+                counted(messages, "message")
+            ));
         }
         Stage::Searched(messages) => {
             progress(format!(
-                "{messages} later messages searched for the same values"
+                "{} searched for the same values",
+                counted(messages, "later message")
             ));
         }
         Stage::Replayed(frames) if frames.is_multiple_of(PROGRESS_FRAMES) => {
-            progress(format!("{frames} messages replayed"));
+            progress(format!("{} replayed", counted(frames, "message")));
         }
         Stage::Replayed(_) => {}
     };
@@ -381,8 +385,9 @@ pub(super) fn drop_chosen(
     let report = match decided.rejects {
         0 => "no open reject matches".to_owned(),
         dropped => format!(
-            "dropped {dropped} rejects of {} messages; the raw messages stay until their retention ends",
-            decided.frames
+            "dropped {} of {}; the raw messages stay until their retention ends",
+            counted(dropped, "reject"),
+            counted(decided.frames, "message")
         ),
     };
     let mut outcome = Outcome::of(report);

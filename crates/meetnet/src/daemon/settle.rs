@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use meetnet_ingest::pipeline::PipelineError;
 use meetnet_ingest::settle::settled_until;
 use meetnet_lake::journal::system_clock;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::commands::{self, Context, Request, Rerunning};
+use crate::failure::Failure;
 
 /// How long after the start it is first looked: a start has other things to do.
 const FIRST_PAUSE: Duration = Duration::from_secs(600);
@@ -50,10 +52,46 @@ fn pass(context: &Context) -> bool {
             );
             true
         }
+        // Whoever stops a daemon is not to be warned of it: the next start makes the pass.
+        Err(failure) if is_stop(&failure) => {
+            debug!(
+                "the daemon stops: the flags of days that are over are settled after the next start"
+            );
+            false
+        }
         Err(failure) => {
             let error = format!("{:#}", failure.error());
             warn!(error, "the flags of days that are over are settled later");
             false
         }
+    }
+}
+
+/// Returns true where a pass has ended because the pipeline takes nothing more.
+fn is_stop(failure: &Failure) -> bool {
+    failure.error().chain().any(|cause| {
+        matches!(
+            cause.downcast_ref::<PipelineError>(),
+            Some(PipelineError::Stopped)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use meetnet_ingest::settle::SettleError;
+
+    use super::*;
+
+    #[test]
+    fn a_stop_is_told_from_a_failure() {
+        let check = |error: PipelineError, expect: bool| {
+            let text = error.to_string();
+            let error = anyhow::Error::new(SettleError::from(error));
+            let failure = Failure::Work(error.context("done before: air"));
+            assert_eq!(is_stop(&failure), expect, "{text}");
+        };
+        check(PipelineError::Stopped, true);
+        check(PipelineError::Interrupted, false);
     }
 }

@@ -215,7 +215,7 @@ impl Service<'_> {
         let licences = wanted.licences.iter();
         query.extend(licences.map(|licence| ("licence", licence.to_string())));
         let request = self.client.get(address).query(&query);
-        let answer = sql::answered(self.url, request).await?;
+        let answer = sql::answered_of_named(self.url, request).await?;
         answer
             .json()
             .await

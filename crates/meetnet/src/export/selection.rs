@@ -31,11 +31,17 @@ impl FromStr for Area {
         let sides = sides.filter(|[west, south, east, north]| {
             let is_lon = |lon: &f64| (-180.0..=180.0).contains(lon);
             let is_lat = |lat: &f64| (-90.0..=90.0).contains(lat);
-            is_lon(west) && is_lon(east) && is_lat(south) && is_lat(north) && south <= north
+            is_lon(west) && is_lon(east) && is_lat(south) && is_lat(north)
         });
-        sides.map(Self).ok_or_else(|| {
-            "write west,south,east,north in degrees, for example 4.6,50.8,4.8,51.0".to_owned()
-        })
+        let accepted = "write west,south,east,north in degrees, for example 4.6,50.8,4.8,51.0";
+        match sides {
+            // Each of the four is right by itself, so which two are not together is said.
+            Some([_, south, _, north]) if south > north => Err(format!(
+                "the south {south} lies above the north {north}; {accepted}"
+            )),
+            Some(sides) => Ok(Self(sides)),
+            None => Err(accepted.to_owned()),
+        }
     }
 }
 
@@ -134,8 +140,20 @@ impl Selection {
             if self.subjects.is_empty() && self.area.is_none() {
                 return Ok(());
             }
+            let option = if self.subjects.is_empty() {
+                "--bbox"
+            } else {
+                "--sensor"
+            };
+            let mut cells = self
+                .columns
+                .iter()
+                .filter(|(name, _)| name.starts_with("h3_"));
+            let hint = cells.next().map_or_else(String::new, |(cells, _)| {
+                format!("; it tells of the H3 cells in `{cells}`, and `meetnet sql` takes any condition on them")
+            });
             return Err(format!(
-                "`{dataset}` tells of no sensors or segments; leave out --sensor and --bbox"
+                "`{dataset}` tells of no sensors or segments and has no {option}{hint}"
             ));
         };
         let is_number = data_type != "text";

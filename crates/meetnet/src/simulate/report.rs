@@ -18,11 +18,11 @@ pub(super) fn heading(load: &Load, rate: Option<f64>) -> String {
         None => "as fast as they are acknowledged".to_owned(),
     };
     format!(
-        "simulating: {} messages of {} formats over their transports, {} devices each, {rate}\n\
+        "simulating: {} of {} over their transports, {} each, {rate}\n\
          \x20 seed {}, until {}; its devices begin with {}",
-        grouped(plan.messages),
-        plan.lanes.len(),
-        grouped(plan.devices.into()),
+        counted(plan.messages, "message"),
+        counted(plan.lanes.len() as u64, "format"),
+        counted(plan.devices.into(), "device"),
         plan.seed,
         format_rfc3339(plan.until_s * 1_000_000),
         load.tag(),
@@ -35,9 +35,9 @@ pub(super) fn summary(expectation: &Expectation, outcome: &Outcome, file: &Path)
     let seconds = outcome.elapsed.as_secs_f64();
     let per_second = messages.acknowledged as f64 / seconds.max(1e-6);
     let mut text = format!(
-        "{} messages begun; {} acknowledged ({} second copies), {} in doubt, {} refused\n\
+        "{} begun; {} acknowledged ({} of them again), {} in doubt, {} refused\n\
          {per_second:.0} acknowledged per second over {seconds:.1} s, at most {:.1?} behind the schedule\n",
-        grouped(outcome.messages),
+        counted(outcome.messages, "message"),
         grouped(messages.acknowledged),
         grouped(messages.duplicates),
         grouped(messages.in_doubt),

@@ -55,8 +55,8 @@ pub(super) async fn run(
             may => format!(" (and up to {} that are in doubt)", counted(may, "row")),
         };
         return cli::print(&format!(
-            "equal: {} rows{doubt}, their keys, sums and extremes in {series} series of seed {}",
-            grouped(rows),
+            "equal: {}{doubt}, their keys, sums and extremes in {series} series of seed {}",
+            counted(rows, "row"),
             expectation.seed,
         ));
     }

@@ -12,6 +12,7 @@ use meetnet_model::time::format_rfc3339;
 use serde_json::{Map, Value, json};
 
 use super::trial::Tried;
+use crate::readable::counted;
 
 /// How the answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -97,9 +98,9 @@ impl Answer {
     pub(super) fn replaced_note(&self) -> Option<String> {
         (self.replaced > 0).then(|| {
             format!(
-                "rows of one sensor, property and time replace each other: of {} rows {} stay",
-                self.rows,
-                self.rows - self.replaced
+                "rows of one sensor, property and time replace each other: {} of {} left",
+                self.rows - self.replaced,
+                counted(self.rows as u64, "row")
             )
         })
     }

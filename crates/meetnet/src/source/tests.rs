@@ -125,7 +125,7 @@ fn rows_that_replace_others_and_entries_without_a_value_are_told() {
     };
     assert_eq!(notes(&[r#"{"t": 21.5, "h": 40}"#]), (None, None));
     let (replaced, missing) = notes(&[r#"{"t": 21.5}"#, r#"{"t": 22.5}"#]);
-    assert!(replaced.unwrap().ends_with("of 2 rows 1 stay"));
+    assert!(replaced.unwrap().ends_with("1 of 2 rows left"));
     assert!(
         missing
             .unwrap()

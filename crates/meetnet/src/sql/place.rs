@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! --url ────────────────────────▶ service
-//! --config ─▶ daemon runs? ─ yes ─▶ service
+//! --config, MEETNET_CONFIG
+//!          ─▶ daemon runs? ─ yes ─▶ service
 //!                         └─ no ──▶ files
 //! --lake DIR | s3://… ────────────▶ files
 //! ```
@@ -29,10 +30,15 @@ use crate::failure::Failure;
 #[cfg(test)]
 mod tests;
 
+/// The variable that names the configuration of whoever runs a daemon, for every command.
+const CONFIG_VARIABLE: &str = "MEETNET_CONFIG";
+/// Who is asked where nothing says whom.
+const URL: &str = "http://127.0.0.1:8080";
+
 /// The options that say whom to ask.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PlaceOptions {
-    /// Reads the storage of this configuration, or asks the daemon that has it open
+    /// Reads the storage of this configuration, or asks the daemon that has it open; without --url and --lake, MEETNET_CONFIG may name it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "lake"])]
     config: Option<PathBuf>,
 
@@ -40,9 +46,9 @@ pub(crate) struct PlaceOptions {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "api_key_file"])]
     lake: Option<String>,
 
-    /// Asks the service at this address
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    url: String,
+    /// Asks the service at this address; http://127.0.0.1:8080 where nothing says whom to ask
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 
     /// Asks the service with the API key in this file; without it with the one in MEETNET_API_KEY, if that is set
     #[arg(long, value_name = "FILE")]
@@ -67,6 +73,17 @@ impl PlaceOptions {
         self.lake.is_none()
     }
 
+    /// Returns the configuration that says whom to ask, if one does. Whoever has named a service or a lake means that one, whatever
+    /// the shell has been told for other commands.
+    fn config_file<'a>(&'a self, environment: &'a Environment) -> Option<&'a Path> {
+        if self.url.is_some() || self.lake.is_some() {
+            return None;
+        }
+        let of_shell = environment.get(CONFIG_VARIABLE);
+        let of_shell = of_shell.filter(|file| !file.is_empty()).map(Path::new);
+        self.config.as_deref().or(of_shell)
+    }
+
     /// Finds out who answers; of files, reads which there are.
     ///
     /// # Errors
@@ -75,7 +92,7 @@ impl PlaceOptions {
         let service = |url: String| {
             ServiceAccess::new(url, self.api_key_file.as_deref(), environment).map(Place::Service)
         };
-        let config = match (&self.config, &self.lake) {
+        let config = match (self.config_file(environment), &self.lake) {
             (Some(file), _) => {
                 let config = Config::load(file, environment).map_err(Failure::usage)?;
                 if let Some(address) = daemon_address(&config) {
@@ -89,7 +106,7 @@ impl PlaceOptions {
                 Config::parse(Path::new("--lake"), &text, &Environment::default())
                     .map_err(Failure::usage)?
             }
-            (None, None) => return service(self.url.clone()),
+            (None, None) => return service(self.url.as_deref().unwrap_or(URL).to_owned()),
         };
         let secrets = config.lake_secrets(environment).map_err(Failure::usage)?;
         let snapshot = committed(&config, &secrets).await?;

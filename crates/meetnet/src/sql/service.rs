@@ -7,7 +7,8 @@ use futures::StreamExt;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::Format;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use serde::Deserialize;
 
 use super::Question;
@@ -109,15 +110,46 @@ pub(crate) async fn answered(
     url: &str,
     request: reqwest::RequestBuilder,
 ) -> Result<reqwest::Response, Failure> {
-    let response = request
-        .send()
-        .await
-        .with_context(|| format!("no answer from {url}; does it run?"))
-        .map_err(Failure::Work)?;
+    let response = sent(url, request).await?;
     if !response.status().is_success() {
         return Err(Failure::Work(problem(response).await));
     }
     Ok(response)
+}
+
+/// Does what [`answered`] does with a request about what somebody has named on the command line.
+///
+/// # Errors
+/// As [`answered`], and `Usage` where the service says that there is nothing of that name.
+pub(crate) async fn answered_of_named(
+    url: &str,
+    request: reqwest::RequestBuilder,
+) -> Result<reqwest::Response, Failure> {
+    let response = sent(url, request).await?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    // Another server than a meetnet has none of its paths.
+    let is_unknown = response.status() == StatusCode::NOT_FOUND && is_problem(&response);
+    let problem = problem(response).await;
+    Err(if is_unknown {
+        Failure::Usage(problem)
+    } else {
+        Failure::Work(problem)
+    })
+}
+
+async fn sent(url: &str, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+    let response = request.send().await;
+    response
+        .with_context(|| format!("no answer from {url}; does it run?"))
+        .map_err(Failure::Work)
+}
+
+/// Returns true where an answer that is no says why as a meetnet does, RFC 9457.
+fn is_problem(response: &reqwest::Response) -> bool {
+    let media_type = response.headers().get(CONTENT_TYPE);
+    media_type.is_some_and(|text| text.as_bytes().starts_with(b"application/problem+json"))
 }
 
 /// Returns a client for the service at an address. It sends the key with every request, and not to another host that the

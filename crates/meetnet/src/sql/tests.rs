@@ -2,7 +2,7 @@ use std::path::Path;
 
 use meetnet_query::Format;
 
-use super::{by_name, format_of, named};
+use super::{begins_with_comment, by_name, format_of, named};
 
 #[test]
 fn the_name_of_a_file_says_its_format() {
@@ -17,6 +17,23 @@ fn the_name_of_a_file_says_its_format() {
         ("csv", None),
     ] {
         assert_eq!(format_of(Path::new(file)), expect, "{file}");
+    }
+}
+
+#[test]
+fn a_word_with_white_space_before_any_value_is_no_option() {
+    for (word, expect) in [
+        ("-- the newest\nSELECT 1", true),
+        ("--the newest\nSELECT 1", true),
+        ("--newest\nSELECT 1 = 1", true),
+        ("---- newest ----\nSELECT 1", true),
+        ("--nosuch", false),
+        ("--", false),
+        ("--param=a=b c", false),
+        ("-x", false),
+        ("SELECT 1 -- the newest", false),
+    ] {
+        assert_eq!(begins_with_comment(word), expect, "{word:?}");
     }
 }
 

@@ -125,9 +125,16 @@ fn a_dataset_becomes_a_file_and_says_what_may_be_done() {
         let said = refusal(&[asked, &["--licence", "CC-BY-3.0"]].concat(), 1);
         assert!(said.contains("`CC-BY-3.0` is no known licence"), "{said}");
     }
-    let said = refusal(&["export", "nothing", "--url", &portal], 1);
-    assert!(said.contains("there is no dataset `nothing`"), "{said}");
-    let said = refusal(&["export", "heatt", "--url", &portal], 1);
+    // A wrong command line, as a property that there is not.
+    let nothing = ["export", "nothing", "--url", &portal];
+    for asked in [
+        &nothing[..],
+        &[&nothing[..], &["--files", &csv_name]].concat(),
+    ] {
+        let said = refusal(asked, 2);
+        assert!(said.contains("there is no dataset `nothing`"), "{said}");
+    }
+    let said = refusal(&["export", "heatt", "--url", &portal], 2);
     let near = "there is no dataset `heatt`; did you mean `heat`?";
     assert!(said.contains(near), "{said}");
     refusal(&["export", "heat", "--bbox", "1,2,3", "--url", &portal], 2);

@@ -105,7 +105,7 @@ fn files_become_rows_once() {
         said.contains("heat: 50 new, 0 revisions, 0 duplicates"),
         "{said}"
     );
-    assert!(said.contains("1 rejects: 1 malformed"), "{said}");
+    assert!(said.contains("1 reject: 1 malformed"), "{said}");
     let said = import(&[&file]);
     assert!(said.contains("50 rows came by an earlier run"), "{said}");
     // In a daemon, from stdin.

@@ -158,7 +158,7 @@ fn rejects_are_listed_shown_replayed_and_dropped() {
     assert_eq!(lines(&list(&[])), 1);
     assert_eq!(lines(&list(&["--resolved"])), 3);
     let said = answer(&["rejects", "drop", "--all", "--config", &file]);
-    assert!(said.contains("dropped 1 rejects of 1 messages"), "{said}");
+    assert!(said.contains("dropped 1 reject of 1 message;"), "{said}");
     // Nothing is left to do, and nobody is told that it was done.
     for (command, more) in [("drop", &["--all"][..]), ("replay", &[][..])] {
         let arguments = [&["rejects", command, "--config", &file], more].concat();
@@ -194,14 +194,14 @@ fn what_was_dropped_stays_dropped_where_its_message_is_replayed() {
     assert_eq!(status, 400, "{said}");
     let wrong_type = ["rejects", "drop", "--reason", "wrong_type"];
     let said = answer(&[&wrong_type[..], &["--config", &file]].concat());
-    assert!(said.contains("dropped 1 rejects of 1 messages"), "{said}");
+    assert!(said.contains("dropped 1 reject of 1 message;"), "{said}");
     let (status, said) = daemon.interrupt();
     assert_eq!(status.code(), Some(0), "{said}");
 
     std::fs::write(&path, config("/temp")).expect("a file");
     let said = answer(&["rejects", "replay", "--source", "desk", "--config", &file]);
     assert!(
-        said.contains("replayed 1 messages: 1 of 1 rejects are resolved"),
+        said.contains("replayed 1 message: 1 of 1 reject is resolved"),
         "{said}"
     );
     let list = ["rejects", "list", "--format", "csv", "--config", &file];
@@ -233,10 +233,10 @@ fn what_was_dropped_stays_dropped_where_a_replay_of_its_message_is_replayed() {
     let sequence: u64 = sequence.expect("a reject").parse().expect("a number");
     let wrong_type = ["rejects", "drop", "--reason", "wrong_type"];
     let said = answer(&[&wrong_type[..], &["--config", &file]].concat());
-    assert!(said.contains("dropped 1 rejects of 1 messages"), "{said}");
+    assert!(said.contains("dropped 1 reject of 1 message;"), "{said}");
     // Nothing is mended: what is open comes out again.
     let said = answer(&["rejects", "replay", "--config", &file]);
-    assert!(said.contains("0 of 1 rejects are resolved"), "{said}");
+    assert!(said.contains("0 of 1 reject is resolved"), "{said}");
     let (status, said) = daemon.interrupt();
     assert_eq!(status.code(), Some(0), "{said}");
 
@@ -246,7 +246,7 @@ fn what_was_dropped_stays_dropped_where_a_replay_of_its_message_is_replayed() {
     let range = ["--sequence", &behind, "--all-messages"];
     let said = answer(&[&["rejects", "replay", "--config", &file], &range[..]].concat());
     assert!(
-        said.contains("replayed 1 messages: 1 of 1 rejects are resolved"),
+        said.contains("replayed 1 message: 1 of 1 reject is resolved"),
         "{said}"
     );
     let open = answer(&list);
@@ -275,7 +275,7 @@ fn rejects_of_one_reason_are_replayed_with_the_others_of_their_message() {
     let no_value = ["rejects", "replay", "--reason", "no_mapped_value"];
     let said = answer(&[&no_value[..], &["--config", &file]].concat());
     assert!(
-        said.contains("replayed 1 messages: 2 of 2 rejects are resolved"),
+        said.contains("replayed 1 message: 2 of 2 rejects are resolved"),
         "{said}"
     );
     let open = answer(&["rejects", "list", "--format", "csv", "--config", &file]);
@@ -302,7 +302,7 @@ fn rejects_of_a_source_that_was_removed_keep_their_reasons() {
     let (said, why) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{said}{why}");
     assert!(
-        said.contains("1 messages of source `desk` stay as they were"),
+        said.contains("1 message of source `desk` left as before"),
         "{said}"
     );
     assert!(why.contains("nothing was replayed"), "{why}");
@@ -314,7 +314,7 @@ fn rejects_of_a_source_that_was_removed_keep_their_reasons() {
     std::fs::write(&path, config("/temp")).expect("a file");
     let said = answer(&replay);
     assert!(
-        said.contains("replayed 1 messages: 1 of 1 rejects are resolved"),
+        said.contains("replayed 1 message: 1 of 1 reject is resolved"),
         "{said}"
     );
 }
@@ -369,7 +369,7 @@ fn a_value_that_was_said_again_is_not_overruled_by_a_replay() {
         "{said}"
     );
     assert!(
-        said.contains("1 stored values were said again by later messages"),
+        said.contains("1 stored value said again by later messages"),
         "{said}"
     );
     let ask = |sql: &str| answer(&["sql", "--url", &portal, sql]);

@@ -49,6 +49,11 @@ fn a_script_answers_statement_by_statement() {
         text(&output.stdout),
         "a,b\r\n6,it's; -- so\r\n{\"c\":\";\"}\n{\"d\":null}\n"
     );
+    // As the only statement, too, where it looks like an option.
+    let commented = answer(&["sql", "--lake", &lake, "-- one\nSELECT 1 AS a"]);
+    assert_eq!(commented, "a\r\n1\r\n");
+    let said = refusal(&["sql", "--lake", &lake, "--nosuch"], 2);
+    assert!(said.contains("unexpected argument '--nosuch'"), "{said}");
     // The first error ends a script.
     let output = script(
         &["--lake", &lake],

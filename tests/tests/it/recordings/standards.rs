@@ -228,7 +228,7 @@ async fn days_of_the_archive_of_sensor_community_by_import() {
     assert_rows(&imported, &expected["sensors"], "imported");
     // A line that was cut off on its way into the archive has no time: the reader counts it by that.
     assert_eq!(expected["rejects"], json!([["missing_field", 1]]));
-    assert!(said.contains("1 rejects: 1 malformed"), "{said}");
+    assert!(said.contains("1 reject: 1 malformed"), "{said}");
     // Once more changes nothing.
     installation.succeed(&import).unwrap();
     let again = installation.sql_on_files(query).unwrap();

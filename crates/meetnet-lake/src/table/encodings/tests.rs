@@ -178,14 +178,15 @@ fn a_series_has_some_pages_in_a_period_where_it_is_long_enough() {
             (60, 5_120),
         ] {
             let (declaration, rows) = series("heat", minutes, count);
-            let found = page_rows(&declaration, &rows);
+            let found = page_rows(&declaration, &FirstRows::of(&[rows])).unwrap();
             assert_eq!(found, expected, "{minutes} minutes, {count} rows");
         }
     }
     // One row says nothing, and a wide dataset would have a page more in each of its columns.
     for (dataset, count) in [("heat", 1), ("traffic", 300)] {
         let (declaration, rows) = series(dataset, 10, count);
-        assert_eq!(page_rows(&declaration, &rows), 5_120, "{dataset}");
+        let found = page_rows(&declaration, &FirstRows::of(&[rows])).unwrap();
+        assert_eq!(found, 5_120, "{dataset}");
     }
 }
 
@@ -247,11 +248,15 @@ fn a_row_group_is_looked_at_across_its_batches() {
     let batches: Vec<_> = (0..10)
         .map(|batch| rows.slice(batch * 3_000, 3_000))
         .collect();
-    assert_eq!(first_rows(&batches).unwrap(), rows);
+    let first = FirstRows::of(&batches);
     let more = [rows.clone(), rows.clone(), rows.clone()];
-    let first = first_rows(&more).unwrap();
-    assert_eq!(first.num_rows(), SAMPLE_ROWS);
-    assert_eq!(first.slice(0, 30_000), rows);
+    let of_more = FirstRows::of(&more);
+    for (index, column) in rows.columns().iter().enumerate() {
+        assert_eq!(&first.column(index).unwrap(), column);
+        let of_more = of_more.column(index).unwrap();
+        assert_eq!(of_more.len(), SAMPLE_ROWS);
+        assert_eq!(&of_more.slice(0, 30_000), column);
+    }
 }
 
 #[test]

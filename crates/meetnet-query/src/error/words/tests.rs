@@ -1,8 +1,9 @@
-use super::{in_words, unsupported};
+use super::{Said, in_words, unsupported, unsupported_cast};
+use crate::error::StatementFault;
 
 #[test]
 fn what_is_wrong_is_said_with_what_to_write() {
-    let check = |text: &str, expect: &str| assert_eq!(in_words(text), expect, "{text}");
+    let check = |text: &str, expect: &str| assert_eq!(in_words(text).message, expect, "{text}");
     check(
         "Parser error: Error parsing timestamp from '01/11/2026': error parsing date",
         "`01/11/2026` is no time; write 2026-01-31, 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00 (UTC without an \
@@ -50,19 +51,19 @@ fn what_is_wrong_is_said_with_what_to_write() {
     );
     check(
         "Cast error: Cannot cast string 'it's' to value of Int8 type",
-        "`it's` is used as a whole number, and is none",
+        "`it's` is used as a whole number (smallint), and is none",
     );
     check(
         "Cast error: Cannot cast string '891fa47a103ffff' to value of Int64 type",
-        "`891fa47a103ffff` is used as a whole number, and is none; as an H3 cell it is 617549809477484543",
+        "`891fa47a103ffff` is used as a whole number (bigint), and is none; as an H3 cell it is 617549809477484543",
     );
     check(
         "Cast error: Cannot cast string 'x' to value of Interval(MonthDayNano) type",
-        "`x` is used as a value of Interval(MonthDayNano), and is none",
+        "`x` is used as a value of interval, and is none",
     );
     check(
         "Cast error: Cannot cast string 'high' to value of Float64 type",
-        "`high` is used as a number, and is none",
+        "`high` is used as a number (double precision), and is none",
     );
     check(
         "Cast error: Cannot cast string '2026-31-01' to value of Date32 type",
@@ -74,7 +75,7 @@ fn what_is_wrong_is_said_with_what_to_write() {
     );
     check(
         "Cast error: Can't cast value NaN to type Int64",
-        "out of range: NaN is no Int64",
+        "out of range: NaN is no bigint",
     );
     check(
         "Cast error: Cannot cast to Decimal128(38, 9). Overflowing on NaN",
@@ -97,20 +98,20 @@ fn what_is_wrong_is_said_with_what_to_write() {
     );
     check(
         "Cannot infer common argument type for comparison operation Timestamp(µs, \"UTC\") > Int64",
-        "these cannot be compared: Timestamp(µs, \"UTC\") > Int64; write a time as '2026-01-31T12:00:00Z', seconds since 1970 \
+        "these cannot be compared: timestamp with time zone > bigint; write a time as '2026-01-31T12:00:00Z', seconds since 1970 \
          as to_timestamp(…)",
     );
     check(
         "Can not find compatible types to compare Int64 with [Boolean]",
-        "these cannot be compared: Int64 with [Boolean]; make one the other's type: CAST(… AS …)",
+        "these cannot be compared: bigint with [boolean]; make one the other's type: CAST(… AS …)",
     );
     check(
         "Cannot coerce arithmetic expression Timestamp(ns, \"UTC\") - Utf8 to valid types",
-        "these cannot be computed: Timestamp(ns, \"UTC\") - Utf8; write a span of time as INTERVAL '7 days'",
+        "these cannot be computed: timestamp with time zone - text; write a span of time as INTERVAL '7 days'",
     );
     check(
         "There isn't a common type to coerce Timestamp(µs, \"UTC\") and Utf8 in LIKE expression",
-        "LIKE compares texts, and not Timestamp(µs, \"UTC\"); write time >= '2026-01-01' AND time < '2026-02-01'",
+        "LIKE compares texts, and not timestamp with time zone; write time >= '2026-01-01' AND time < '2026-02-01'",
     );
     check(
         "Order by column out of bounds, specified: 4, max: 3",
@@ -139,7 +140,7 @@ fn what_is_wrong_is_said_with_what_to_write() {
 
 #[test]
 fn a_call_says_what_it_takes_and_got() {
-    let check = |text: &str, expect: &str| assert_eq!(in_words(text), expect, "{text}");
+    let check = |text: &str, expect: &str| assert_eq!(in_words(text).message, expect, "{text}");
     check(
         "Internal error: Function 'avg' failed to match any signature, errors: Error during planning: Function 'avg' requires \
          Decimal, but received String (DataType: Utf8).,Error during planning: Function 'avg' requires Duration, but received \
@@ -155,7 +156,7 @@ fn a_call_says_what_it_takes_and_got() {
     check(
         "Function 'upper' requires String, but received Float64 (DataType: Float64).. No function matches the given name and \
          argument types 'upper(Float64)'. You might need to add explicit type casts.",
-        "`upper` cannot be called so: it requires String, and got Float64",
+        "`upper` cannot be called so: it requires String, and got double precision",
     );
     check(
         "Internal error: Function 'round' failed to match any signature, errors: Error during planning: Function 'round' \
@@ -200,4 +201,197 @@ fn what_nobody_has_built_is_named_without_its_syntax_tree() {
         assert!(said.contains(expect) && !said.contains("logical"), "{said}");
     }
     check("LATERAL VIEWS", "not supported: LATERAL VIEWS");
+    check(
+        "Unsupported OFFSET expression: Some(BinaryExpr(BinaryExpr { left: Literal(Int64(1), None) }))",
+        "not supported: OFFSET by what is not known, or cannot be computed, before the statement runs; write a number, or a parameter",
+    );
+}
+
+#[test]
+fn a_fault_is_known_by_what_is_said() {
+    use StatementFault as Fault;
+    let check = |text: &str, expect: Option<Fault>| {
+        assert_eq!(in_words(text).fault, expect, "{text}");
+    };
+    let string = |value: &str, to: &str| {
+        format!("Cast error: Cannot cast string '{value}' to value of {to} type")
+    };
+    check(&string("abc", "Int32"), Some(Fault::InvalidText));
+    check(&string("", "Int32"), Some(Fault::InvalidText));
+    check(&string("1.5", "Int64"), Some(Fault::InvalidText));
+    check(&string("99999999999", "Int32"), Some(Fault::OutOfRange));
+    check(&string("-99999", "Int16"), Some(Fault::OutOfRange));
+    check(&string("abc", "Float64"), Some(Fault::InvalidText));
+    check(
+        &string("1e50", "Decimal128(38, 10)"),
+        Some(Fault::OutOfRange),
+    );
+    check(&string("maybe", "Boolean"), Some(Fault::InvalidText));
+    check(&string("tomorrowish", "Date32"), Some(Fault::InvalidTime));
+    check(&string("2026-02-31", "Date32"), Some(Fault::TimeRange));
+    let time = |value: &str| format!("Parser error: Error parsing timestamp from '{value}': why");
+    check(&time("x"), Some(Fault::InvalidTime));
+    check(&time("2026-01-01 25:00"), Some(Fault::TimeRange));
+    for (text, fault) in [
+        (
+            "Cast error: Can't cast value 1e10 to type Int32",
+            Fault::OutOfRange,
+        ),
+        (
+            "12345.68 is too large to store in a Decimal128 of precision 5. Max is 999.99",
+            Fault::OutOfRange,
+        ),
+        (
+            "Arithmetic overflow: Overflow happened on: 300 * 1000",
+            Fault::OutOfRange,
+        ),
+        ("Overflow happened on FACTORIAL(30)", Fault::OutOfRange),
+        ("Divide by zero error", Fault::DivisionByZero),
+        (
+            "Parser error: Invalid input syntax for type interval: \"1 dag\"",
+            Fault::InvalidTime,
+        ),
+        (
+            "Unable to represent 99999999999 years as months in a signed 32-bit integer",
+            Fault::IntervalRange,
+        ),
+        (
+            "Parser error: Invalid timezone \"Mars\": failed to parse timezone",
+            Fault::InvalidArgument,
+        ),
+        ("Date part 'foo' not supported", Fault::InvalidArgument),
+        ("Unable to parse date from 2026, 2, 31", Fault::TimeRange),
+        ("negative count not allowed: -1", Fault::NegativeLength),
+        (
+            "Compute error: Execution error: cannot take square root of a negative number",
+            Fault::Power,
+        ),
+        (
+            "`date_trunc`: there is no unit `foo`; it takes microsecond",
+            Fault::InvalidArgument,
+        ),
+        (
+            "`width_bucket`: there must be at least one range; it is called as width_bucket(x)",
+            Fault::Buckets,
+        ),
+        ("`f`: it takes 1 arguments, not 2", Fault::Function),
+        (
+            "`f`: argument 1 must be a number, and is of type Utf8; it is called as f(x)",
+            Fault::Function,
+        ),
+        (
+            "Failed to coerce arguments to satisfy a call to 'left' function: coercion from Utf8, Int64, Int64 to the signature x \
+             failed. No function matches the given name",
+            Fault::Function,
+        ),
+        (
+            "Cannot infer common argument type for comparison operation Int64 = Boolean",
+            Fault::Function,
+        ),
+        (
+            "Cannot infer common string type for string concat operation Int64 || Int64",
+            Fault::Function,
+        ),
+        (
+            "Cannot infer common argument type for logical boolean operation Boolean AND Int64",
+            Fault::TypeMismatch,
+        ),
+        (
+            "Unary operator 'NOT' requires a boolean expression, got Int64",
+            Fault::TypeMismatch,
+        ),
+        (
+            "Cannot create filter with non-boolean predicate 't.x' returning Int64",
+            Fault::TypeMismatch,
+        ),
+        (
+            "Failed to coerce then (Int64) and else (Date32) to common types in CASE WHEN expression",
+            Fault::TypeMismatch,
+        ),
+        (
+            "Failed to coerce types Int64 and Boolean in BETWEEN expression",
+            Fault::TypeMismatch,
+        ),
+        (
+            "Incompatible inputs for Union: Previous inputs were of type Int64, but got incompatible type Date32 on column 'x'",
+            Fault::TypeMismatch,
+        ),
+        (
+            "UNION queries have different number of columns",
+            Fault::Syntax,
+        ),
+        (
+            "Order by column out of bounds, specified: 4, max: 3",
+            Fault::Position,
+        ),
+    ] {
+        check(text, Some(fault));
+    }
+    // What a value says is none.
+    check("`x y`: it takes 1 arguments", None);
+    check("there is no column `a`", None);
+}
+
+#[test]
+fn a_time_of_the_right_form_is_out_of_range() {
+    for text in [
+        "2026-02-31",
+        " 2026-13-01 ",
+        "20260231",
+        "25:00",
+        "16:05 PM",
+        "240000",
+        "2026-01-01T25:00:00Z",
+        "2026-02-31 00:00:00.5+01:00",
+    ] {
+        assert_eq!(
+            StatementFault::of_time(text),
+            StatementFault::TimeRange,
+            "{text}"
+        );
+    }
+    for text in [
+        "",
+        "x",
+        "tomorrowish",
+        "01/11/2026",
+        "2026",
+        "12-34",
+        "-5",
+        "noon",
+    ] {
+        assert_eq!(
+            StatementFault::of_time(text),
+            StatementFault::InvalidTime,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_cast_that_nobody_has_built_is_told_by_its_types() {
+    let check = |text: &str, fault: StatementFault, message: &str| {
+        let said = unsupported_cast(text);
+        let message = message.to_owned();
+        let fault = Some(fault);
+        assert_eq!(said, Some(Said { fault, message }), "{text}");
+    };
+    check(
+        "Unsupported CAST from List(Int64) to Int32",
+        StatementFault::NoCast,
+        "cannot cast bigint[] to integer",
+    );
+    check(
+        "Unsupported CAST from Interval(MonthDayNano) to Time64(ns)",
+        StatementFault::Unsupported,
+        "not supported: a cast of interval to time without time zone",
+    );
+    assert_eq!(
+        unsupported_cast("Unsupported CAST from here to there"),
+        None
+    );
+    assert_eq!(
+        unsupported("Unsupported SQL type UUID"),
+        "not supported: the type UUID; write TEXT, or another type that columns have"
+    );
 }

@@ -61,6 +61,25 @@ fn texts_are_one_where_a_line_ends_between_them() {
 }
 
 #[test]
+fn numbers_that_no_float_can_be_are_refused() {
+    let long = "9".repeat(400);
+    for (sql, expected) in [
+        (
+            "SELECT 1e400",
+            "out of range: 1e400 is no double precision at Line: 1, Column: 8;",
+        ),
+        ("SELECT -1.5E309", "1.5E309"),
+        ("SELECT 1 +\n1e-400 FROM counts", "Line: 2, Column: 1"),
+        ("SELECT 0.001e-400", "0.001e-400"),
+        (format!("SELECT {long}").as_str(), "999…"),
+    ] {
+        check_refused(sql, StatementFault::OutOfRange, expected);
+    }
+    let kept = "SELECT 1e308 , 5e-324 , 0e400 , 0.0 , 1000 , 12345678901234567890";
+    check(kept, kept);
+}
+
+#[test]
 fn what_begins_as_a_number_is_one() {
     for (sql, expected) in [
         ("SELECT 0b101", "`0b101` at Line: 1, Column: 8"),

@@ -69,3 +69,41 @@ fn an_element_that_is_null_may_be_the_one() {
     let long = format!("x = ANY(f('{}'))", "long".repeat(1_000));
     assert_eq!(any_or_null(&parsed(&long)), None);
 }
+
+#[test]
+fn comparisons_that_are_refused_become_calls() {
+    let check = |written: &str, expect: Option<&str>| {
+        let planned = any_as_call(&parsed(written)).map(|expr| expr.to_string());
+        assert_eq!(planned.as_deref(), expect, "{written}");
+    };
+    check("x = ANY(list)", Some("array_has(list, x)"));
+    check("x = ANY($1)", Some("array_has($1, x)"));
+    check(
+        "x < ANY($1)",
+        Some(
+            "CASE WHEN array_max($1) IS NOT NULL THEN array_max($1) > (x) WHEN $1 IS NOT NULL THEN false END",
+        ),
+    );
+    check(
+        "x >= ANY($1)",
+        Some(
+            "CASE WHEN array_min($1) IS NOT NULL THEN array_min($1) <= (x) WHEN $1 IS NOT NULL THEN false END",
+        ),
+    );
+    check(
+        "x <> ANY($1)",
+        Some(
+            "CASE WHEN array_max($1) IS NOT NULL THEN array_min($1) <> (x) OR array_max($1) <> (x) \
+             WHEN $1 IS NOT NULL THEN false END",
+        ),
+    );
+    for other in [
+        "x < ANY(list)",
+        "x = ANY((SELECT 1))",
+        "x <> ALL(list)",
+        "x = y",
+        "x LIKE ANY($1)",
+    ] {
+        check(other, None);
+    }
+}

@@ -1,7 +1,49 @@
+use meetnet_sql::json::geojson;
+
 use super::*;
 
 const SQUARE: &str =
     "POLYGON((4 50,5 50,5 51,4 51,4 50),(4.4 50.4,4.6 50.4,4.6 50.6,4.4 50.6,4.4 50.4))";
+
+#[test]
+fn wkb_becomes_geojson() {
+    let check = |wkt: &str, digits: usize, expect: &str| {
+        let geometry = Geometry::from_wkt(wkt).unwrap_or_else(|| panic!("no geometry: {wkt}"));
+        let found = geojson(&geometry.wkb(), digits);
+        assert_eq!(found.as_deref(), Some(expect), "{wkt}");
+    };
+    check(
+        "POINT (4.7 50.1234567891)",
+        9,
+        r#"{"type":"Point","coordinates":[4.7,50.123456789]}"#,
+    );
+    check(
+        "LINESTRING (4 50, -0.001 51.25)",
+        2,
+        r#"{"type":"LineString","coordinates":[[4,50],[0,51.25]]}"#,
+    );
+    check(
+        "POLYGON ((4 50, 5 50, 5 51, 4 50))",
+        9,
+        r#"{"type":"Polygon","coordinates":[[[4,50],[5,50],[5,51],[4,50]]]}"#,
+    );
+    check(
+        "MULTIPOINT (1 2, 3 4)",
+        0,
+        r#"{"type":"MultiPoint","coordinates":[[1,2],[3,4]]}"#,
+    );
+    check(
+        "MULTILINESTRING ((1 2, 3 4), (5 6, 7 8))",
+        9,
+        r#"{"type":"MultiLineString","coordinates":[[[1,2],[3,4]],[[5,6],[7,8]]]}"#,
+    );
+    check(
+        "MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)))",
+        9,
+        r#"{"type":"MultiPolygon","coordinates":[[[[0,0],[1,0],[1,1],[0,0]]]]}"#,
+    );
+    assert_eq!(geojson(&[1, 2, 3], 9), None);
+}
 
 #[test]
 fn wkt_becomes_wkb_and_back() {

@@ -617,6 +617,90 @@ async fn types_are_looked_for_in_lists_of_their_names() {
     .await;
 }
 
+#[tokio::test]
+async fn a_type_is_a_name_and_compares_as_a_number() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+
+    use crate::error::StatementFault;
+
+    let database = Database::new();
+    check(
+        &database,
+        "SELECT 'int4'::regtype AS a, 'int'::regtype::text AS b, ' pg_catalog.FLOAT8'::regtype AS c, 'varchar(3)'::regtype AS d,
+                'int[]'::regtype AS e, '23'::regtype AS f, 23::regtype AS g, 0::regtype AS h, 99999::regtype::text AS i,
+                array_to_string('{int4,\"timestamp with time zone\"}'::regtype[], '+') AS j",
+        &[
+            "a|b|c|d|e|f|g|h|i|j",
+            "integer|integer|double precision|character varying|integer[]|integer|integer|-|99999|\
+             integer+timestamp with time zone",
+        ],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT 'int4'::regtype::oid AS a, 'int4'::regtype::bigint AS b, pg_typeof(1::int)::oid AS c,
+                pg_typeof(now()) = 'timestamptz'::regtype AS d, pg_typeof(1) <> 'int4'::regtype AS e,
+                pg_typeof(true)::regtype AS f, 23 = 'int4'::regtype AS g, 23 = '23'::regtype AS h",
+        &["a|b|c|d|e|f|g|h", "23|23|23|true|true|boolean|true|true"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT typname FROM pg_type WHERE oid = 'int4'::regtype OR ('bool'::regtype) = oid OR oid IN ('text'::regtype, 'int[]'::regtype, 0)
+         ORDER BY typname",
+        &["typname", "_int4", "bool", "int4", "text"],
+    )
+    .await;
+    check(
+        &database,
+        "SELECT x::regtype::text AS a FROM (VALUES ('int4'), ('_text'), ('nosuch'), (NULL)) AS t(x)",
+        &["a", "integer", "text[]", "nosuch", "-"],
+    )
+    .await;
+    let asked = StringArray::from(vec![Some("int8")]);
+    let found = table(
+        &database,
+        QueryRequest {
+            parameters: positional([Arc::new(asked) as ArrayRef]),
+            ..request("SELECT typname FROM pg_type WHERE oid = $1::regtype")
+        },
+    )
+    .await;
+    assert_eq!(found[1][0], "int8");
+    let refused = database.answer(request("SELECT 'nosuch'::regtype")).await;
+    let refused = refused.expect_err("no type");
+    assert_eq!(refused.fault, Some(StatementFault::Type), "{refused}");
+}
+
+#[tokio::test]
+async fn casts_that_postgresql_refuses_are_refused_of_its_clients() {
+    use crate::error::StatementFault;
+
+    let database = Database::new();
+    for sql in [
+        "SELECT true::float8",
+        "SELECT (car > 1)::numeric FROM counts",
+        "SELECT 1.5::boolean",
+        "SELECT car::bool FROM counts",
+    ] {
+        let refused = database.answer(request(sql)).await.expect_err(sql);
+        assert_eq!(refused.fault, Some(StatementFault::NoCast), "{refused}");
+        // Elsewhere they are DuckDB's.
+        let answer = database.answer(QueryRequest::public(sql)).await;
+        if let Err(error) = answer {
+            assert_eq!(error.fault, Some(StatementFault::Unsupported), "{error}");
+        }
+    }
+    check(
+        &database,
+        "SELECT true::int AS a, 2::boolean AS b, true::text AS c",
+        &["a|b|c", "1|true|true"],
+    )
+    .await;
+}
+
 /// What Rails and tools for migrations ask before they begin: nobody writes, so nobody holds a lock.
 #[tokio::test]
 async fn advisory_locks_are_free() {
@@ -631,9 +715,22 @@ async fn advisory_locks_are_free() {
         ],
     )
     .await;
+    // Those that are waited for, shared, or named by a text.
+    check(
+        &database,
+        "SELECT pg_advisory_lock(1) AS a, pg_advisory_xact_lock(1, 2) AS b, pg_advisory_lock_shared(3) AS c,
+                pg_advisory_xact_lock_shared(3) AS d, pg_try_advisory_lock_shared(3) AS e,
+                pg_try_advisory_xact_lock_shared(3) AS f, pg_advisory_unlock_shared(3) AS g,
+                pg_advisory_lock(NULL::bigint) AS h, pg_try_advisory_lock(hashtext('migrations')) AS i,
+                pg_try_advisory_lock(1, hashtext(NULL)) AS j",
+        &["a|b|c|d|e|f|g|h|i|j", "||||true|true|true|-|true|-"],
+    )
+    .await;
     for sql in [
         "SELECT pg_try_advisory_lock()",
         "SELECT pg_advisory_unlock(1, 2, 3)",
+        "SELECT pg_advisory_lock()",
+        "SELECT hashtext('x')",
     ] {
         let answer = database.service.query(request(sql)).await;
         assert!(answer.is_err(), "{sql}");
@@ -707,7 +804,7 @@ async fn asyncpg_asks_for_types() {
     assert_eq!(
         shown,
         [
-            ["701", "float8", "b", "0", "1", "???"],
+            ["701", "float8", "b", "0", "1", "-"],
             ["1022", "_float8", "b", "701", "0", "double precision"],
         ]
     );

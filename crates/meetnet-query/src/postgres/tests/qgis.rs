@@ -370,3 +370,47 @@ async fn layers_are_for_postgresql_alone_and_functions_take_geometries_alone() {
     )
     .await;
 }
+
+/// What servers of tiles and features ask, and what is drawn without a driver that knows geometries.
+#[tokio::test]
+async fn geometries_are_geojson_within_json() {
+    let database = placed();
+    for (sql, expected) in [
+        (
+            "SELECT id, ST_AsGeoJSON(geom) AS shape, ST_AsGeoJSON(geom, 1) AS rounded FROM spots_layer ORDER BY id",
+            &[
+                "id|shape|rounded",
+                r#"a|{"type":"Point","coordinates":[4.7,50.88]}|{"type":"Point","coordinates":[4.7,50.9]}"#,
+                r#"b|{"type":"Point","coordinates":[4.35,50.85]}|{"type":"Point","coordinates":[4.3,50.9]}"#,
+                "c|-|-",
+            ][..],
+        ),
+        (
+            "SELECT json_build_object('type', 'FeatureCollection', 'features', json_agg(ST_AsGeoJSON(t.*)::json ORDER BY id)) AS j
+             FROM (SELECT id, 1.5 AS x, geom FROM spots_layer WHERE id <> 'b') AS t",
+            &[
+                "j",
+                r#"{"type" : "FeatureCollection", "features" : [{"type": "Feature", "geometry": {"type":"Point","coordinates":[4.7,50.88]}, "properties": {"id": "a", "x": 1.5}}, {"type": "Feature", "geometry": null, "properties": {"id": "c", "x": 1.5}}]}"#,
+            ],
+        ),
+        // As PostGIS casts them.
+        (
+            "SELECT row_to_json(t) AS j, to_json(geom) AS shape FROM (SELECT id, geom FROM spots_layer WHERE id = 'a') AS t",
+            &[
+                "j|shape",
+                r#"{"id":"a","geom":{"type":"Point","coordinates":[4.7,50.88]}}|{"type":"Point","coordinates":[4.7,50.88]}"#,
+            ],
+        ),
+    ] {
+        check(&database, sql, expected).await;
+    }
+    for sql in [
+        "SELECT ST_AsGeoJSON(t.*) FROM (SELECT id FROM spots_layer) AS t",
+        "SELECT ST_AsGeoJSON(id) FROM spots_layer",
+        "SELECT ST_AsGeoJSON(geom, 'x') FROM spots_layer",
+    ] {
+        let described = database.service.describe(request(sql), vec![]).await;
+        let refused = described.err().map(|error| error.kind);
+        assert_eq!(refused, Some(QueryErrorKind::BadRequest), "{sql}");
+    }
+}

@@ -180,7 +180,7 @@ async fn hostile_statements_are_refused_by_kind() {
         (
             "SELECT car FROM counts WHERE segment_id = 'one'",
             BadRequest,
-            "`one` is used as a whole number, and is none",
+            "`one` is used as a whole number (bigint), and is none",
         ),
         (
             "SELECT car FROM counts WHERE time > 20261101",

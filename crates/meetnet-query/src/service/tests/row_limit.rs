@@ -120,6 +120,110 @@ async fn what_asks_for_few_rows_of_a_large_file_is_not_refused() {
     .await;
 }
 
+/// What stops after so many rows counts as many and no more, wherever it stands in a statement; of what leaves rows out nobody
+/// knows how many there are.
+#[tokio::test]
+async fn only_what_certainly_has_more_rows_is_refused_at_planning() {
+    const ONE: &str = "(SELECT * FROM counts LIMIT 1) AS b";
+    const TWO: &str =
+        "((SELECT time FROM counts LIMIT 1) UNION ALL (SELECT time FROM counts LIMIT 1)) AS b";
+    let lake = fixture::Lake::new();
+    let counts = fixture::declaration("counts", DatasetKind::Wide);
+    let rows: Vec<fixture::Row> = (0..9).map(|hour| (1, hour, Some(1.0))).collect();
+    let file = lake.file(&counts, ("CC0-1.0", false, "2026-01"), &rows, 64);
+    lake.publish(TableSnapshot {
+        files: Arc::new(vec![file]),
+        ..lake.table(&counts)
+    });
+    let cross = |of: &str| format!("SELECT a.time FROM counts AS a CROSS JOIN {of}");
+    let join =
+        |kind: &str| format!("SELECT a.time FROM counts AS a {kind} JOIN {ONE} USING (time)");
+    let on =
+        |kind: &str| format!("SELECT a.car FROM counts AS a {kind} JOIN {ONE} ON a.time = b.time");
+    let cases = [
+        (cross(ONE), 8, true),
+        (cross(ONE), 9, false),
+        (format!("{} LIMIT 4", cross(ONE)), 4, false),
+        (format!("{} OFFSET 5", cross(ONE)), 4, false),
+        (format!("{} OFFSET 4", cross(ONE)), 4, true),
+        (cross("(SELECT * FROM counts LIMIT 2) AS b"), 17, true),
+        (cross("(SELECT * FROM counts LIMIT 2) AS b"), 18, false),
+        (
+            cross("(SELECT * FROM counts LIMIT 9 OFFSET 7) AS b"),
+            18,
+            false,
+        ),
+        (
+            cross("(SELECT * FROM counts ORDER BY car LIMIT 1) AS b"),
+            9,
+            false,
+        ),
+        (
+            cross("(SELECT * FROM counts WHERE car > 0 LIMIT 1) AS b"),
+            9,
+            false,
+        ),
+        (cross("(SELECT * FROM counts WHERE car > 5) AS b"), 4, false),
+        (cross("(SELECT DISTINCT car FROM counts) AS b"), 9, false),
+        (
+            cross("(SELECT car, avg(car) FROM counts GROUP BY car) AS b"),
+            9,
+            false,
+        ),
+        (cross("(SELECT avg(car) FROM counts) AS b"), 8, true),
+        (cross("(SELECT avg(car) FROM counts) AS b"), 9, false),
+        (
+            cross("(SELECT avg(car) FROM counts LIMIT 0) AS b"),
+            4,
+            false,
+        ),
+        (cross(TWO), 17, true),
+        (cross(TWO), 18, false),
+        (join("INNER"), 4, false),
+        (join("LEFT"), 9, false),
+        (on("RIGHT"), 4, false),
+        (on("FULL"), 9, false),
+        (on("LEFT SEMI").replace("a.car", "*"), 4, false),
+        (on("LEFT ANTI").replace("a.car", "*"), 9, false),
+        (
+            "SELECT car FROM counts WHERE time IN (SELECT time FROM counts LIMIT 1)".to_owned(),
+            4,
+            false,
+        ),
+        ("SELECT DISTINCT car FROM counts".to_owned(), 4, false),
+        ("SELECT car FROM counts GROUP BY car".to_owned(), 4, false),
+        (
+            "SELECT unnest([car]) FROM counts LIMIT 3".to_owned(),
+            4,
+            false,
+        ),
+        ("SELECT * FROM counts OFFSET 5".to_owned(), 4, false),
+        ("SELECT * FROM counts OFFSET 4".to_owned(), 4, true),
+        ("SELECT * FROM counts OFFSET 20".to_owned(), 4, false),
+        (
+            "SELECT * FROM counts ORDER BY car, time LIMIT 3".to_owned(),
+            4,
+            false,
+        ),
+        ("SELECT sum(car) OVER () FROM counts".to_owned(), 4, true),
+        (
+            "SELECT sum(car) OVER () FROM counts LIMIT 4".to_owned(),
+            4,
+            false,
+        ),
+        (
+            "SELECT sum(car) OVER () FROM (SELECT * FROM counts LIMIT 4) AS c".to_owned(),
+            4,
+            false,
+        ),
+    ];
+    let cases: Vec<(&str, bool, usize, bool)> = cases
+        .iter()
+        .map(|(sql, row_limit, refused)| (sql.as_str(), true, *row_limit, *refused))
+        .collect();
+    check_refused(&lake, &cases).await;
+}
+
 /// Asks each statement, wholly or not, within its row limit, and says which are refused.
 async fn check_refused(lake: &fixture::Lake, statements: &[(&str, bool, usize, bool)]) {
     let service = service(lake);
@@ -134,7 +238,8 @@ async fn check_refused(lake: &fixture::Lake, statements: &[(&str, bool, usize, b
             Err(error) => {
                 assert!(refused, "{sql} of {row_limit} rows: {error}");
                 assert_eq!(error.kind, QueryErrorKind::TooLarge);
-                assert!(error.message.contains("more than the 4 rows"), "{error}");
+                let more = format!("more than the {row_limit} rows");
+                assert!(error.message.contains(&more), "{error}");
             }
         }
     }

@@ -87,4 +87,23 @@ fn a_report_says_what_went_and_names_nobody() {
          1 file or damaged part that nobody could read went as well\n\
          backups that were made before still hold what was erased"
     );
+    // Rows that come again are not among those that went for good.
+    report.whole_datasets = [("neighbourhood_hourly".into(), 1_250)].into();
+    report.tables.rows += 1_250;
+    let told = describe(&report);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(
+        lines[..2],
+        [
+            "erased 3 rows (air 3) and the content of 1 raw message",
+            "1,250 rows (neighbourhood_hourly 1,250) of others and of several went as well, because they tell something of what \
+             was named: they are derived anew without it",
+        ]
+    );
+    report.datasets.clear();
+    let told = describe(&report);
+    assert!(
+        told.starts_with("erased 0 rows and the content of 1 raw message\n"),
+        "{told}"
+    );
 }

@@ -4,6 +4,7 @@ use meetnet_ingest::pipeline::ReplayedRows;
 use meetnet_ingest::replay::Decided;
 
 use super::super::import::describe_applied;
+use crate::readable::{counted, grouped};
 
 /// Says what came of a replay: of `chosen` rejects so many are `resolved`, and `rows` are those of its messages.
 pub(super) fn describe_replayed(
@@ -15,9 +16,14 @@ pub(super) fn describe_replayed(
     if chosen == 0 && decided.frames == 0 && decided.without_source.is_empty() {
         return "no open reject matches".to_owned();
     }
-    let mut report = format!("replayed {} messages", decided.frames);
+    let mut report = format!("replayed {}", counted(decided.frames, "message"));
     if chosen > 0 {
-        report.push_str(&format!(": {resolved} of {chosen} rejects are resolved"));
+        report.push_str(&format!(
+            ": {} of {} {} resolved",
+            grouped(resolved),
+            counted(chosen, "reject"),
+            if chosen == 1 { "is" } else { "are" }
+        ));
     }
     for (dataset, applied) in &rows.applied {
         report.push('\n');
@@ -39,21 +45,21 @@ pub(super) fn describe_replayed(
     }
     if decided.confirmed > 0 {
         report.push_str(&format!(
-            "\n{} stored values were said again by later messages: they stay, and what was replayed of them is history",
-            decided.confirmed
+            "\n{} said again by later messages: what is stored stays, and what was replayed of it is history",
+            counted(decided.confirmed, "stored value")
         ));
     }
     if decided.gone > 0 {
         report.push_str(&format!(
-            "\n{} messages are in neither journal nor archive any more: their rejects stay open, `meetnet rejects drop` \
-             closes them",
-            decided.gone
+            "\n{} in neither journal nor archive any more: the rejects stay open, `meetnet rejects drop` closes them",
+            counted(decided.gone, "message")
         ));
     }
     for (source, messages) in &decided.without_source {
         report.push_str(&format!(
-            "\n{messages} messages of source `{source}` stay as they were, rejects with their reasons: it is not configured \
-             any more. Declare it again and replay them, or close them with `meetnet rejects drop --source {source}`"
+            "\n{} of source `{source}` left as before, rejects with their reasons: it is not configured any more. Declare it \
+             again and replay them, or close them with `meetnet rejects drop --source {source}`",
+            counted(*messages, "message")
         ));
     }
     report

@@ -93,7 +93,7 @@ fn a_report_says_what_is_left_to_do() {
             "replayed 2 messages: 1 of 5 rejects are resolved",
             "none of them has a row",
             "2 came out again",
-            "1 messages are in neither",
+            "1 message in neither",
         ],
     );
     let confirmed = Decided {
@@ -105,9 +105,9 @@ fn a_report_says_what_is_left_to_do() {
         1,
         1,
         &[
-            "replayed 1 messages: 1 of 1 rejects are resolved",
+            "replayed 1 message: 1 of 1 reject is resolved",
             "none of them has a row",
-            "2 stored values were said again by later messages",
+            "2 stored values said again by later messages",
         ],
     );
     let without_source = |frames| Decided {
@@ -119,9 +119,9 @@ fn a_report_says_what_is_left_to_do() {
         3,
         1,
         &[
-            "replayed 1 messages: 1 of 3 rejects are resolved",
+            "replayed 1 message: 1 of 3 rejects are resolved",
             "none of them has a row",
-            "2 messages of source `attic` stay as they were",
+            "2 messages of source `attic` left as before",
         ],
     );
     // None was chosen: they were named by their sequences.
@@ -131,7 +131,7 @@ fn a_report_says_what_is_left_to_do() {
         0,
         &[
             "replayed 0 messages",
-            "2 messages of source `attic` stay as they were",
+            "2 messages of source `attic` left as before",
         ],
     );
 }

@@ -208,9 +208,22 @@ fn what_a_dataset_does_not_have_is_said() {
     check(
         Selection {
             subjects: texts(&["a"]),
-            ..bare
+            ..bare.clone()
         },
-        Some("no sensors"),
+        Some("no sensors or segments and has no --sensor"),
+    );
+    let area: Option<Area> = "4.6,50.8,4.8,51".parse().ok();
+    check(
+        Selection { area, ..bare },
+        Some("no sensors or segments and has no --bbox"),
+    );
+    let cells = dataset(
+        "neighbourhoods",
+        &[("h3_r9", "bigint"), ("time", "timestamp")],
+    );
+    check(
+        Selection { area, ..cells },
+        Some("--bbox; it tells of the H3 cells in `h3_r9`, and `meetnet sql` takes"),
     );
     check(
         Selection {
@@ -258,4 +271,10 @@ fn areas_are_read() {
     ] {
         assert_eq!(text.parse::<Area>().is_ok(), is_one, "{text}");
     }
+    let exchanged = "4.6,51,4.8,50.8".parse::<Area>();
+    let said = exchanged.expect_err("no area");
+    assert!(
+        said.starts_with("the south 51 lies above the north 50.8; write west,"),
+        "{said}"
+    );
 }

@@ -1,4 +1,4 @@
-use super::configuration_of;
+use super::{CONFIG_VARIABLE, PlaceOptions, configuration_of};
 use crate::config::{Config, Environment, LakePlace};
 
 fn config(url: &str, variables: &[(&str, &str)]) -> Config {
@@ -44,4 +44,34 @@ fn a_bucket_is_reached_as_the_environment_says() {
     let endpoint = ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000");
     let found = check(&[endpoint, key], "keys", "us-east-1");
     assert_eq!(found.as_deref(), Some("http://127.0.0.1:9000"));
+}
+
+#[test]
+fn what_is_named_on_the_command_line_wins_over_the_configuration_of_the_shell() {
+    let check =
+        |[config, lake, url]: [Option<&str>; 3], shell: Option<&str>, expect: Option<&str>| {
+            let options = PlaceOptions {
+                config: config.map(Into::into),
+                lake: lake.map(str::to_owned),
+                url: url.map(str::to_owned),
+                api_key_file: None,
+            };
+            let mut environment = Environment::default();
+            if let Some(file) = shell {
+                environment.set(CONFIG_VARIABLE, file);
+            }
+            let found = options.config_file(&environment);
+            assert_eq!(
+                found,
+                expect.map(std::path::Path::new),
+                "{options:?}, {shell:?}"
+            );
+        };
+    let shell = Some("shell.toml");
+    check([None; 3], None, None);
+    check([None; 3], Some(""), None);
+    check([None; 3], shell, shell);
+    check([Some("named.toml"), None, None], shell, Some("named.toml"));
+    check([None, Some("data/lake"), None], shell, None);
+    check([None, None, Some("https://data.example.org")], shell, None);
 }

@@ -265,14 +265,24 @@ fn rows_that_say_how_far_they_are_from_an_erased_reference_go_with_it() {
         .derived(chunk, commands.erasures().unwrap())
         .unwrap();
     // Whose rows are compared with it takes their own along.
-    for (sensor, gone, left) in [("garden-porch", 1, 2), (REFERENCE, 2, 0)] {
+    for (sensor, goes_whole, gone, left) in [("garden-porch", false, 1, 2), (REFERENCE, true, 2, 0)]
+    {
         let request = EraseRequest {
             sensor_ids: [sensor.to_owned()].into(),
             ..EraseRequest::default()
         };
         let report = commands.erase(request).unwrap();
-        let of_hours = report.datasets.get(&DatasetId::new(HOURS));
-        assert_eq!(of_hours, Some(&gone), "{sensor}");
+        let hours = DatasetId::new(HOURS);
+        let (of_subject, whole) = (
+            report.datasets.get(&hours),
+            report.whole_datasets.get(&hours),
+        );
+        let expect = if goes_whole {
+            (None, Some(&gone))
+        } else {
+            (Some(&gone), None)
+        };
+        assert_eq!((of_subject, whole), expect, "{sensor}");
         assert_eq!(rows(&daemon).len(), left, "{sensor}");
     }
     // The lake has forgotten whose rows they were compared with; the journal knows what the configuration says.
