@@ -28,7 +28,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use crate::error::{QueryError, QueryErrorKind, shortened};
+use crate::error::{QueryError, StatementFault, shortened};
 use crate::rewrite;
 use crate::wall_clock::{instants, offset_s, out_of_range};
 
@@ -198,9 +198,9 @@ fn made_of(data_type: &DataType) -> Result<DataType> {
 fn no_time(data_type: &DataType) -> DataFusionError {
     let what = match data_type {
         DataType::Time32(_) | DataType::Time64(_) => {
-            "AT TIME ZONE of a time of day, which is another one every season; write (day + time) AT TIME ZONE zone".to_owned()
+            "AT TIME ZONE of a time of day, which is another one every season; write (day + time) AT TIME ZONE zone"
         }
-        other => format!("AT TIME ZONE of {other}; it takes a time with a zone, one without, or a date"),
+        _ => "AT TIME ZONE of what is no time; it takes a time with a zone, one without, or a date",
     };
     QueryError::not_supported(what).into()
 }
@@ -276,7 +276,7 @@ fn zone_named(written: &str) -> Result<String> {
         let message = format!(
             "unknown time zone `{zone}`; use an IANA name such as `Europe/Brussels` or `UTC`"
         );
-        QueryError::new(QueryErrorKind::BadRequest, message).into()
+        QueryError::of_statement(StatementFault::InvalidArgument, message).into()
     })
 }
 

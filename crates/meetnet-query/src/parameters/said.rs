@@ -14,8 +14,8 @@ use meetnet_sql::AT_TIME_ZONE;
 
 use super::name_of;
 
-/// Returns the types that placeholders are cast to, by their names without `$`, and those of LIMIT, OFFSET and AT TIME ZONE. One that is cast to
-/// several types has none, nor has a number of decimal digits that is used as something else elsewhere.
+/// Returns the types that placeholders are cast to, by their names without `$`, and those of LIMIT, OFFSET and AT TIME ZONE. One
+/// that is cast to several types has none, nor has a number of decimal digits that is used as something else elsewhere.
 pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
     let mut said: HashMap<String, HashSet<DataType>> = HashMap::new();
     let mut used_otherwise = HashSet::new();

@@ -80,8 +80,8 @@ pub(super) fn respell(statement: &mut Statement) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// Makes formats of the patterns that times are read by, and looks at the zones. In PostgreSQL's dialect `to_char` has such too, and its rewriter makes
-/// formats of all.
+/// Makes formats of the patterns that times are read by, and looks at the zones. In PostgreSQL's dialect `to_char` has such too, and
+/// its rewriter makes formats of all.
 struct Patterns;
 
 impl VisitorMut for Patterns {

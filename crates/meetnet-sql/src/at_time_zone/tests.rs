@@ -139,7 +139,7 @@ fn what_is_no_time_is_refused() {
             DataType::Utf8,
             "time of day",
         ),
-        (DataType::Int64, DataType::Utf8, "Int64"),
+        (DataType::Int64, DataType::Utf8, "what is no time"),
         (clock(), DataType::Int64, "the name of a zone"),
     ] {
         let types = function.coerce_types(&[time, zone]).unwrap();

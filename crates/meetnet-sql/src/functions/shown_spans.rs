@@ -179,7 +179,7 @@ fn shown(span: IntervalMonthDayNano, format: &str) -> Result<String> {
             Some('S') => (time % MINUTE_NS / SECOND_NS, 2),
             Some('f') => (rest, 0),
             Some('3') if signs.next() == Some('f') => (rest / 1_000_000, 0),
-            Some('6') if signs.next() == Some('f') => (rest / 1_000, 1),
+            Some('6') if signs.next() == Some('f') => (rest / 1_000, 0),
             Some('p') => {
                 text.push_str(if is_late { "PM" } else { "AM" });
                 continue;
@@ -197,11 +197,11 @@ fn shown(span: IntervalMonthDayNano, format: &str) -> Result<String> {
         // Writing to memory cannot fail.
         let _ = match (part, is_unfilled) {
             (_, true) => write!(text, "{number}"),
-            // A sign takes no place of a digit.
             (Some('f'), _) => write!(text, "{number:09}"),
             (Some('3'), _) => write!(text, "{number:03}"),
             (Some('6'), _) => write!(text, "{number:06}"),
             _ => {
+                // A sign takes no place of a digit.
                 let width = width + usize::from(number < 0);
                 write!(text, "{number:0width$}")
             }
