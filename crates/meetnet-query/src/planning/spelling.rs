@@ -68,7 +68,7 @@ use crate::postgres::{formatted_call, reading_format_of};
 /// Writes a statement, or the one that is to be explained, in the words that DataFusion plans.
 ///
 /// # Errors
-/// Where it reads times by a pattern of PostgreSQL that there is nothing for.
+/// Where it reads times by a pattern of PostgreSQL that there is nothing for, or asks for the clocks of a zone that is no constant.
 pub(super) fn respell(statement: &mut Statement) -> Result<(), QueryError> {
     let Some(parsed) = parsed_mut(statement) else {
         return Ok(());
@@ -83,8 +83,8 @@ pub(super) fn respell(statement: &mut Statement) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// Makes formats of the patterns that times are read by. In PostgreSQL's dialect `to_char` has such too, and its rewriter makes
-/// formats of all.
+/// Makes formats of the patterns that times are read by, and looks at the zones. In PostgreSQL's dialect `to_char` has such too, and
+/// its rewriter makes formats of all.
 struct Patterns;
 
 impl VisitorMut for Patterns {
@@ -92,6 +92,13 @@ impl VisitorMut for Patterns {
     type Break = String;
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        if let Expr::AtTimeZone { time_zone, .. } = &*expr
+            && text(time_zone).is_none()
+        {
+            let message = "AT TIME ZONE takes the name of a zone in quotes, 'Europe/Brussels', and neither a parameter nor a column; \
+                           over PostgreSQL's protocol it takes them, too";
+            return ControlFlow::Break(message.to_owned());
+        }
         let Expr::Function(function) = expr else {
             return ControlFlow::Continue(());
         };
@@ -456,7 +463,8 @@ fn respelled(function: &mut Function) -> Option<Expr> {
             // AT TIME ZONE takes the name of a zone alone.
             text(&zone)?;
             return Some(Expr::AtTimeZone {
-                timestamp: Box::new(time),
+                // DataFusion 55.2 plans no operator there that has no brackets.
+                timestamp: Box::new(Expr::Nested(Box::new(time))),
                 time_zone: Box::new(zone),
             });
         }

@@ -16,6 +16,7 @@ mod copiers;
 mod dbeaver;
 mod psql;
 mod qgis;
+mod zones;
 
 fn request(sql: &str) -> QueryRequest {
     QueryRequest {
