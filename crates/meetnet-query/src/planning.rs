@@ -32,6 +32,7 @@ use crate::postgres::{
 };
 use crate::reach::Reach;
 
+mod declared;
 mod flags;
 mod grouped_pairs;
 mod groups;
@@ -41,6 +42,7 @@ mod matched;
 mod members;
 mod named_rows;
 mod negated;
+mod operators;
 mod percentiles;
 mod positions;
 mod row_counts;
@@ -57,6 +59,7 @@ mod unheard;
 mod unnested;
 mod windows;
 
+use declared::cast_declared;
 use groups::check_groups;
 pub use kept::refused_statements;
 use members::{any_as_calls, is_of_elements};
@@ -67,7 +70,7 @@ use shadowed::name_shadowing;
 use shared_columns::{name_table_of_natural, name_tables_of_shared};
 use spelling::{name_series, respell};
 use typed::keep_digits_of_parameters;
-use unheard::check_heard;
+use unheard::{check_heard, series_of_columns};
 use unnested::is_unnested_there;
 use windows::write_out_windows;
 
@@ -252,12 +255,33 @@ pub(crate) async fn planned(
     tables: &SnapshotTables,
     options: &QueryOptions,
 ) -> Result<Planned> {
+    planned_with(session, request, tables, options, Values::Own).await
+}
+
+/// What the values of a request are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// Those that the statement runs with.
+    Own,
+    /// Samples of their types: its own are not known yet.
+    Samples,
+}
+
+/// As [`planned`], of a request whose values are these.
+async fn planned_with(
+    session: &SessionState,
+    request: &QueryRequest,
+    tables: &SnapshotTables,
+    options: &QueryOptions,
+    values: Values,
+) -> Result<Planned> {
     let mut statement = parse::statement(&request.sql, request.dialect, options)?;
     let written = match (request.dialect, parse::parsed(&statement)) {
         (Dialect::Generic, Some(ast::Statement::Query(query))) => as_written(query),
         _ => Written::default(),
     };
-    let filled = table_arguments::fill(&mut statement, &request.parameters);
+    let filled = table_arguments::fill(&mut statement, &request.parameters, values);
+    cast_declared(&mut statement, &request.parameters);
     keep_digits_of_parameters(&mut statement, &request.parameters);
     escape_by_backslash(&mut statement);
     name_shadowing(&mut statement);
@@ -265,6 +289,7 @@ pub(crate) async fn planned(
     write_out_windows(&mut statement)?;
     guard::check_lists(&statement)?;
     check_heard(&statement)?;
+    let bounds = series_of_columns(&statement);
     check_groups(&statement, session.aggregate_functions())?;
     name_rows(&mut statement, request.dialect)?;
     let placeholders = match request.dialect {
@@ -274,14 +299,15 @@ pub(crate) async fn planned(
     let (plan, names) = match request.dialect {
         Dialect::Generic => {
             respell(&mut statement)?;
-            let planned = planned_or_renamed(session, statement, rename_columns).await?;
-            let (plan, mut names) = planned;
+            let planned = planned_or_renamed(session, statement, rename_columns).await;
+            let (plan, mut names) = planned.map_err(|error| of_bounds(error, bounds))?;
             call_as_written(&mut names, written, &plan);
             (plan, ShownNames::Distinct(names))
         }
         Dialect::Postgres => {
             let rewritten = rewritten(statement, tables)?;
-            let (plan, ()) = planned_or_renamed(session, rewritten.statement, rename_casts).await?;
+            let planned = planned_or_renamed(session, rewritten.statement, rename_casts).await;
+            let (plan, ()) = planned.map_err(|error| of_bounds(error, bounds))?;
             (plan, rewritten.names)
         }
     };
@@ -295,6 +321,14 @@ pub(crate) async fn planned(
         filled,
         written: placeholders,
     })
+}
+
+/// Returns what a statement is refused with: what is wrong with the bounds of a series, where a column is not found there.
+fn of_bounds(error: DataFusionError, bounds: Option<String>) -> DataFusionError {
+    match bounds {
+        Some(what) if is_of_unknown_column(&error) => QueryError::not_supported(what).into(),
+        _ => error,
+    }
 }
 
 /// Adds what clients call columns in whose names the planner shows types, `Int64(1) + x`: as they are `written`, where it is certain
@@ -524,7 +558,7 @@ pub(crate) async fn described(
                 parameters: table_arguments::samples(known),
                 ..request.clone()
             };
-            planned(session, &request, tables, options).await?
+            planned_with(session, &request, tables, options, Values::Samples).await?
         }
         false => planned(session, request, tables, options).await?,
     };

@@ -11,7 +11,7 @@
 //! | `encode`, the pattern of `LIKE … ESCAPE` | doubles with each nesting | bounded |
 //! | `to_json`, `json_build_object` and the like | the same, and names of columns come with each row | bounded, and while it is written: `json.rs` |
 //! | `string_to_array` | each byte may become an element | bounded |
-//! | `to_char` | a long format for each row | bounded |
+//! | `to_char` | a long format for each row | bounded; spans of time: `shown_spans.rs` |
 //! | `levenshtein`, `array_has_all`, `array_has_any` | each with each | bounded per row, stopped between rows |
 //! | `regexp_…`, `~`, `SIMILAR TO`, `substring(text FROM pattern)` | length times size of the pattern, and compiling it | one pattern of bounded size, bounded per row, stopped between rows |
 //! | `LIKE` with wildcards within | length times size of the pattern, and compiling it | bounded per row, stopped between rows: `like.rs` |
@@ -48,6 +48,7 @@ mod like;
 mod matched;
 mod pattern;
 mod share;
+mod shown_spans;
 mod similar;
 pub mod sizes;
 mod text;
@@ -63,6 +64,7 @@ use escaped::EscapedLike;
 use json::RowNames;
 use like::{BoundedLike, is_search};
 use matched::MatchedPart;
+use shown_spans::{ShownSpans, TO_CHAR};
 use similar::{as_regex, as_regex_of_parts};
 use text::BoundedText;
 use unordered::Unordered;
@@ -114,7 +116,7 @@ const BOUNDED: [(&str, Growth, Work); 34] = [
     ("arrays_zip", Growth::Sum, Work::Small),
     ("array_to_string", Growth::TimesDelimiter, Work::Small),
     ("string_to_array", Growth::PerByte, Work::Small),
-    ("to_char", Growth::Format, Work::Small),
+    (TO_CHAR, Growth::Format, Work::Small),
     ("translate", Growth::Sum, Work::Lengths),
     ("find_in_set", Growth::Small, Work::Lengths),
     ("levenshtein", Growth::Small, Work::Product),
@@ -139,6 +141,10 @@ pub(crate) fn restrict(state: &mut SessionState) -> Result<()> {
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(MatchedPart::new())))?;
     if let Some(inner) = state.deregister_udf(REGEXP_COUNT)? {
         state.register_udf(Wrapped::function(inner, MatchCount))?;
+    }
+    if let Some(inner) = state.deregister_udf(TO_CHAR)? {
+        let function = ScalarUDF::new_from_impl(ShownSpans::new(inner));
+        state.register_udf(Arc::new(function))?;
     }
     for name in unordered::PARTIAL {
         if let Some(inner) = state.deregister_udf(name)? {

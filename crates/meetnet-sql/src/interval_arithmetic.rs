@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `-extract(dow FROM t) * INTERVAL '1 day'` | `interval_times(INTERVAL '1 day', -extract(dow FROM t))` |
 //! | `DATE '2026-01-31' + INTERVAL '6 hours'` | `CAST(DATE '2026-01-31' AS TIMESTAMP) + INTERVAL '6 hours'` |
+//! | `time - (TIMESTAMP '2026-03-30' AT TIME ZONE 'Europe/Brussels')` | the difference of both in UTC |
 //!
 //! So Tableau writes where a week begins, and DataFusion 55.2 has no such operators. As in PostgreSQL months stay months and
 //! days stay days; what is left of a month counts in days, of which it has 30, what is left of a day in hours.
@@ -81,6 +82,10 @@ impl ExprPlanner for IntervalPlanner {
                 match date_beside_interval(&expr.left, &expr.right, schema) {
                     Some(Side::Left) => expr.left = at_midnight(expr.left),
                     Some(Side::Right) => expr.right = at_midnight(expr.right),
+                    None if of_two_zones(&expr.left, &expr.right, schema) => {
+                        expr.left = in_utc(expr.left);
+                        expr.right = in_utc(expr.right);
+                    }
                     None => {}
                 }
                 return Ok(PlannerResult::Original(expr));
@@ -166,6 +171,21 @@ fn date_beside_interval(left: &Expr, right: &Expr, schema: &DFSchema) -> Option<
         }
         _ => None,
     }
+}
+
+/// Returns true for two instants of which one is by the clocks of another zone: how far they are apart, DataFusion does not say.
+fn of_two_zones(left: &Expr, right: &Expr, schema: &DFSchema) -> bool {
+    let zone = |side: &Expr| match side.get_type(schema) {
+        Ok(DataType::Timestamp(_, zone)) => zone,
+        _ => None,
+    };
+    zone(right).is_some_and(|right| zone(left).is_some_and(|left| left != right))
+}
+
+/// Returns the same instant in UTC.
+fn in_utc(instant: Expr) -> Expr {
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC")));
+    cast(instant, utc)
 }
 
 /// Returns the time at which a date begins. Nanoseconds would end in the year 2262.

@@ -12,6 +12,7 @@
 
 mod aggregates;
 mod arithmetic;
+mod at_time_zone;
 mod balanced;
 mod casts;
 mod certain_constants;
@@ -39,6 +40,7 @@ mod null_members;
 mod removed_members;
 mod repeated_keys;
 pub mod rewrite;
+mod rounded_times;
 mod series;
 mod shifts;
 mod sliding;
@@ -58,6 +60,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, TypePlanner};
 use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 
 pub use arithmetic::check_constant;
+pub use at_time_zone::AT_TIME_ZONE;
 pub use balanced::{BalancedConditions, balanced};
 pub use certain_constants::CertainConstants;
 pub use error::{QueryError, QueryErrorKind, SharedLimit, StatementFault, shortened};
@@ -87,6 +90,7 @@ use micros::Microseconds;
 use negative_zeros::UnsignedZeros;
 use null_members::NullMembers;
 use repeated_keys::RepeatedKeys;
+use rounded_times::RoundedTimes;
 use times_of_day::TimesOfDay;
 use typed_keys::TypedKeys;
 use union_names::UnionNames;
@@ -111,7 +115,7 @@ pub fn rules(
     rules.insert(types_equal, Arc::new(WholeNumberUnions));
     rules.insert(types_equal, Arc::new(CommonElements));
     rules.insert(types_equal, untyped);
-    let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 23] = [
+    let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 24] = [
         of_tables,
         Arc::new(GroupingColumns),
         Arc::new(RepeatedKeys),
@@ -119,6 +123,7 @@ pub fn rules(
         Arc::new(HavingInValues),
         Arc::new(EmptySubqueries::new()),
         Arc::new(ReadableTexts),
+        Arc::new(RoundedTimes),
         Arc::new(TimesOfDay),
         Arc::new(InstantsOfClocks),
         Arc::new(CheckedFloats),
@@ -164,6 +169,7 @@ pub fn register(state: &mut SessionState) -> Result<()> {
     removed_members::register(state)?;
     functions::register_elements(state)?;
     micros::register(state)?;
+    at_time_zone::register(state)?;
     arithmetic::register(state)?;
     sliding::register(state)?;
     gathered::register(state)?;

@@ -9,6 +9,8 @@
 //! A cast also ends with an error at what clocks show twice, or never, in the nights when they are changed. The function takes
 //! what PostgreSQL takes: of an hour that is there twice the later one, and for one that is left out as much later as is left
 //! out.
+//!
+//! A constant that says its offset is that instant, and none of a clock: `TIMESTAMP '2026-03-29T22:00:00Z'`.
 
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
@@ -18,12 +20,14 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
 use datafusion::functions::datetime::to_local_time::adjust_to_local_time;
+use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::functions::literal_text;
 use crate::rewrite;
 use crate::time_text::per_second;
 
@@ -64,6 +68,10 @@ fn zone_of(expr: &Expr) -> Option<(&Expr, &DataType)> {
 /// Returns the call that takes the place of such a cast of what clocks show.
 fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
     let (inner, to) = zone_of(expr)?;
+    if let Some(instant) = instant_in(inner) {
+        let cast = Cast::new(Box::new(instant.clone()), to.clone());
+        return Some(Expr::Cast(cast));
+    }
     let is_clock = matches!(
         inner.get_type(schema),
         Ok(DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64)
@@ -76,6 +84,18 @@ fn call_for(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
         signature: Signature::any(1, Volatility::Immutable),
     });
     Some(function.call(vec![inner.clone()]))
+}
+
+/// Returns the text of a constant that says which instant it is, `TIMESTAMP '2026-03-29T22:00:00Z'`: no clock of another zone shows
+/// that. None for every other expression.
+fn instant_in(expr: &Expr) -> Option<&Expr> {
+    match rewrite::cast_of(expr)? {
+        (text, DataType::Timestamp(_, None), _) => {
+            literal_text(text)?.filter(|time| has_offset(time))?;
+            Some(text)
+        }
+        _ => None,
+    }
 }
 
 /// The instant at which the clocks of a zone show a time.
@@ -109,7 +129,7 @@ impl ScalarUDFImpl for InstantOfClock {
 }
 
 /// Returns the instants at which the clocks of a zone show times, which are in the unit of the instants.
-fn instants(clock: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+pub(crate) fn instants(clock: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     // NULL where there is not the one instant.
     let lenient = CastOptions {
         safe: true,
@@ -143,17 +163,54 @@ fn instants(clock: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
 /// Returns the instant of what clocks show twice or never: that by the smaller of the offsets before and behind. Where they are
 /// put back this is the later of both, where they are put forward it is by the clocks of before, so that they show more.
 fn by_smaller_offset(clock: i64, per_second: i64, zone: Tz) -> Result<i64> {
-    let out_of_range =
-        || DataFusionError::Execution("a time by the clocks of a zone is out of range".to_owned());
     let second = clock.div_euclid(per_second);
+    let (before, behind) = (second.saturating_sub(DAY_S), second.saturating_add(DAY_S));
+    let offset = offset_s(before, zone)?.min(offset_s(behind, zone)?);
+    let instant = clock.checked_sub(offset.saturating_mul(per_second));
+    instant.ok_or_else(out_of_range)
+}
+
+/// Returns by how many seconds the clocks of a zone are before those of UTC at a second since 1970.
+///
+/// # Errors
+/// Where that is too far off.
+pub(crate) fn offset_s(second: i64, zone: Tz) -> Result<i64> {
     if second.unsigned_abs() > SECONDS_MAX {
         return Err(out_of_range());
     }
-    let offset = |at: i64| -> Result<i64> {
-        Ok(adjust_to_local_time::<TimestampSecondType>(at, zone)? - at)
-    };
-    let (before, behind) = (second - DAY_S, second + DAY_S);
-    let offset = offset(before)?.min(offset(behind)?);
-    let instant = clock.checked_sub(offset.saturating_mul(per_second));
-    instant.ok_or_else(out_of_range)
+    Ok(adjust_to_local_time::<TimestampSecondType>(second, zone)? - second)
+}
+
+/// Returns the error of a time that has no calendar.
+pub(crate) fn out_of_range() -> DataFusionError {
+    DataFusionError::Execution("a time by the clocks of a zone is out of range".to_owned())
+}
+
+/// Returns true for the text of a time with an offset from UTC, or `Z`.
+fn has_offset(time: &str) -> bool {
+    // Behind the date, which has dashes as well.
+    let clock = time.trim().get(10..).unwrap_or_default();
+    clock.ends_with(['Z', 'z']) || clock.contains(['+', '-'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_offset;
+
+    #[test]
+    fn an_offset_stands_behind_the_clock() {
+        for (time, expect) in [
+            ("2026-03-29T22:00:00Z", true),
+            (" 2026-03-29 22:00z ", true),
+            ("2026-03-29 22:00:00.5+02", true),
+            ("2026-03-29 22:00:00-02:00", true),
+            ("2026-03-29 22:00:00", false),
+            ("2026-03-29", false),
+            ("2026-03", false),
+            ("", false),
+            ("éééé-ééé", false),
+        ] {
+            assert_eq!(has_offset(time), expect, "{time}");
+        }
+    }
 }

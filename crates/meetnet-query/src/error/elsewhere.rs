@@ -46,7 +46,7 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "percentile" | "quantile" => "percentile_cont(0.95) WITHIN GROUP (ORDER BY value)",
         "approx_quantile" => "approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY value)",
         "percentile_disc" | "quantile_disc" => {
-            "percentile_disc(0.95) WITHIN GROUP (ORDER BY value), of a number from 0 to 1 that is written there, without OVER"
+            "percentile_disc(0.95) WITHIN GROUP (ORDER BY value), of one number from 0 to 1 that is written there, without OVER: of several, one call for each"
         }
         "count_if" | "countif" => "count(*) FILTER (WHERE condition)",
         "sum_if" | "sumif" => "sum(x) FILTER (WHERE condition)",
@@ -59,6 +59,10 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "isnull" => "x IS NULL, or coalesce(x, y)",
         "safe_cast" | "to_number" => "TRY_CAST(x AS DOUBLE)",
         "mod" => "a % b",
+        "div" => "a / b of whole numbers, which leaves out the rest, or trunc(a / b)",
+        "trim_array" => "list[:array_length(list) - n]",
+        "num_nulls" => "(a IS NULL)::int + (b IS NULL)::int",
+        "num_nonnulls" => "(a IS NOT NULL)::int + (b IS NOT NULL)::int",
         "timezone" => "time AT TIME ZONE 'Europe/Brussels'",
         "make_interval" => {
             "make_interval(hours => n), with years, months, weeks, days, hours, mins or secs, each once"

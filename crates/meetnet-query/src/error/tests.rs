@@ -205,8 +205,8 @@ fn a_function_that_is_not_there_leads_to_one_that_is() {
     );
     check(
         "Invalid function 'percentile_disc'.\nDid you mean 'percentile_cont'?",
-        "there is no function `percentile_disc`; write percentile_disc(0.95) WITHIN GROUP (ORDER BY value), of a number \
-         from 0 to 1 that is written there, without OVER",
+        "there is no function `percentile_disc`; write percentile_disc(0.95) WITHIN GROUP (ORDER BY value), of one \
+         number from 0 to 1 that is written there, without OVER: of several, one call for each",
     );
     check(
         "Invalid function 'locf'.\nDid you mean 'log'?",

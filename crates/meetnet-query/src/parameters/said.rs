@@ -5,16 +5,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Cast, TryCast};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use meetnet_sql::AT_TIME_ZONE;
 
 use super::name_of;
 
-/// Returns the types that placeholders are cast to, by their names without `$`, and those of LIMIT and OFFSET. One that is cast to
-/// several types has none, nor has a number of decimal digits that is used as something else elsewhere.
+/// Returns the types that placeholders are cast to, by their names without `$`, and those of LIMIT, OFFSET and AT TIME ZONE. One
+/// that is cast to several types has none, nor has a number of decimal digits that is used as something else elsewhere.
 pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
     let mut said: HashMap<String, HashSet<DataType>> = HashMap::new();
     let mut used_otherwise = HashSet::new();
@@ -40,6 +41,13 @@ pub(crate) fn said_types(plan: &LogicalPlan) -> Result<HashMap<String, DataType>
                     {
                         note(of.as_ref(), field.data_type());
                         return Ok(TreeNodeRecursion::Jump);
+                    }
+                    // As PostgreSQL takes them where nobody says more.
+                    Expr::ScalarFunction(call) if call.name() == AT_TIME_ZONE => {
+                        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+                        for (argument, data_type) in call.args.iter().zip([utc, DataType::Utf8]) {
+                            note(argument, &data_type);
+                        }
                     }
                     // Which is asked of values of every type.
                     Expr::IsNull(of) | Expr::IsNotNull(of) if is_of_no_type(of) => {

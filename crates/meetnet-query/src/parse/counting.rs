@@ -3,7 +3,7 @@
 use std::any::TypeId;
 use std::cell::Cell;
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{self, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -44,6 +44,18 @@ impl CountingDialect {
     /// Returns false where all steps have been taken, and reading may have been stopped.
     pub(super) fn has_steps_left(&self) -> bool {
         self.steps_left.get() > 0
+    }
+
+    /// Returns the operator that an expression begins with, but for signs and NOT.
+    fn sign(&self, parser: &Parser<'_>) -> Option<UnaryOperator> {
+        let is_postgres = self.of.dialect() == TypeId::of::<PostgreSqlDialect>();
+        match parser.peek_token_ref().token {
+            Token::Tilde => Some(UnaryOperator::BitwiseNot),
+            Token::PGSquareRoot if is_postgres => Some(UnaryOperator::PGSquareRoot),
+            Token::PGCubeRoot if is_postgres => Some(UnaryOperator::PGCubeRoot),
+            Token::AtSign if is_postgres => Some(UnaryOperator::PGAbs),
+            _ => None,
+        }
     }
 
     /// Takes a step; false where none is left.
@@ -210,8 +222,21 @@ impl dialect::Dialect for CountingDialect {
             return Some(Err(ParserError::RecursionLimitExceeded));
         }
         self.depth_left.set(depth - 1);
-        self.is_inner.set(true);
-        let parsed = parser.parse_prefix();
+        let parsed = match self.sign(parser) {
+            // As in PostgreSQL it is of a lower rank than `+`: `~ 5 + 1` is that of 6.
+            Some(op) => {
+                parser.advance_token();
+                let operand = parser.parse_subexpr(self.prec_value(Precedence::Pipe));
+                operand.map(|operand| Expr::UnaryOp {
+                    op,
+                    expr: Box::new(operand),
+                })
+            }
+            None => {
+                self.is_inner.set(true);
+                parser.parse_prefix()
+            }
+        };
         self.depth_left.set(depth);
         Some(parsed)
     }

@@ -85,6 +85,7 @@ fn what_the_parser_follows_without_a_limit_has_one() {
 fn what_is_nested_too_deep_is_not_read_as_a_name() {
     for sql in [
         format!("SELECT {}true", "NOT ".repeat(100)),
+        format!("SELECT {}1", "~ ".repeat(100)),
         format!(
             "SELECT {}a{}",
             "CASE WHEN (".repeat(30),

@@ -6,6 +6,8 @@
 //! | `'ab'` and on the next line `'cd'` | `'abcd'` |
 //! | `FETCH FIRST (1 + 2) ROWS ONLY`, `FETCH FIRST ROW ONLY OFFSET 2` | `LIMIT (1 + 2)`, `LIMIT 1 OFFSET 2` |
 //! | `substring(place SIMILAR '%#"a_#"%' ESCAPE '#')` | `substring(place FROM '%#"a_#"%' FOR '#')`, as PostgreSQL reads both |
+//! | `trim(LEADING FROM place)` | `trim(LEADING ' ' FROM place)` |
+//! | `ROLLUP ((time)::date)`, `CUBE ((a + 1) % 2)` | `ROLLUP (((time)::date))`, …: the parser takes a bracket for that of a set |
 //! | `FROM counts WHERE …`, outside PostgreSQL's dialect | `SELECT * FROM counts WHERE …` |
 //!
 //! Two texts on one line, and what is no number (`0b101`, `0x1F`, `0o17`, `2a`), would be read as something else without a word:
@@ -68,6 +70,7 @@ pub(super) fn respelled(
 ) -> Result<Vec<TokenWithSpan>, QueryError> {
     check_numbers(&tokens)?;
     let tokens = with_matched_parts(with_limits(with_whole_texts(tokens)?)?);
+    let tokens = with_trimmed_blanks(with_whole_sets(tokens));
     Ok(match written_in {
         Dialect::Generic => with_columns(tokens),
         // There it is no statement.
@@ -323,6 +326,123 @@ fn with_matched_parts(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         tokens[place].token = Token::make_keyword(word);
     }
     tokens
+}
+
+/// Says that blanks are trimmed where nothing is said of it.
+fn with_trimmed_blanks(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let places = places(&tokens);
+    let word = |order: usize| places.get(order).and_then(|place| keyword(&tokens[*place]));
+    let is_bare = |order: &usize| {
+        let is_call = word(*order) == Some(Keyword::TRIM)
+            && places
+                .get(order + 1)
+                .is_some_and(|place| tokens[*place].token == Token::LParen);
+        let side = [Keyword::LEADING, Keyword::TRAILING, Keyword::BOTH];
+        is_call
+            && word(order + 2).is_some_and(|word| side.contains(&word))
+            && word(order + 3) == Some(Keyword::FROM)
+    };
+    let found = (0..places.len()).filter(is_bare);
+    let found: Vec<usize> = found.map(|order| places[order + 3]).collect();
+    if found.is_empty() {
+        return tokens;
+    }
+    let mut read = Vec::with_capacity(tokens.len() + found.len());
+    for (place, token) in tokens.into_iter().enumerate() {
+        if found.binary_search(&place).is_ok() {
+            let blank = Token::SingleQuotedString(" ".to_owned());
+            read.push(TokenWithSpan::new(blank, token.span));
+        }
+        read.push(token);
+    }
+    read
+}
+
+/// Brackets of which the end has not come.
+struct Open {
+    /// Whether they are those behind ROLLUP, CUBE and GROUPING SETS, and what stands between their commas are sets.
+    has_sets: bool,
+    /// Where these brackets begin.
+    begin: usize,
+    /// Where what stands behind the last comma begins.
+    part: usize,
+    /// Where the brackets end which that begins with.
+    part_closed: Option<usize>,
+}
+
+/// Puts brackets around each set of ROLLUP, CUBE and GROUPING SETS that begins with a bracket and goes on behind it.
+fn with_whole_sets(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !tokens.iter().any(is_of_sets) {
+        return tokens;
+    }
+    // The first and the last token of each such set.
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
+    let places = places(&tokens);
+    let is_bracket = |place: usize| tokens[place].token == Token::LParen;
+    for (order, place) in places.iter().enumerate() {
+        let token = &tokens[*place].token;
+        let ends_part = matches!(token, Token::Comma | Token::RParen);
+        if let Some(sets) = open.last()
+            && ends_part
+            && sets.has_sets
+            && sets.part + 1 < order
+            && is_bracket(places[sets.part])
+            && sets.part_closed != Some(order - 1)
+        {
+            found.push((places[sets.part], places[order - 1]));
+        }
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                let before = order.checked_sub(1).map(|before| &tokens[places[before]]);
+                open.push(Open {
+                    has_sets: *token == Token::LParen && before.is_some_and(is_of_sets),
+                    begin: order,
+                    part: order + 1,
+                    part_closed: None,
+                });
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                let closed = open.pop();
+                if let (Some(closed), Some(around)) = (closed, open.last_mut())
+                    && closed.begin == around.part
+                {
+                    around.part_closed = Some(order);
+                }
+            }
+            Token::Comma => {
+                if let Some(around) = open.last_mut() {
+                    around.part = order + 1;
+                    around.part_closed = None;
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut read = Vec::with_capacity(tokens.len() + 2 * found.len());
+    // Sets stand beside each other, or in each other's brackets: one begins, and one ends, at most once at a place.
+    let (mut begins, mut ends): (Vec<usize>, Vec<usize>) = found.into_iter().unzip();
+    begins.sort_unstable();
+    ends.sort_unstable();
+    for (place, token) in tokens.into_iter().enumerate() {
+        let span = token.span;
+        if begins.binary_search(&place).is_ok() {
+            read.push(TokenWithSpan::new(Token::LParen, span));
+        }
+        read.push(token);
+        if ends.binary_search(&place).is_ok() {
+            read.push(TokenWithSpan::new(Token::RParen, span));
+        }
+    }
+    read
+}
+
+/// Returns true for a word behind which brackets have sets to group by between them.
+fn is_of_sets(token: &TokenWithSpan) -> bool {
+    matches!(
+        keyword(token),
+        Some(Keyword::ROLLUP | Keyword::CUBE | Keyword::SETS)
+    )
 }
 
 /// What stands between two brackets, as far as it has been read.

@@ -5,16 +5,18 @@
 //! | `(a, b) = (c, d)` | `a = c AND b = d` |
 //! | `(a, b) <= (c, d)` | `a < c OR a = c AND b <= d` |
 //! | `(a, b) IN ((c, d), (e, f))` | `a = c AND b = d OR a = e AND b = f` |
+//! | `(a, b) IS NULL` | `a IS NULL AND b IS NULL` |
+//! | `(a, b) IS NOT NULL` | `a IS NOT NULL AND b IS NOT NULL`: of a row with some NULLs neither is true |
 //!
-//! DataFusion 55.2 compares them as values of structs, for which NULL is a part like others: `(1, NULL) < (1, 1)` was true, and no
-//! error says so. Of columns it also knows which files to skip, and which tables to join.
+//! DataFusion 55.2 compares them as values of structs, for which NULL is a part like others: `(1, NULL) < (1, 1)` was true, and
+//! `(NULL, NULL) IS NULL` false, and no error says so. Of columns it also knows which files to skip, and which tables to join.
 //!
 //! Long lists stay what they are, which differs only in that a part that is NULL makes a row no other one; so do rows of
 //! different shapes, which are refused.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    UnaryOperator,
+    UnaryOperator, Value,
 };
 
 use super::binary;
@@ -45,6 +47,8 @@ pub(super) fn compared_by_parts(expr: &Expr) -> Option<Expr> {
             });
             joined(equal, &BinaryOperator::And)
         }
+        Expr::IsNull(row) => of_all_parts(row, Expr::IsNull, false),
+        Expr::IsNotNull(row) => of_all_parts(row, Expr::IsNotNull, true),
         Expr::Between {
             expr,
             negated,
@@ -90,6 +94,16 @@ pub(super) fn compared_by_parts(expr: &Expr) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// Returns the condition that something is so of every part of a row; None for what is no row. A row within it is a value, which is
+/// never NULL, whatever its own parts are: `of_rows` says whether it is so of such.
+fn of_all_parts(row: &Expr, is_so: fn(Box<Expr>) -> Expr, of_rows: bool) -> Option<Expr> {
+    let conditions = parts(row)?.into_iter().map(|part| match parts(part) {
+        Some(_) => Expr::Value(Value::Boolean(of_rows).with_empty_span()),
+        None => is_so(Box::new(part.clone())),
+    });
+    joined(conditions, &BinaryOperator::And)
 }
 
 /// Returns what comparing two rows by an operator means; None where these are no rows of one shape, or it is no comparison.

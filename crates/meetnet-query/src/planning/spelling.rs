@@ -23,9 +23,11 @@
 //! | `generate_series(TIMESTAMP '2026-01-01 00:00', …, '1 hour')` | `generate_series(TIMESTAMP(9) '2026-01-01 00:00:00', …, INTERVAL '1 hour')`, which takes no others |
 //! | `SELECT day FROM generate_series(…) AS day` | `… AS day(day)`, where there is no such column otherwise |
 //! | `FROM counts` | `SELECT * FROM counts` |
-//! | `(a, b) < (c, d)` | `a < c OR a = c AND b < d`: `rows.rs` |
+//! | `(a, b) < (c, d)`, `(a, b) IS NULL` | `a < c OR a = c AND b < d`, `a IS NULL AND b IS NULL`: `rows.rs` |
 //! | `(a, b) IN (SELECT x, y …)` | `struct(a, b) IN (SELECT struct(x, y) …)`, and from there to `EXISTS (…)`: `row_members.rs` |
 //! | `ROLLUP ((a, b), c)`, `CUBE ((a, b), c)` | `GROUPING SETS ((a, b, c), (a, b), ())`, …: `grouped_pairs.rs` |
+//! | `GROUP BY ()`, `GROUP BY a, ()` | `GROUP BY GROUPING SETS (())`, `GROUP BY a` |
+//! | `x LIKE ANY (ARRAY[a, b])`, `text ^@ start`, `@ x` | `x LIKE a OR x LIKE b`, `starts_with(text, start)`, `abs(x)`: `operators.rs` |
 //! | `substring(place FROM '[0-9]+')` | `substring_of_pattern(place, '[0-9]+')`: `matched.rs` |
 //! | `place::varchar(3)`, `place::char` | `substring(place::varchar FROM 1 FOR 3)`, `… FOR 1)`: `typed.rs` |
 //! | `INTERVAL '1 day 02:00'`, `'P1D'::interval` | `INTERVAL '1 day 2 hours 0 minutes'`, …: `spans.rs` |
@@ -38,9 +40,9 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query,
-    Select, SelectFlavor, SelectItem, Subscript, TableAlias, TableAliasColumnDef, TableFactor,
-    Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause, ObjectName,
+    Query, Select, SelectFlavor, SelectItem, Subscript, TableAlias, TableAliasColumnDef,
+    TableFactor, Value, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use meetnet_model::buckets::century_start;
 use meetnet_model::calendar::format_rfc3339;
@@ -53,6 +55,7 @@ use super::grouped_pairs::sets_of_pairs;
 use super::json_calls::json_of;
 use super::matched::{is_text, matched_part};
 use super::members::{among, any_or_null};
+use super::operators::{REPEATED_BYTES_MAX, without_operator};
 use super::percentiles::{discrete_percentile, name_percentiles};
 use super::row_members::as_one_value;
 use super::rows::compared_by_parts;
@@ -65,7 +68,7 @@ use crate::postgres::{formatted_call, reading_format_of};
 /// Writes a statement, or the one that is to be explained, in the words that DataFusion plans.
 ///
 /// # Errors
-/// Where it reads times by a pattern of PostgreSQL that there is nothing for.
+/// Where it reads times by a pattern of PostgreSQL that there is nothing for, or asks for the clocks of a zone that is no constant.
 pub(super) fn respell(statement: &mut Statement) -> Result<(), QueryError> {
     let Some(parsed) = parsed_mut(statement) else {
         return Ok(());
@@ -80,8 +83,8 @@ pub(super) fn respell(statement: &mut Statement) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// Makes formats of the patterns that times are read by. In PostgreSQL's dialect `to_char` has such too, and its rewriter makes
-/// formats of all.
+/// Makes formats of the patterns that times are read by, and looks at the zones. In PostgreSQL's dialect `to_char` has such too, and
+/// its rewriter makes formats of all.
 struct Patterns;
 
 impl VisitorMut for Patterns {
@@ -89,6 +92,13 @@ impl VisitorMut for Patterns {
     type Break = String;
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        if let Expr::AtTimeZone { time_zone, .. } = &*expr
+            && text(time_zone).is_none()
+        {
+            let message = "AT TIME ZONE takes the name of a zone in quotes, 'Europe/Brussels', and neither a parameter nor a column; \
+                           over PostgreSQL's protocol it takes them, too";
+            return ControlFlow::Break(message.to_owned());
+        }
         let Expr::Function(function) = expr else {
             return ControlFlow::Continue(());
         };
@@ -120,10 +130,15 @@ impl VisitorMut for Patterns {
 /// Writes a statement in the words that DataFusion plans.
 pub(crate) fn respell_parsed(parsed: &mut ast::Statement) {
     // The visitor never breaks.
-    let _ = parsed.visit(&mut Respelling);
+    let _ = parsed.visit(&mut Respelling {
+        repeated_bytes_left: REPEATED_BYTES_MAX,
+    });
 }
 
-struct Respelling;
+struct Respelling {
+    /// How much several patterns may still write several times.
+    repeated_bytes_left: usize,
+}
 
 impl VisitorMut for Respelling {
     type Break = ();
@@ -139,6 +154,7 @@ impl VisitorMut for Respelling {
             select.projection.push(all);
         }
         name_percentiles(select);
+        group_all(select);
         ControlFlow::Continue(())
     }
 
@@ -160,7 +176,7 @@ impl VisitorMut for Respelling {
                 *step = interval(width.to_owned());
             }
             // The visitor never breaks.
-            let _ = args.visit(&mut Nanoseconds);
+            let _ = args.visit(&mut SeriesValues);
         }
         if let TableFactor::UNNEST {
             alias: Some(alias),
@@ -199,7 +215,22 @@ impl VisitorMut for Respelling {
         if let Some(other) = matched_part(expr).or_else(|| sets_of_pairs(expr)) {
             *expr = other;
         }
+        if let Some(other) = without_operator(expr, &mut self.repeated_bytes_left) {
+            *expr = other;
+        }
         ControlFlow::Continue(())
+    }
+}
+
+/// Takes the groups `()`, which are one of all rows, out of a GROUP BY: alone they are the one set of no columns.
+fn group_all(select: &mut Select) {
+    let GroupByExpr::Expressions(groups, _) = &mut select.group_by else {
+        return;
+    };
+    let count = groups.len();
+    groups.retain(|group| !matches!(group, Expr::Tuple(parts) if parts.is_empty()));
+    if groups.is_empty() && count > 0 {
+        groups.push(Expr::GroupingSets(vec![Vec::new()]));
     }
 }
 
@@ -226,7 +257,7 @@ fn close_slice(access: &mut AccessExpr) {
 }
 
 /// Returns true for the name of a table function whose times have nanoseconds.
-fn is_series(name: &ObjectName) -> bool {
+pub(super) fn is_series(name: &ObjectName) -> bool {
     match name.0.as_slice() {
         [part] => part.as_ident().is_some_and(|name| {
             let name = name.value.to_lowercase();
@@ -236,10 +267,10 @@ fn is_series(name: &ObjectName) -> bool {
     }
 }
 
-/// Makes times without a precision such of nanoseconds.
-struct Nanoseconds;
+/// Makes times without a precision such of nanoseconds, and whole numbers such of 64 bits: series take no others.
+struct SeriesValues;
 
-impl VisitorMut for Nanoseconds {
+impl VisitorMut for SeriesValues {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
@@ -253,6 +284,16 @@ impl VisitorMut for Nanoseconds {
             },
             _ => return ControlFlow::Continue(()),
         };
+        if matches!(
+            data_type,
+            ast::DataType::Int(_)
+                | ast::DataType::Int2(_)
+                | ast::DataType::Int4(_)
+                | ast::DataType::Integer(_)
+                | ast::DataType::SmallInt(_)
+        ) {
+            *data_type = ast::DataType::BigInt(None);
+        }
         let ast::DataType::Timestamp(precision, _) = data_type else {
             return ControlFlow::Continue(());
         };
@@ -422,7 +463,8 @@ fn respelled(function: &mut Function) -> Option<Expr> {
             // AT TIME ZONE takes the name of a zone alone.
             text(&zone)?;
             return Some(Expr::AtTimeZone {
-                timestamp: Box::new(time),
+                // DataFusion 55.2 plans no operator there that has no brackets.
+                timestamp: Box::new(Expr::Nested(Box::new(time))),
                 time_zone: Box::new(zone),
             });
         }

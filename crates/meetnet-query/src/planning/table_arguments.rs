@@ -6,22 +6,31 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit};
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, TableFactor, TimezoneInfo, TypedString, Value, VisitMut, VisitorMut,
+    self, Expr, FunctionArg, FunctionArgExpr, Interval, TableFactor, TimezoneInfo, TypedString,
+    Value, VisitMut, VisitorMut,
 };
 
+use super::Values;
+use super::spelling::is_series;
 use crate::parameters::{ParameterValue, Parameters};
 use crate::parse::parsed_mut;
 
 /// A time that every table function takes: as of a later one a dataset may not be settled.
 const LONG_AGO: &str = "1970-01-01";
+/// A span of time that every series takes as its step.
+const STEP: &str = "1 day";
 
 /// Puts values in place of such placeholders, as far as there are any that a constant can be written of; returns the names of
 /// those that were used.
-pub(super) fn fill(statement: &mut Statement, values: &Parameters) -> BTreeSet<String> {
+pub(super) fn fill(
+    statement: &mut Statement,
+    values: &Parameters,
+    they_are: Values,
+) -> BTreeSet<String> {
     let mut filled = BTreeSet::new();
     if values.is_empty() {
         return filled;
@@ -29,6 +38,7 @@ pub(super) fn fill(statement: &mut Statement, values: &Parameters) -> BTreeSet<S
     if let Some(parsed) = parsed_mut(statement) {
         let mut tables = Tables {
             values,
+            they_are,
             filled: &mut filled,
         };
         // The visitor never breaks.
@@ -43,6 +53,12 @@ pub(super) fn samples(known: &[Option<DataType>]) -> Parameters {
     let sample = |data_type: &Option<DataType>| {
         let value = match data_type {
             None | Some(DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8) => None,
+            // They may be steps, which are not 0.
+            Some(data_type) if data_type.is_integer() => ScalarValue::new_one(data_type).ok(),
+            Some(DataType::Interval(IntervalUnit::MonthDayNano)) => {
+                let day = IntervalMonthDayNano::new(0, 1, 0);
+                Some(ScalarValue::IntervalMonthDayNano(Some(day)))
+            }
             Some(data_type) => ScalarValue::new_default(data_type).ok(),
         };
         let value = value.and_then(|value| value.to_array().ok());
@@ -58,6 +74,7 @@ pub(super) fn samples(known: &[Option<DataType>]) -> Parameters {
 /// Finds the calls.
 struct Tables<'a> {
     values: &'a Parameters,
+    they_are: Values,
     filled: &'a mut BTreeSet<String>,
 }
 
@@ -65,42 +82,111 @@ impl VisitorMut for Tables<'_> {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        let arguments = match table {
+        let (name, arguments) = match table {
             TableFactor::Table {
-                args: Some(args), ..
-            } => &mut args.args,
-            TableFactor::Function { args, .. } => args,
+                name,
+                args: Some(args),
+                ..
+            } => (&*name, &mut args.args),
+            TableFactor::Function { name, args, .. } => (&*name, args),
             _ => return ControlFlow::Continue(()),
         };
-        arguments.visit(&mut Arguments {
+        let is_series = is_series(name);
+        let mut constants = Arguments {
             values: self.values,
+            they_are: self.they_are,
             filled: &mut *self.filled,
-        })
+        };
+        if let [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(start)),
+            _,
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(step)),
+        ] = arguments.as_mut_slice()
+            && is_series
+        {
+            constants.fill_step(start, step);
+        }
+        arguments.visit(&mut constants)
     }
 }
 
 /// Writes the constants.
 struct Arguments<'a> {
     values: &'a Parameters,
+    they_are: Values,
     filled: &'a mut BTreeSet<String>,
+}
+
+impl Arguments<'_> {
+    /// Writes the step of a series of which nothing is known but that it is one: a span of time, or a number behind a number.
+    fn fill_step(&mut self, start: &Expr, step: &mut Expr) {
+        let Some(name) = self.unknown(step) else {
+            return;
+        };
+        *step = match self.is_number(start) {
+            true => number("1".to_owned()),
+            false => literal(Value::SingleQuotedString(STEP.to_owned())),
+        };
+        self.filled.insert(name);
+    }
+
+    /// Returns the name of a placeholder that has a sample for a value, and whose type the client has not named.
+    fn unknown(&self, expr: &Expr) -> Option<String> {
+        let name = placeholder(expr)?;
+        let is_unknown = matches!(self.values.get(name)?, ParameterValue::Text(_));
+        (is_unknown && self.they_are == Values::Samples).then(|| name.to_owned())
+    }
+
+    fn is_number(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Value(value) => match &value.value {
+                Value::Number(..) => true,
+                Value::Placeholder(name) => match self.values.get(name.trim_start_matches('$')) {
+                    Some(ParameterValue::Array(value)) => value.data_type().is_integer(),
+                    _ => false,
+                },
+                _ => false,
+            },
+            _ => false,
+        }
+    }
 }
 
 impl VisitorMut for Arguments<'_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let Expr::Value(value) = &*expr else {
+        // What is cast to a span of time has to be one.
+        if let Expr::Cast {
+            expr: span,
+            data_type: ast::DataType::Interval { .. },
+            ..
+        } = expr
+            && let Some(name) = self.unknown(span)
+        {
+            **span = literal(Value::SingleQuotedString(STEP.to_owned()));
+            self.filled.insert(name);
+            return ControlFlow::Continue(());
+        }
+        let Some(name) = placeholder(expr).map(str::to_owned) else {
             return ControlFlow::Continue(());
         };
-        let Value::Placeholder(placeholder) = &value.value else {
-            return ControlFlow::Continue(());
-        };
-        let name = placeholder.trim_start_matches('$').to_owned();
         if let Some(constant) = self.values.get(&name).and_then(constant) {
             *expr = constant;
             self.filled.insert(name);
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Returns the name of a placeholder, without `$`; None for every other expression.
+fn placeholder(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(name) => Some(name.trim_start_matches('$')),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -126,6 +212,21 @@ fn constant(value: &ParameterValue) -> Option<Expr> {
 fn of_scalar(value: &ScalarValue) -> Option<Expr> {
     if value.is_null() {
         return Some(literal(Value::Null));
+    }
+    if let ScalarValue::IntervalMonthDayNano(Some(span)) = value {
+        let IntervalMonthDayNano {
+            months,
+            days,
+            nanoseconds,
+        } = span;
+        let span = format!("{months} months {days} days {nanoseconds} nanoseconds");
+        return Some(Expr::Interval(Interval {
+            value: Box::new(literal(Value::SingleQuotedString(span))),
+            leading_field: None,
+            leading_precision: None,
+            last_field: None,
+            fractional_seconds_precision: None,
+        }));
     }
     let data_type = value.data_type();
     let text = value.cast_to(&DataType::Utf8).ok()?;

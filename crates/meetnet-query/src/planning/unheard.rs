@@ -6,10 +6,12 @@ use std::ops::ControlFlow;
 use datafusion::error::Result;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, SetExpr,
-    SetOperator, SetQuantifier, TableFactor, Visit, Visitor,
+    self, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, Join, JoinConstraint, JoinOperator,
+    Query, Select, SetExpr, SetOperator, SetQuantifier, TableFactor, Visit, Visitor,
+    visit_expressions,
 };
 
+use super::spelling::is_series;
 use crate::error::QueryError;
 use crate::parse::parsed;
 
@@ -19,6 +21,31 @@ pub(super) fn check_heard(statement: &Statement) -> Result<()> {
     match found {
         None => Ok(()),
         Some(what) => Err(QueryError::not_supported(what).into()),
+    }
+}
+
+/// Says what is wrong where a bound of a series is computed of a column. The planner knows no tables there, and refuses a statement
+/// because this one has no such column; what nothing is read of may be written so.
+pub(super) fn series_of_columns(statement: &Statement) -> Option<String> {
+    parsed(statement).and_then(|parsed| parsed.visit(&mut Series).break_value())
+}
+
+/// Breaks at such a bound.
+struct Series;
+
+impl Visitor for Series {
+    type Break = String;
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<String> {
+        match table {
+            TableFactor::Table {
+                name,
+                args: Some(args),
+                ..
+            } if is_series(name) => check_bounds(&args.args),
+            TableFactor::Function { name, args, .. } if is_series(name) => check_bounds(args),
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -74,6 +101,13 @@ impl Visitor for Unheard {
                  numbers"
                     .to_owned(),
             ),
+            Expr::BinaryOp {
+                op: BinaryOperator::Overlaps,
+                ..
+            } => ControlFlow::Break(
+                "(a, b) OVERLAPS (c, d); write a < d AND c < b, of spans from a to b and from c to d, which also skips files"
+                    .to_owned(),
+            ),
             _ => ControlFlow::Continue(()),
         }
     }
@@ -101,6 +135,35 @@ impl Visitor for Unheard {
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+/// Breaks at a bound that is computed of a column. Of a column alone the planner says itself that a bound is known before.
+fn check_bounds(arguments: &[FunctionArg]) -> ControlFlow<String> {
+    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    for argument in arguments {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(bound)) = argument else {
+            continue;
+        };
+        if is_column(bound) {
+            continue;
+        }
+        let found = visit_expressions(bound, |expr| match expr {
+            // Its columns are those of its own tables.
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                ControlFlow::Break(false)
+            }
+            expr if is_column(expr) => ControlFlow::Break(true),
+            _ => ControlFlow::Continue(()),
+        });
+        if found == ControlFlow::Break(true) {
+            return ControlFlow::Break(
+                "a series whose bounds are computed of columns; join it with a condition, FROM t JOIN generate_series(1, 100) AS g(n) \
+                 ON g.n <= t.count"
+                    .to_owned(),
+            );
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// Breaks at a join whose column of both sides would be that of the left one, which rows of the right one alone do not have.

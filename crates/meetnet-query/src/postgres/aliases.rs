@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, VisitMut,
+    AccessExpr, ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, Ident, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TimezoneInfo, TrimWhereField, VisitMut,
     VisitorMut,
 };
 
@@ -299,42 +300,99 @@ fn first_select_mut(body: &mut SetExpr) -> Option<&mut Select> {
 
 /// Returns the name that an expression gives its column; None: it has none.
 fn name_of(expr: &Expr) -> Option<String> {
+    match named(expr)? {
+        Named::Itself(name) | Named::ByType(name) => Some(name),
+    }
+}
+
+/// What an expression calls its column.
+enum Named {
+    /// As a column or a function is called. So are a cast of it, and a CASE with it behind ELSE.
+    Itself(String),
+    /// As a type is called, or `case`: a cast of it has the name of the other type.
+    ByType(String),
+}
+
+/// Returns what an expression calls its column; None: it has no name for it.
+fn named(expr: &Expr) -> Option<Named> {
+    use Named::{ByType, Itself};
     let name = match expr {
         Expr::Identifier(ident) => meant(ident),
         Expr::CompoundIdentifier(parts) => meant(parts.last()?),
         Expr::Function(function) => last_part(&function.name),
         Expr::Cast {
             expr, data_type, ..
-        } => name_of(expr).unwrap_or_else(|| data_type.to_string().to_lowercase()),
-        Expr::TypedString(typed) => typed.data_type.to_string().to_lowercase(),
-        Expr::Nested(expr) | Expr::Collate { expr, .. } => return name_of(expr),
+        } => match named(expr) {
+            Some(Itself(name)) => name,
+            _ => return Some(ByType(type_name(data_type))),
+        },
+        Expr::TypedString(typed) => return Some(ByType(type_name(&typed.data_type))),
+        Expr::Interval(_) => return Some(ByType("interval".to_owned())),
+        Expr::Nested(expr) | Expr::Collate { expr, .. } => return named(expr),
         // Of its ELSE, where that has one.
-        Expr::Case { else_result, .. } => {
-            let named = else_result.as_deref().filter(|expr| names_itself(expr));
-            named.and_then(name_of).unwrap_or_else(|| "case".to_owned())
+        Expr::Case { else_result, .. } => match else_result.as_deref().and_then(named) {
+            Some(Itself(name)) => name,
+            _ => return Some(ByType("case".to_owned())),
+        },
+        // Of the field, or of the list whose element it is.
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|access| match access {
+                AccessExpr::Dot(field) => named(field),
+                AccessExpr::Subscript(_) => None,
+            });
+            return field.or_else(|| named(root));
         }
-        Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Exists { negated: false, .. } => "exists".to_owned(),
         Expr::Array(_) => "array".to_owned(),
+        Expr::Tuple(_) => "row".to_owned(),
         Expr::Extract { .. } => "extract".to_owned(),
         Expr::Substring { .. } => "substring".to_owned(),
         Expr::Position { .. } => "position".to_owned(),
-        Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Overlay { .. } => "overlay".to_owned(),
+        Expr::Trim { trim_where, .. } => match trim_where {
+            Some(TrimWhereField::Leading) => "ltrim".to_owned(),
+            Some(TrimWhereField::Trailing) => "rtrim".to_owned(),
+            Some(TrimWhereField::Both) | None => "btrim".to_owned(),
+        },
         Expr::Ceil { .. } => "ceil".to_owned(),
         Expr::Floor { .. } => "floor".to_owned(),
-        Expr::Interval(_) => "interval".to_owned(),
         Expr::AtTimeZone { .. } => "timezone".to_owned(),
-        Expr::Subquery(query) => return names(query)?.into_iter().next(),
+        // A cast of it has the name of its column, also where that has none.
+        Expr::Subquery(query) => names(query)?.into_iter().next()?,
         _ => return None,
     };
-    Some(name)
+    Some(Itself(name))
 }
 
-fn names_itself(expr: &Expr) -> bool {
-    match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => true,
-        Expr::Cast { expr, .. } | Expr::Nested(expr) | Expr::Collate { expr, .. } => {
-            names_itself(expr)
-        }
-        _ => false,
-    }
+/// Returns what PostgreSQL calls a type within, without its length: a list is called as its elements.
+fn type_name(data_type: &DataType) -> String {
+    use DataType as Type;
+    let name = match data_type {
+        Type::Array(
+            ArrayElemTypeDef::AngleBracket(element)
+            | ArrayElemTypeDef::SquareBracket(element, _)
+            | ArrayElemTypeDef::Parenthesis(element),
+        ) => return type_name(element),
+        Type::Custom(name, _) => return last_part(name),
+        Type::SmallInt(_) | Type::Int2(_) => "int2",
+        Type::Int(_) | Type::Integer(_) | Type::Int4(_) => "int4",
+        Type::BigInt(_) | Type::Int8(_) => "int8",
+        Type::Real | Type::Float4 | Type::Float(ExactNumberInfo::Precision(..=24)) => "float4",
+        Type::DoublePrecision | Type::Double(_) | Type::Float8 | Type::Float(_) => "float8",
+        Type::Numeric(_) | Type::Decimal(_) | Type::Dec(_) => "numeric",
+        Type::Bool | Type::Boolean => "bool",
+        Type::Char(_) | Type::Character(_) => "bpchar",
+        Type::Varchar(_) | Type::CharVarying(_) | Type::CharacterVarying(_) => "varchar",
+        Type::Time(_, zone) if has_zone(*zone) => "timetz",
+        Type::Time(..) => "time",
+        Type::Timestamp(_, zone) if has_zone(*zone) => "timestamptz",
+        Type::Timestamp(..) => "timestamp",
+        Type::Interval { .. } => "interval",
+        other => return other.to_string().to_lowercase(),
+    };
+    name.to_owned()
+}
+
+fn has_zone(zone: TimezoneInfo) -> bool {
+    matches!(zone, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz)
 }

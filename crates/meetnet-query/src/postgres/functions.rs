@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TimezoneInfo, Value,
 };
+use meetnet_sql::AT_TIME_ZONE;
 
 use super::catalog::{
     CatalogFunction, DATABASE, Description, OWNER, PG_CLASS_OID, PG_PROC_OID, PSEUDO_TYPES,
@@ -157,6 +158,13 @@ pub(super) fn replaced(name: &str, function: &Function, relations: &[Relation]) 
         "to_regclass" => number_or_null(oid(literal(first?)?, relations)),
         "to_regtype" => oid_of_type(first?),
         "quote_literal" => quoted(first?),
+        // Of a zone that is no constant; one that is has become AT TIME ZONE.
+        "timezone" if arguments.len() == 2 => {
+            let time = arguments.get(1).copied()?;
+            call(AT_TIME_ZONE, vec![time.clone(), first?.clone()])
+        }
+        // There is no infinity among times and intervals here.
+        "isfinite" if arguments.len() == 1 => where_given(first?, boolean(true)),
         "array_lower" => number(1),
         // The planner has to know where a series ends that is made of it.
         "array_upper" => match first? {

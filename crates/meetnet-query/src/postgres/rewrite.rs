@@ -18,7 +18,7 @@
 //! | `geom && st_setsrid('BOX3D(…)'::box3d, 4326)`, `geom::geometry` | `geom && st_makeenvelope(…)`, `geom` |
 //! | `to_char(time, 'YYYY-MM-DD')`, `to_date('2026-01-31', 'YYYY-MM-DD')` | `to_char(time, '%Y-%m-%d')`, … |
 //! | `to_char(time, 'HH24:MI TZ')` | `CASE … THEN to_char(time, '%H:%M UTC') ELSE to_char(time, '%H:%M ') END`, by whether it is in a zone |
-//! | `time AT TIME ZONE 'Europe/Brussels'`, of an instant | `to_local_time(time AT TIME ZONE …)`: what the clocks show |
+//! | `time AT TIME ZONE zone`, `timezone(zone, time)` | `at_time_zone(time, zone)`, whose type follows from that of the time |
 //! | `9223372036854775808`, which no `bigint` can be | `CAST('9223372036854775808' AS DECIMAL(20, 0))` |
 //! | `-2 ^ 2`, `2 ^ -1 ^ 2` | `(-2) ^ 2`, `(2 ^ -1) ^ 2`: `powers.rs` |
 //! | `FROM pg_get_keywords()` | a table of the catalogue |
@@ -38,6 +38,7 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use meetnet_model::hex::Hex;
+use meetnet_sql::AT_TIME_ZONE;
 
 use super::aliases;
 use super::arrays::array_elements;
@@ -308,11 +309,14 @@ impl Rewriter<'_> {
         if let Some(power) = signed_power(expr) {
             return Some(power);
         }
-        // An instant by the clocks of a zone is what they show there. DataFusion's is the instant still.
-        if let Expr::AtTimeZone { timestamp, .. } = &*expr
-            && !is_naive(timestamp)
+        // DataFusion's is an instant whatever it is of, which nobody knows before it has a type.
+        if let Expr::AtTimeZone {
+            timestamp,
+            time_zone,
+        } = &*expr
         {
-            return Some(call("to_local_time", vec![expr.clone()]));
+            let arguments = vec![timestamp.as_ref().clone(), time_zone.as_ref().clone()];
+            return Some(call(AT_TIME_ZONE, arguments));
         }
         match expr {
             Expr::Function(function) => self.rewrite_call(function),
@@ -744,26 +748,6 @@ fn is_number_type(data_type: &DataType) -> bool {
 /// Returns the text that an element of an array is written as.
 fn element_text(element: &Option<String>) -> Expr {
     element.as_deref().map_or_else(nothing, text)
-}
-
-/// Returns true for what is a time without a zone, as far as it is written.
-fn is_naive(expr: &Expr) -> bool {
-    let is_naive_type = |data_type: &DataType| {
-        use ast::TimezoneInfo::{None, WithoutTimeZone};
-        matches!(data_type, DataType::Timestamp(_, None | WithoutTimeZone))
-    };
-    match expr {
-        Expr::Nested(expr) => is_naive(expr),
-        Expr::Cast { data_type, .. } => is_naive_type(data_type),
-        Expr::TypedString(typed) => is_naive_type(&typed.data_type),
-        Expr::BinaryOp { left, right, .. } => is_naive(left) || is_naive(right),
-        Expr::Function(function) => match last_part(&function.name).as_str() {
-            "to_local_time" => true,
-            "date_trunc" | "date_bin" => arguments(function).into_iter().any(is_naive),
-            _ => false,
-        },
-        _ => false,
-    }
 }
 
 /// Returns the decimal number that a whole number is in PostgreSQL if no `bigint` can be it; None for any other value. It is one

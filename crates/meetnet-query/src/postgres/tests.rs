@@ -16,6 +16,7 @@ mod copiers;
 mod dbeaver;
 mod psql;
 mod qgis;
+mod zones;
 
 fn request(sql: &str) -> QueryRequest {
     QueryRequest {
@@ -245,6 +246,49 @@ async fn columns_have_the_names_that_postgresql_gives_them() {
         ],
     )
     .await;
+    for (column, name) in [
+        // Of a list the name is that of its column or function, of a cast that of what is cast, and else that of the type within.
+        ("list[1]", "list"),
+        ("t.list[1]", "list"),
+        ("(list)[2]::float8", "list"),
+        ("(string_to_array('a-b', '-'))[1]", "string_to_array"),
+        ("(SELECT ARRAY[1, 2])[1]", "array"),
+        ("CAST('12' AS int)", "int4"),
+        ("'{1}'::int[]", "int4"),
+        ("'1'::numeric(10, 2)", "numeric"),
+        ("'1'::decimal", "numeric"),
+        ("'1'::double precision", "float8"),
+        ("'1'::real", "float4"),
+        ("'1'::bigint", "int8"),
+        ("'1'::smallint", "int2"),
+        ("true::boolean", "bool"),
+        ("'a'::varchar(3)", "varchar"),
+        ("'2026-01-01'::timestamptz", "timestamptz"),
+        ("'2026-01-01'::timestamp with time zone", "timestamptz"),
+        ("TIMESTAMP '2026-01-01 00:00'", "timestamp"),
+        ("(DATE '2026-01-01')::text", "text"),
+        ("INTERVAL '1 day'", "interval"),
+        ("(1 + 1)::int", "int4"),
+        ("count(*)::int", "count"),
+        ("NOT EXISTS (SELECT 1)", "?column?"),
+        ("EXISTS (SELECT 1)", "exists"),
+        ("trim(trailing 'x' FROM 'ax')", "rtrim"),
+        ("overlay('abc' PLACING 'x' FROM 1)", "overlay"),
+        (
+            "CASE WHEN true THEN now() ELSE now() AT TIME ZONE 'UTC' END",
+            "timezone",
+        ),
+        ("CASE WHEN true THEN 1 ELSE '2'::int END", "case"),
+        ("(CASE WHEN true THEN 1 ELSE '2'::int END)::int", "int4"),
+        ("(SELECT 1)", "?column?"),
+        ("(SELECT 1 AS n)::text", "n"),
+        ("(SELECT 1)::text", "?column?"),
+        ("(SELECT '1'::int)::text", "int4"),
+    ] {
+        let sql = format!("SELECT {column} FROM (SELECT ARRAY[1, 2] AS list) AS t GROUP BY list");
+        let found = table(&database, request(&sql)).await;
+        assert_eq!(found[0], [name], "{sql}");
+    }
 }
 
 #[tokio::test]
@@ -253,7 +297,7 @@ async fn a_text_is_as_long_as_its_type_and_a_date_with_hours_a_time() {
     for (sql, expected) in [
         (
             "SELECT place::varchar(3), 'abc'::char FROM counts WHERE segment_id = 2 LIMIT 1",
-            &["place|char", "seg|a"][..],
+            &["place|bpchar", "seg|a"][..],
         ),
         (
             "SELECT time::date + 6 * INTERVAL '1 hour' AS t FROM counts WHERE segment_id = 2 ORDER BY time LIMIT 1",
@@ -280,6 +324,14 @@ async fn a_sign_goes_before_a_power() {
         ("2.0 ^ 3.0 ^ 2.0 = 64", "true"),
         ("-2.0 ^ 3.0 ^ 2.0 = 64", "true"),
         ("5 # 3 = 6", "true"),
+        // These go behind `+`, and before what compares.
+        ("~ 5 + 1 = -7", "true"),
+        ("1 + ~ 5 + 1 = -6", "true"),
+        ("@ -5 + 1 = 4", "true"),
+        ("|/ 9.0 + 16.0 = 5", "true"),
+        ("||/ 27.0 = 3", "true"),
+        ("(~ 5 & 3) = 2", "true"),
+        ("'abc' ^@ 'ab'", "true"),
     ] {
         let sql = format!("SELECT {condition}");
         check(&database, &sql, &["?column?", expected]).await;
@@ -521,6 +573,87 @@ async fn parameters_are_typed_by_their_place_and_replaced_by_values() {
     };
     assert_eq!(answer(1, 100.0).await[1], ["'; DROP TABLE counts", "1"]);
     assert_eq!(answer(2, 1.0).await[1], ["'; DROP TABLE counts", "200"]);
+}
+
+/// As psycopg sends them, which names the type of each value, the least that it fits.
+#[tokio::test]
+async fn a_parameter_is_of_the_type_that_its_client_names() {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int16Array, IntervalMonthDayNanoArray, StringArray};
+    use arrow::datatypes::IntervalMonthDayNano;
+
+    let database = Database::new();
+    let hour = || -> ArrayRef {
+        let hour = IntervalMonthDayNano::new(0, 0, 3_600_000_000_000);
+        Arc::new(IntervalMonthDayNanoArray::from(vec![hour]))
+    };
+    let small = |number: i16| -> ArrayRef { Arc::new(Int16Array::from(vec![number])) };
+    let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+    let time = "TIMESTAMPTZ '2026-01-01 00:00:00+00'";
+    for (sql, values, expected) in [
+        (
+            format!("SELECT {time} + $1 AS t"),
+            vec![hour()],
+            vec!["2026-01-01T01:00:00Z"],
+        ),
+        (
+            "SELECT TIMESTAMPTZ '2000-01-01 00:00:00+00' > now() - ($1) AS t".to_owned(),
+            vec![hour()],
+            vec!["false"],
+        ),
+        (
+            format!("SELECT {time} + $1 * 2 AS t"),
+            vec![hour()],
+            vec!["2026-01-01T02:00:00Z"],
+        ),
+        (
+            "SELECT substring('abcdef' FROM $1 FOR $2) AS t".to_owned(),
+            vec![small(2), small(3)],
+            vec!["bcd"],
+        ),
+        (
+            "SELECT substr('abcdef', $1) AS t".to_owned(),
+            vec![small(5)],
+            vec!["ef"],
+        ),
+        (
+            format!(
+                "SELECT t FROM generate_series({time}, TIMESTAMPTZ '2026-01-01 01:00:00+00', $1::interval) AS t(t)"
+            ),
+            vec![hour()],
+            vec!["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"],
+        ),
+        (
+            format!(
+                "SELECT t FROM generate_series({time}, TIMESTAMPTZ '2026-01-01 01:00:00+00', $1) AS t(t)"
+            ),
+            vec![text("1 hour")],
+            vec!["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"],
+        ),
+        (
+            "SELECT t FROM generate_series($1::int, $2::int, $3::int) AS t(t)".to_owned(),
+            vec![small(1), small(3), small(2)],
+            vec!["1", "3"],
+        ),
+    ] {
+        let types = values.iter().map(|value| match value.data_type() {
+            // Drivers leave texts to the server.
+            DataType::Utf8 => None,
+            named => Some(named.clone()),
+        });
+        let described = database
+            .service
+            .describe(request(&sql), types.collect())
+            .await;
+        assert!(described.is_ok(), "{sql}: {described:?}");
+        let asked = QueryRequest {
+            parameters: positional(values),
+            ..request(&sql)
+        };
+        let found = table(&database, asked).await.concat();
+        assert_eq!(found[1..], expected, "{sql}");
+    }
 }
 
 #[tokio::test]

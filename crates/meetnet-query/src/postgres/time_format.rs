@@ -20,7 +20,7 @@ const PATTERNS: [(&str, &str); 21] = [
     ("MI", "%M"),
     ("MM", "%m"),
     ("MS", "%3f"),
-    ("OF", "%:z"),
+    ("OF", "%:::z"),
     ("SS", "%S"),
     ("US", "%6f"),
     ("YY", "%y"),
@@ -184,7 +184,10 @@ mod tests {
         };
         check("YYYY-MM-DD", "%Y-%m-%d");
         check("yyyy-mm-dd hh24:mi:ss", "%Y-%m-%d %H:%M:%S");
-        check("YYYY-MM-DD\"T\"HH24:MI:SS.MSOF", "%Y-%m-%dT%H:%M:%S.%3f%:z");
+        check(
+            "YYYY-MM-DD\"T\"HH24:MI:SS.MSOF",
+            "%Y-%m-%dT%H:%M:%S.%3f%:::z",
+        );
         check("HH12:MI AM", "%I:%M %p");
         check("HH:MI pm", "%I:%M %P");
         check("Dy DD Mon YY", "%a %d %b %y");

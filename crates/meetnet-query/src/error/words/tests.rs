@@ -10,6 +10,10 @@ fn what_is_wrong_is_said_with_what_to_write() {
          offset)",
     );
     check(
+        "Parser error: Error parsing timestamp from '-infinity': error parsing date",
+        "`-infinity` is no time here: there is none behind all others; write x IS NULL OR y < x, or a time such as '9999-12-31'",
+    );
+    check(
         "Error parsing timestamp from 'x' using format '%Y': input contains invalid characters",
         "`x` is no time of the format `%Y`: input contains invalid characters",
     );

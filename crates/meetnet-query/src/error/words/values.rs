@@ -19,6 +19,13 @@ pub(super) fn time(text: &str) -> Option<Said> {
         let (value, why) = rest.split_once("': ")?;
         let format_or_none = value.rsplit_once("' using format '");
         return Some(match format_or_none {
+            None if is_infinite(value) => Said::of(
+                StatementFault::Unsupported,
+                format!(
+                    "`{}` is no time here: there is none behind all others; write x IS NULL OR y < x, or a time such as '9999-12-31'",
+                    short(value)
+                ),
+            ),
             None => Said::of(
                 StatementFault::of_time(value),
                 format!(
@@ -80,6 +87,14 @@ pub(super) fn time(text: &str) -> Option<Said> {
         ),
     };
     Some(Said::of(StatementFault::InvalidTime, message))
+}
+
+/// Returns true for what PostgreSQL calls the time before or behind all others.
+fn is_infinite(text: &str) -> bool {
+    let text = text.trim().trim_start_matches(['-', '+']);
+    ["infinity", "inf"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Numbers that do not fit the type that they are computed in, or cast to.

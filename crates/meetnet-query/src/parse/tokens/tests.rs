@@ -182,3 +182,55 @@ fn a_query_that_begins_with_from_has_all_columns() {
         check_from(same, same);
     }
 }
+
+#[test]
+fn a_set_that_begins_with_a_bracket_is_whole() {
+    for (sql, expected) in [
+        ("ROLLUP ( ( a ) :: date )", "ROLLUP ( ( ( a ) :: date ) )"),
+        (
+            "rollup ( ( a + 1 ) % 2 , b , ( c ) [ 1 ] )",
+            "rollup ( ( ( a + 1 ) % 2 ) , b , ( ( c ) [ 1 ] ) )",
+        ),
+        (
+            "GROUPING SETS ( ( a ) :: text , ( ) , ( a , b ) )",
+            "GROUPING SETS ( ( ( a ) :: text ) , ( ) , ( a , b ) )",
+        ),
+        (
+            "CUBE ( ( f ( a , b ) ) + ( c ) )",
+            "CUBE ( ( ( f ( a , b ) ) + ( c ) ) )",
+        ),
+        (
+            "ROLLUP ( ( ROLLUP ( ( a ) + 1 ) ) + 1 )",
+            "ROLLUP ( ( ( ROLLUP ( ( ( a ) + 1 ) ) ) + 1 ) )",
+        ),
+    ] {
+        check(sql, expected);
+    }
+    for same in [
+        "ROLLUP ( a , b )",
+        "ROLLUP ( ( a ) , ( b , c ) )",
+        "ROLLUP ( ( a , b ) , f ( ( a ) + 1 ) )",
+        "GROUPING SETS ( ( ( a ) :: date ) , ( ) )",
+        "f ( ( a ) + 1 ) , \"rollup\" ( ( a ) + 1 )",
+        "ROLLUP ( ( a ) + 1",
+        ") ROLLUP",
+    ] {
+        check(same, same);
+    }
+}
+
+#[test]
+fn blanks_are_trimmed_where_nothing_else_is_said() {
+    check(
+        "trim ( LEADING FROM a ) , trim ( both from b )",
+        "trim ( LEADING ' ' FROM a ) , trim ( both ' ' from b )",
+    );
+    for same in [
+        "trim ( LEADING 'x' FROM a )",
+        "trim ( a )",
+        "f ( leading from a )",
+        "trim ( LEADING",
+    ] {
+        check(same, same);
+    }
+}

@@ -32,6 +32,13 @@ fn rows_become_comparisons_of_their_parts() {
         Some("((a = 1 AND b = 2) OR (a = 3 AND b = 4))"),
     );
     check("(a, b) NOT IN ((1, 2))", Some("(NOT ((a = 1 AND b = 2)))"));
+    check("(a, b) IS NULL", Some("(a IS NULL AND b IS NULL)"));
+    check(
+        "ROW(a, b) IS NOT NULL",
+        Some("(a IS NOT NULL AND b IS NOT NULL)"),
+    );
+    check("(a, (b, c)) IS NULL", Some("(a IS NULL AND false)"));
+    check("(a, (b, c)) IS NOT NULL", Some("(a IS NOT NULL AND true)"));
     for other in [
         "a = b",
         "(a) < (b)",
@@ -40,6 +47,8 @@ fn rows_become_comparisons_of_their_parts() {
         "(a, b) = c",
         "(a, b) IN (c, (1, 2))",
         "a BETWEEN 1 AND 2",
+        "(a) IS NULL",
+        "((a, b) = c) IS NULL",
         "CASE a WHEN 1 THEN 2 END",
     ] {
         check(other, None);
