@@ -422,7 +422,8 @@ impl Answers {
                 ("Content-Disposition", true),
             ],
             Self::Catalogue => &[("ETag", true)],
-            Self::Json(_) => &[("ETag", false)],
+            Self::Json("Readiness") => &[],
+            Self::Json(_) => &[("ETag", true)],
             Self::Description | Self::Explanation | Self::Text => &[],
         }
     }

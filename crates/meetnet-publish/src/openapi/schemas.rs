@@ -48,8 +48,8 @@ pub(super) fn header(name: &str) -> Option<(&'static str, Value)> {
             pattern("^bytes ([0-9]+-[0-9]+|[*])/[0-9]+$"),
         ),
         "ETag" => (
-            "Names these bytes, for If-None-Match and If-Range.",
-            pattern("^\"[0-9a-f]+\"$"),
+            "Names these bytes, for If-None-Match and If-Range; a weak one, W/\"…\", what they say.",
+            pattern("^(W/)?\"[0-9a-f]+\"$"),
         ),
         "Link" => (
             "Where it goes on (RFC 8288).",

@@ -14,7 +14,7 @@ use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
 use meetnet_model::ids::Sequence;
 
-use super::{planned, table_arguments};
+use super::{Values, planned_with, table_arguments};
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, from_datafusion};
 use crate::guard;
@@ -132,8 +132,10 @@ impl Planner<'_> {
             return None;
         }
         // A table function may want one of each: then only who asks can tell.
-        let depends_on_values = parse::statement(sql, Dialect::Generic, &self.options)
-            .is_ok_and(|mut statement| !table_arguments::fill(&mut statement, &times).is_empty());
+        let depends_on_values =
+            parse::statement(sql, Dialect::Generic, &self.options).is_ok_and(|mut statement| {
+                !table_arguments::fill(&mut statement, &times, Values::Samples).is_empty()
+            });
         (!depends_on_values && refusal.kind != QueryErrorKind::Internal).then_some(refusal)
     }
 
@@ -148,7 +150,9 @@ impl Planner<'_> {
             .sessions
             .session(Arc::clone(&tables), &StopFlag::default())
             .map_err(|error| from_datafusion(error, &names))?;
-        let planned = planned(&session, &request, &tables, &self.options).await;
+        // Texts among the values are samples: a step of a series is none of a time.
+        let values = Values::Samples;
+        let planned = planned_with(&session, &request, &tables, &self.options, values).await;
         planned
             .map(drop)
             .map_err(|error| from_datafusion(error, &names))
