@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::common::Statistics;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SplitMetrics};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::{BatchSplitStream, RecordBatchStreamAdapter};
@@ -42,6 +46,8 @@ pub(crate) struct EachBatchExec {
     split: Option<Part>,
     /// Batches hold no memory of others.
     is_own: bool,
+    /// What is known of the rows, where that is less than of those of the input.
+    less_known: Option<Arc<PlanProperties>>,
 }
 
 /// One of so many equal parts; at least one row.
@@ -82,6 +88,16 @@ impl EachBatchExec {
             begin: Arc::new(begin),
             split: Some(Part::WHOLE),
             is_own: false,
+            less_known: None,
+        }
+    }
+
+    /// Says of no column that it has one value, for a join beside whose rows NULL may stand for these.
+    pub(crate) fn without_constants(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self {
+            split: None,
+            less_known: Some(without_constants(input.properties())),
+            ..Self::new("MayBeNullExec", input, |_| Ok(()))
         }
     }
 
@@ -115,6 +131,14 @@ impl EachBatchExec {
     }
 }
 
+/// Returns what is known of rows but for what is equal in all of them: only how they are divided and in which order they come.
+fn without_constants(known: &PlanProperties) -> Arc<PlanProperties> {
+    let of_rows = known.equivalence_properties();
+    let orders = of_rows.oeq_class().iter().cloned();
+    let orders = EquivalenceProperties::new_with_orderings(Arc::clone(of_rows.schema()), orders);
+    Arc::new(known.clone().with_eq_properties(orders))
+}
+
 impl fmt::Debug for EachBatchExec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(self.name)
@@ -135,7 +159,8 @@ impl ExecutionPlan for EachBatchExec {
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
+        let less_known = self.less_known.as_ref();
+        less_known.unwrap_or_else(|| self.input.properties())
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
@@ -165,10 +190,14 @@ impl ExecutionPlan for EachBatchExec {
         match children.pop() {
             Some(input) => Ok(Arc::new(Self {
                 name: self.name,
-                input,
                 begin: Arc::clone(&self.begin),
                 split: self.split,
                 is_own: self.is_own,
+                less_known: self
+                    .less_known
+                    .as_ref()
+                    .map(|_| without_constants(input.properties())),
+                input,
             })),
             None => Ok(self),
         }
@@ -216,6 +245,24 @@ impl ExecutionPlan for EachBatchExec {
             Ok(batch)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, input)))
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _: FilterPushdownPhase,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        FilterDescription::from_children(filters, &self.children())
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        Ok(FilterPushdownPropagation::if_all(result))
     }
 
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {

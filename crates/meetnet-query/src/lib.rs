@@ -35,6 +35,7 @@ mod licences;
 mod looked_up;
 mod memory;
 mod options;
+mod outer_constants;
 mod page;
 mod parameters;
 mod parse;

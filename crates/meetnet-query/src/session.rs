@@ -30,6 +30,7 @@ use crate::cooperative::Cooperative;
 use crate::in_turn::UnionsInTurn;
 use crate::memory::QueryMemory;
 use crate::options::QueryOptions;
+use crate::outer_constants::OuterConstants;
 use crate::planning::RowCounts;
 use crate::postgres::{register_casts, register_geometry, register_type_names};
 use crate::room::QueryRoom;
@@ -276,6 +277,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let others = rules.split_off(first_to_ask.unwrap_or(0));
     rules.push(Arc::new(UnionsInTurn));
     rules.push(Arc::new(CertainConstants));
+    rules.push(Arc::new(OuterConstants));
     rules.extend(others);
     let first_to_hand_down = rules
         .iter()
