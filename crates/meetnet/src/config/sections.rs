@@ -134,7 +134,9 @@ pub(super) fn read(document: &mut Document<'_>, file: &Path, folder: &Path) -> O
     let sources = source::read_all(document, folder);
     let declarations = check::declarations(document, schemas, &sources);
     if let (Some(declarations), Some(query)) = (&declarations, &query) {
-        saved_queries.check(document, declarations, query);
+        // Who takes nothing in may answer from tables that others have declared.
+        let has_all_tables = !sources.is_empty();
+        saved_queries.check(document, declarations, query, has_all_tables);
     }
     check::push_listener(document, &sources, ingest_section, ingest_http.as_ref());
     let listeners = [
