@@ -42,6 +42,7 @@ mod repeated_keys;
 pub mod rewrite;
 mod rounded_times;
 mod series;
+mod set_comparisons;
 mod shifts;
 mod sliding;
 mod stop;
@@ -91,6 +92,7 @@ use negative_zeros::UnsignedZeros;
 use null_members::NullMembers;
 use repeated_keys::RepeatedKeys;
 use rounded_times::RoundedTimes;
+use set_comparisons::SetComparisons;
 use times_of_day::TimesOfDay;
 use typed_keys::TypedKeys;
 use union_names::UnionNames;
@@ -114,6 +116,7 @@ pub fn rules(
     let types_equal = types_equal.unwrap_or(0);
     rules.insert(types_equal, Arc::new(WholeNumberUnions));
     rules.insert(types_equal, Arc::new(CommonElements));
+    rules.insert(types_equal, Arc::new(SetComparisons));
     rules.insert(types_equal, untyped);
     let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 24] = [
         of_tables,
