@@ -12,6 +12,7 @@ use parquet::errors::ParquetError;
 
 use crate::as_of::AS_OF_SUFFIX;
 use crate::memory::{ALL_QUERIES, OF_QUERY};
+use crate::planning::ROW_NAME;
 use crate::room::OF_CLIENT;
 
 mod elsewhere;
@@ -481,6 +482,8 @@ fn column_message(field: &Column, known: &[Column]) -> String {
         .iter()
         .filter(|column| table.is_none_or(|table| tables.is_empty() || is_of(column, table)))
         .map(|column| column.name())
+        // Nobody has written these.
+        .filter(|name| !name.starts_with(ROW_NAME))
         .collect();
     names.sort_unstable();
     names.dedup();

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast;
 use meetnet_model::ids::Sequence;
 use meetnet_model::licence::Rights;
 use meetnet_sql::computed_beneath;
-use meetnet_sql::json::is_json;
+use meetnet_sql::json::{is_json, json_columns};
 
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, of_unnest};
@@ -75,6 +75,7 @@ use unnested::is_unnested_there;
 use windows::write_out_windows;
 
 pub(crate) use members::among;
+pub(crate) use named_rows::ROW_NAME;
 pub(crate) use row_counts::RowCounts;
 pub(crate) use spans::in_units;
 pub(crate) use spelling::{binary, call, respell_parsed};
@@ -100,6 +101,8 @@ const PARAMETERS_MAX: usize = 65_535;
 pub(crate) struct Planned {
     pub(crate) plan: LogicalPlan,
     pub(crate) names: ShownNames,
+    /// For each column of the answer whether it is JSON; empty where clients are told of texts.
+    pub(crate) json: Vec<bool>,
     /// Whose SQL it was written in.
     dialect: Dialect,
     /// Placeholders that have their values in the plan already.
@@ -189,6 +192,45 @@ fn as_text(field: &Field) -> Field {
         metadata.remove(JSON_EXTENSION[0]);
     }
     field.clone().with_metadata(metadata)
+}
+
+/// Returns a schema that says which of its columns are JSON: what they were written as is known, and lost in what runs.
+pub(crate) fn with_json(schema: SchemaRef, json: &[bool]) -> SchemaRef {
+    let fields = schema.fields();
+    if fields.len() != json.len() || !json.contains(&true) {
+        return schema;
+    }
+    let marked = fields.iter().zip(json).map(|(field, is_marked)| {
+        let field = field.as_ref().clone();
+        if !*is_marked || !field.data_type().is_string() {
+            return field;
+        }
+        let mut metadata = field.metadata().clone();
+        let [key, json] = JSON_EXTENSION.map(str::to_owned);
+        metadata.insert(key, json);
+        field.with_metadata(metadata)
+    });
+    let marked: Vec<Field> = marked.collect();
+    Arc::new(Schema::new_with_metadata(marked, schema.metadata().clone()))
+}
+
+/// Refuses what clients of PostgreSQL cannot be sent: an array of rows has no type of theirs here.
+fn check_sent(plan: &LogicalPlan) -> Result<()> {
+    let is_of_rows = plan
+        .schema()
+        .fields()
+        .iter()
+        .any(|field| match field.data_type() {
+            DataType::List(element) => matches!(element.data_type(), DataType::Struct(_)),
+            _ => false,
+        });
+    if is_of_rows {
+        return Err(QueryError::not_supported(
+            "an array of rows as a column of the answer; write json_agg(t), which makes JSON of them",
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// Returns the column that has the lines of a plan.
@@ -314,9 +356,17 @@ async fn planned_with(
     let plan = row_members::by_parts(plan)?;
     guard::check_plan(&plan)?;
     guard::check_casts(&plan, request.dialect)?;
+    let json = match request.dialect {
+        Dialect::Generic => Vec::new(),
+        Dialect::Postgres => {
+            check_sent(&plan)?;
+            json_columns(&plan)
+        }
+    };
     Ok(Planned {
         plan: computed_beneath(plan)?,
         names,
+        json,
         dialect: request.dialect,
         filled,
         written: placeholders,
@@ -619,7 +669,7 @@ pub(crate) async fn described(
         parameters::of_the_day(null)
     });
     let nulls = nulls.collect::<Result<Vec<_>>>()?;
-    let names = planned.names;
+    let (names, json) = (planned.names, planned.json);
     let plan = match nulls.is_empty() {
         true => planned.plan,
         false => planned.plan.with_param_values(nulls)?,
@@ -629,7 +679,7 @@ pub(crate) async fn described(
     let plan = coerced(session, plan, is_known)?;
     let schema = Arc::new(plan.schema().as_arrow().clone());
     Ok(StatementDescription {
-        schema: names.of(schema),
+        schema: names.of(with_json(schema, &json)),
         parameters,
         digits,
         through: reach.through,

@@ -219,6 +219,60 @@ async fn types_have_the_names_of_postgresql() {
     assert_eq!(answer, ["ERROR 22003", "ready I"]);
 }
 
+/// Whoever answers JSON to others writes it so that it is never NULL; drivers make values of it by its type.
+#[tokio::test]
+async fn json_is_json_in_coalesce_and_case() {
+    let (mut client, _) = Client::login(default_server().await).await;
+    let of = "FROM (SELECT 1 AS a) AS t";
+    for (sql, oid, value) in [
+        (
+            format!("SELECT coalesce(json_agg(t), '[]') AS j {of}"),
+            114,
+            r#"[{\"a\":1}]"#,
+        ),
+        (
+            format!("SELECT coalesce(json_agg(t), '[]'::json) AS j {of} WHERE a > 1"),
+            114,
+            "[]",
+        ),
+        (
+            format!("SELECT CASE WHEN a > 0 THEN to_json(a) END AS j {of}"),
+            114,
+            "1",
+        ),
+        (
+            format!("SELECT CASE WHEN a > 1 THEN to_json(a) ELSE '[]' END AS j {of}"),
+            114,
+            "[]",
+        ),
+        (
+            format!(
+                "SELECT j FROM (SELECT CASE WHEN a > 0 THEN to_json(a) END AS j {of}) AS s LIMIT 1"
+            ),
+            114,
+            "1",
+        ),
+        // What is no JSON makes a text of all.
+        (
+            format!("SELECT CASE WHEN a > 1 THEN to_json(a) ELSE 'none' END AS j {of}"),
+            25,
+            "none",
+        ),
+    ] {
+        let expected = [
+            format!("columns j:{oid}"),
+            format!("row {value}"),
+            "SELECT 1".to_owned(),
+            "ready I".to_owned(),
+        ];
+        assert_eq!(client.query(&sql).await, expected, "{sql}");
+    }
+    let answer = client
+        .query(&format!("SELECT array_agg(t) AS list {of}"))
+        .await;
+    assert_eq!(answer, ["ERROR 0A000", "ready I"]);
+}
+
 /// Drivers send lists as texts, and leave it to the server what they are.
 #[tokio::test]
 async fn lists_are_sent_as_texts() {

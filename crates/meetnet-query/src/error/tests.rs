@@ -118,6 +118,22 @@ fn an_error_says_what_in_the_statement_is_wrong() {
 }
 
 #[test]
+fn names_that_nobody_has_written_are_not_listed() {
+    let known = ["air", "row of a"].map(|name| Column::new(Some("a"), name));
+    let check = |field: &Column, expect: &str| {
+        assert_eq!(column_message(field, &known), expect);
+    };
+    check(
+        &Column::new(Some("a"), "zzz"),
+        "there is no column `zzz` in `a`; there are air",
+    );
+    check(
+        &Column::from_name("zzz"),
+        "there is no column `zzz`; there are air",
+    );
+}
+
+#[test]
 fn near_names_are_suggested() {
     let check = |name: &str, known: &[&str], expect: &str| {
         assert_eq!(suggestion(name, known.iter().copied()), expect, "{name}");

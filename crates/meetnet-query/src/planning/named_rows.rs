@@ -31,6 +31,8 @@ use crate::error::{QueryError, QueryErrorKind};
 use crate::options::Dialect;
 use crate::parse::{meant, parsed_mut};
 
+/// What the name of a column begins with that is the row of a table: nobody has written it.
+pub(crate) const ROW_NAME: &str = "row of ";
 /// Other functions whose argument may be a row.
 const OTHER_CALLS: [&str; 3] = ["array_agg", COUNT, AS_GEOJSON];
 /// Of all columns it is that of rows, as it was before.
@@ -436,5 +438,5 @@ fn row_name(table: &str) -> ObjectName {
 }
 
 fn row_ident(table: &str) -> Ident {
-    Ident::with_quote('"', format!("row of {table}"))
+    Ident::with_quote('"', format!("{ROW_NAME}{table}"))
 }

@@ -40,7 +40,7 @@ use crate::hints;
 use crate::in_turn::UnionInTurnExec;
 use crate::looked_up::each_once;
 use crate::options::QueryRequest;
-use crate::planning::{Planned, is_about_a_plan, planned};
+use crate::planning::{Planned, is_about_a_plan, planned, with_json};
 use crate::reach::Reach;
 use crate::room::QueryRoom;
 use crate::serial::reads_little;
@@ -215,7 +215,9 @@ impl Task {
             .map_err(classify)?;
         let planned = planned(&session, &self.request, &tables, &shared.options);
         let planned = self.clock.run(planned).await?;
-        let Planned { plan, names, .. } = planned
+        let Planned {
+            plan, names, json, ..
+        } = planned
             .and_then(|planned| planned.with_values(&self.request.parameters))
             .map_err(classify)?;
         let reach = Reach::of_plan(&plan, &tables);
@@ -232,7 +234,7 @@ impl Task {
                 ),
             ));
         }
-        let schema = names.of(physical.schema());
+        let schema = names.of(with_json(physical.schema(), &json));
         let units = units_of(&schema);
         let header = AnswerHeader {
             schema,

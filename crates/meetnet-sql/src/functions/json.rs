@@ -40,6 +40,7 @@ use crate::error::{QueryError, QueryErrorKind, shortened};
 use crate::rewrite::column_or_constant;
 
 mod column;
+mod columns;
 mod ordered;
 mod row;
 mod shapes;
@@ -50,6 +51,7 @@ mod tests;
 use column::{COMMA, Column};
 use row::RowOf;
 
+pub use columns::json_columns;
 pub(crate) use row::RowNames;
 pub use row::{ALL_COLUMNS, BY_NAME, ROW_OF};
 pub use shapes::geojson;
