@@ -45,6 +45,7 @@ pub mod postgres;
 mod reach;
 mod room;
 mod runs;
+mod runtime_end;
 mod serial;
 mod service;
 mod session;
@@ -84,6 +85,7 @@ pub use page::{
 };
 pub use parameters::{ParameterValue, Parameters, positional};
 pub use planning::{StatementDescription, refused_statements};
+pub use runtime_end::end_elsewhere;
 pub use service::QueryService;
 pub use state::AnswerState;
 pub use summary::{DatasetSummary, dataset_summary};

@@ -28,6 +28,7 @@ use crate::latest::LatestCache;
 use crate::options::{QueryOptions, QueryRequest, SessionKind};
 use crate::planning::{StatementDescription, described};
 use crate::room::Rooms;
+use crate::runtime_end::end_elsewhere;
 use crate::session::Sessions;
 use crate::stop::{CutOff, StopFlag};
 use crate::table::prepared::PreparedTables;
@@ -65,7 +66,7 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            end_elsewhere(runtime);
         }
     }
 }

@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use meetnet_model::ids::{DatasetId, SourceId};
 use meetnet_model::time;
+use meetnet_query::end_elsewhere;
 
 use crate::commands::{self, Named, Request};
 use crate::config::{Config, Environment, Secrets};
@@ -386,7 +387,7 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
         .map_err(Failure::Work)?;
     let result = runtime.block_on(command);
     // What is still in a blocking call (a name look-up) must not hold the exit up.
-    runtime.shutdown_background();
+    end_elsewhere(runtime);
     result
 }
 

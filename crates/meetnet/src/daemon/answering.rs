@@ -10,6 +10,7 @@
 //! the threads that acknowledge messages, these would wait behind them. They give way as those of queries do.
 
 use anyhow::Context;
+use meetnet_query::end_elsewhere;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::priority;
@@ -60,7 +61,7 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         if let Some(own) = self.own.take() {
-            own.shutdown_background();
+            end_elsewhere(own);
         }
     }
 }
