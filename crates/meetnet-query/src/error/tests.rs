@@ -1,10 +1,13 @@
 use arrow::error::ArrowError;
+use datafusion::common::Column;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use parquet::errors::ParquetError;
 
 use super::near_names::edit_distance;
-use super::{QueryErrorKind, StatementFault, from_datafusion, suggestion, unreadable};
+use super::{
+    QueryErrorKind, StatementFault, column_message, from_datafusion, suggestion, unreadable,
+};
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_the_clients_fault() {
