@@ -176,7 +176,7 @@ impl AnalyzerRule for CheckedWholeNumbers {
 }
 
 /// Refuses an argument of a table function in which whole numbers do not fit their type: such arguments are computed while the
-/// statement is planned, before [`CheckedWholeNumbers`].
+/// statement is planned, before `CheckedWholeNumbers`.
 ///
 /// # Errors
 /// Where they do not; what else is wrong with it, whoever computes it says.

@@ -39,7 +39,7 @@ pub(crate) fn expressions(
         .data()
 }
 
-/// Rewrites the expressions of one plan, and not of those within it, as [`expressions`] does.
+/// Rewrites the expressions of one plan, and not of those within it, as `expressions` does.
 ///
 /// # Errors
 /// As there.
