@@ -200,8 +200,10 @@ fn shown(span: IntervalMonthDayNano, format: &str) -> Result<String> {
             (Some('f'), _) => write!(text, "{number:09}"),
             (Some('3'), _) => write!(text, "{number:03}"),
             (Some('6'), _) => write!(text, "{number:06}"),
+            // Of days the sign takes the place of a digit, as in PostgreSQL.
+            (Some('d'), _) => write!(text, "{number:02}"),
             _ => {
-                // A sign takes no place of a digit.
+                // Elsewhere it takes none.
                 let width = width + usize::from(number < 0);
                 write!(text, "{number:0width$}")
             }
