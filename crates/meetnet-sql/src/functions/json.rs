@@ -29,8 +29,8 @@ use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use serde_json::value::RawValue;
 
@@ -49,6 +49,7 @@ mod spans;
 mod tests;
 
 use column::{COMMA, Column};
+use columns::meaning;
 use row::RowOf;
 
 pub use columns::json_columns;
@@ -192,7 +193,7 @@ pub(super) fn told(call: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
     let meanings = || -> Vec<Meaning> {
         let arguments = call.args.iter();
         arguments
-            .map(|argument| meaning(argument, schema))
+            .map(|argument| meaning(argument, schema, &|_| false))
             .collect()
     };
     let function = match call.func.inner().downcast_ref::<RowOf>() {
@@ -207,26 +208,6 @@ pub(super) fn told(call: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
         function,
         call.args.clone(),
     )))
-}
-
-/// Returns what the values of an expression over columns of a schema are.
-fn meaning(expr: &Expr, schema: &DFSchema) -> Meaning {
-    match expr {
-        Expr::Alias(alias) => meaning(&alias.expr, schema),
-        Expr::Case(case) => {
-            let results = case.when_then_expr.iter().map(|(_, result)| result);
-            let mut results = results.chain(&case.else_expr);
-            let found = results.find_map(|result| match meaning(result, schema) {
-                Meaning::Plain => None,
-                meaning => Some(meaning),
-            });
-            found.unwrap_or(Meaning::Plain)
-        }
-        expr => match expr.to_field(schema) {
-            Ok((_, field)) => Meaning::of(&field),
-            Err(_) => Meaning::Plain,
-        },
-    }
 }
 
 /// One of the functions, of values of any type.

@@ -1,10 +1,10 @@
-//! Which columns of a plan are JSON, where their fields do not say so: CASE has no field but that of its type, and what is made of
-//! `coalesce` while a plan becomes simpler has none either.
+//! What expressions and columns of a plan mean where their fields do not say so: CASE has no field but that of its type, and what is made
+//! of `coalesce` while a plan becomes simpler has none either.
 
-use datafusion::common::DFSchema;
+use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan};
 
-use super::{check_json, is_json};
+use super::{Meaning, check_json, is_json};
 
 /// The call that answers the first of its arguments that is not NULL.
 const COALESCE: &str = "coalesce";
@@ -20,7 +20,12 @@ pub fn json_columns(plan: &LogicalPlan) -> Vec<bool> {
             let input = json_columns(&projection.input);
             let schema = projection.input.schema();
             let made = projection.expr.iter();
-            made.map(|expr| makes_json(expr, schema, &input)).collect()
+            let is_of_input = |column: &Column| {
+                let position = schema.maybe_index_of_column(column);
+                position.and_then(|position| input.get(position)) == Some(&true)
+            };
+            made.map(|expr| meaning(expr, schema, &is_of_input) == Meaning::Json)
+                .collect()
         }
         LogicalPlan::SubqueryAlias(alias) => json_columns(&alias.input),
         LogicalPlan::Subquery(subquery) => json_columns(&subquery.subquery),
@@ -44,48 +49,51 @@ pub fn json_columns(plan: &LogicalPlan) -> Vec<bool> {
     columns
 }
 
-/// Returns true for an expression whose values are JSON; `columns` says which columns of the schema are.
-fn makes_json(expr: &Expr, schema: &DFSchema, columns: &[bool]) -> bool {
+/// Returns what the values of an expression over columns of a schema are; `is_json` knows columns that are JSON though their fields do
+/// not say so.
+pub(super) fn meaning(
+    expr: &Expr,
+    schema: &DFSchema,
+    is_json: &dyn Fn(&Column) -> bool,
+) -> Meaning {
     match expr {
-        Expr::Alias(alias) => makes_json(&alias.expr, schema, columns),
-        Expr::Column(column) => {
-            let position = schema.maybe_index_of_column(column);
-            position.and_then(|position| columns.get(position)) == Some(&true)
-        }
+        Expr::Alias(alias) => meaning(&alias.expr, schema, is_json),
+        Expr::Column(column) if is_json(column) => Meaning::Json,
         Expr::Case(case) => {
             let results = case.when_then_expr.iter().map(|(_, result)| &**result);
-            each_is_json(results.chain(case.else_expr.as_deref()), schema, columns)
+            of_each(results.chain(case.else_expr.as_deref()), schema, is_json)
         }
         Expr::ScalarFunction(call) if call.name() == COALESCE => {
-            each_is_json(call.args.iter(), schema, columns)
+            of_each(call.args.iter(), schema, is_json)
         }
         Expr::ScalarFunction(call) if call.name() == NULLIF => {
-            let first = call.args.first();
-            first.is_some_and(|first| makes_json(first, schema, columns))
+            of_each(call.args.iter().take(1), schema, is_json)
         }
-        Expr::ScalarSubquery(query) => json_columns(&query.subquery).first() == Some(&true),
+        Expr::ScalarSubquery(query) if json_columns(&query.subquery).first() == Some(&true) => {
+            Meaning::Json
+        }
         expr => match expr.to_field(schema) {
-            Ok((_, field)) => is_json(&field),
-            Err(_) => false,
+            Ok((_, field)) => Meaning::of(&field),
+            Err(_) => Meaning::Plain,
         },
     }
 }
 
-/// Returns true where one of some results is JSON, and the others can stand beside it.
-fn each_is_json<'a>(
+/// Returns what one of some results is, where the others are the same, or can stand beside it.
+fn of_each<'a>(
     results: impl Iterator<Item = &'a Expr>,
     schema: &DFSchema,
-    columns: &[bool],
-) -> bool {
-    let mut is_found = false;
+    is_json: &dyn Fn(&Column) -> bool,
+) -> Meaning {
+    let mut found = Meaning::Plain;
     for result in results {
-        match makes_json(result, schema, columns) {
-            true => is_found = true,
-            false if stands_beside(result) => {}
-            false => return false,
+        match meaning(result, schema, is_json) {
+            Meaning::Plain if stands_beside(result) => {}
+            Meaning::Plain => return Meaning::Plain,
+            of_result => found = of_result,
         }
     }
-    is_found
+    found
 }
 
 /// Returns true for NULL, and for a constant text that is JSON: beside JSON it is no text.
