@@ -3,11 +3,18 @@
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH, IF_RANGE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
+use meetnet_model::hex::Hex;
+use sha2::{Digest, Sha256};
 
 use crate::body;
 
 #[cfg(test)]
 mod tests;
+
+/// Returns the tag of some bytes, with its quotes.
+pub(crate) fn tag_of(bytes: &[u8]) -> String {
+    format!("\"{}\"", Hex(&Sha256::digest(bytes)))
+}
 
 /// Returns true where the client says that it has what `tag`, with its quotes, names.
 pub(crate) fn knows(headers: &HeaderMap, tag: &str) -> bool {

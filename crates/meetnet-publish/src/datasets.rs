@@ -11,14 +11,12 @@ use meetnet_model::column::{ColumnDeclaration, ColumnType};
 use meetnet_model::common_columns::{self, CommonColumn};
 use meetnet_model::dataset::{DatasetDeclaration, DatasetKind, Grain};
 use meetnet_model::declarations::Declarations;
-use meetnet_model::hex::Hex;
 use meetnet_model::ids::{DatasetId, LicenceId};
 use meetnet_model::licence::Licence;
 use meetnet_model::property::{Correction, CorrectionInput, PropertyDeclaration};
 use meetnet_model::texts::Texts;
 use meetnet_model::time::format_rfc3339;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::conditional;
 use crate::links;
@@ -377,7 +375,7 @@ pub(crate) fn pretty<T: Serialize>(
         Problem::new(ProblemKind::Internal, "the document could not be written")
     })?;
     body.push(b'\n');
-    let tag = format!("\"{}\"", Hex(&Sha256::digest(&body)));
+    let tag = conditional::tag_of(&body);
     let mut response = if conditional::knows(asked_with, &tag) {
         conditional::not_modified()
     } else {

@@ -21,14 +21,12 @@ use meetnet_lake::snapshot::{LakeSnapshot, TableSnapshot};
 use meetnet_model::common::{LICENCE, RECORDED_AT};
 use meetnet_model::dataset::DatasetDeclaration;
 use meetnet_model::declarations::Declarations;
-use meetnet_model::hex::Hex;
 use meetnet_model::ids::DatasetId;
 use meetnet_model::time::format_rfc3339;
 use meetnet_query::{
     Format, Page, PageCondition, PageRequest, PageTest, PageValue, QueryError, encode_page,
     nearest, places_of, public_schema,
 };
-use sha2::{Digest, Sha256};
 
 use crate::client::OfClient;
 use crate::coding::Coding;
@@ -51,8 +49,26 @@ use shape::Shape;
 
 /// Rows of a page where `limit` is left out.
 const ROWS_DEFAULT: usize = 1000;
+/// What a condition asks of a column.
+#[derive(Clone, Copy)]
+enum Operator {
+    /// Whether it has one of some values.
+    Equal,
+    /// How it compares with a value.
+    Bound(fn(PageValue) -> PageTest),
+    /// Whether it has none.
+    Null,
+}
+
 /// What follows a column's name.
-const OPERATORS: [&str; 6] = ["eq", "lt", "lte", "gt", "gte", "null"];
+const OPERATORS: [(&str, Operator); 6] = [
+    ("eq", Operator::Equal),
+    ("lt", Operator::Bound(PageTest::Less)),
+    ("lte", Operator::Bound(PageTest::AtMost)),
+    ("gt", Operator::Bound(PageTest::Greater)),
+    ("gte", Operator::Bound(PageTest::AtLeast)),
+    ("null", Operator::Null),
+];
 /// Columns that say where a row is.
 const PLACE: [&str; 2] = ["lon", "lat"];
 /// The parameters that are no conditions.
@@ -176,7 +192,7 @@ fn send(
         .encode(bytes)
         .map_err(|error| QueryError::internal("compressing the answer", error))?;
     // What never changes is asked for again by those who have it: a cache keeps it for an hour.
-    let tag = is_settled.then(|| format!("\"{}\"", Hex(&Sha256::digest(&bytes))));
+    let tag = is_settled.then(|| conditional::tag_of(&bytes));
     let head = AnswerHead {
         format,
         coding,
@@ -256,43 +272,38 @@ impl RowsParameters {
             )));
         };
         // Before the value: what it must be is not said of a condition that there is not.
-        if !OPERATORS.contains(&operator) {
+        let mut operators = OPERATORS.into_iter();
+        let Some((_, operator)) = operators.find(|(known, _)| *known == operator) else {
+            let known = OPERATORS.map(|(known, _)| known);
             return Err(bad(format!(
                 "there is no condition `{}`; after {column} stands .{} or nothing, as in {column}.gte=…",
                 cut(operator),
-                OPERATORS.join(", .")
+                known.join(", .")
             )));
-        }
-        if operator == "null" {
-            let test = PageTest::IsNull(
-                text.parse()
-                    .map_err(|_| wrong_value(name, text, "true or false"))?,
-            );
-            self.add(column, test);
-            return Ok(());
-        }
-        if column == LICENCE && operator == "eq" {
-            // As everywhere: by id or IRI, several with commas between them.
-            let asked = licences(&[text.to_owned()])?.unwrap_or_default();
-            let asked = asked.iter().map(|id| PageValue::Text(id.to_string()));
-            self.any_of(column, asked);
-            return Ok(());
-        }
-        let value = PageValue::of_column(field, text, declaration.zone())
-            .map_err(|accepted| wrong_value(name, text, accepted))?;
-        let test = match operator {
-            "eq" => {
+        };
+        let value = || {
+            PageValue::of_column(field, text, declaration.zone())
+                .map_err(|accepted| wrong_value(name, text, accepted))
+        };
+        match operator {
+            Operator::Null => {
+                let is_null = text.parse();
+                let is_null = is_null.map_err(|_| wrong_value(name, text, "true or false"))?;
+                self.add(column, PageTest::IsNull(is_null));
+            }
+            Operator::Equal if column == LICENCE => {
+                // As everywhere: by id or IRI, several with commas between them.
+                let asked = licences(&[text.to_owned()])?.unwrap_or_default();
+                let asked = asked.iter().map(|id| PageValue::Text(id.to_string()));
+                self.any_of(column, asked);
+            }
+            Operator::Equal => {
+                let value = value()?;
                 closed::check(column, &value, declaration, declarations)?;
                 self.any_of(column, [value]);
-                return Ok(());
             }
-            "lt" => PageTest::Less(value),
-            "lte" => PageTest::AtMost(value),
-            "gt" => PageTest::Greater(value),
-            // `gte`: the others of the list have been looked at.
-            _ => PageTest::AtLeast(value),
-        };
-        self.add(column, test);
+            Operator::Bound(test) => self.add(column, test(value()?)),
+        }
         Ok(())
     }
 

@@ -1,10 +1,10 @@
-//! Placeholders without a number: `?`, as drivers write them that know no `$1`.
+//! Placeholders: how those without a number are numbered, `?`, as drivers write them that know no `$1`, and what others are called.
 
 use std::ops::ControlFlow;
 
 use datafusion::error::Result;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Value, ValueWithSpan, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Value, ValueWithSpan, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::error::{QueryError, QueryErrorKind};
@@ -33,6 +33,18 @@ pub(crate) fn numbered(statement: &mut Statement) -> Result<()> {
     found.unnumbered.dedup();
     visit(statement, &mut Numbering(found.unnumbered));
     Ok(())
+}
+
+/// Returns the name of a placeholder, without `$`, whatever brackets are around it; None for every other expression.
+pub(crate) fn name_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Nested(expr) => name_of(expr),
+        Expr::Value(value) => match &value.value {
+            Value::Placeholder(name) => Some(name.trim_start_matches('$')),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Returns the greatest number of a placeholder, `$3`; 0 where there is none.

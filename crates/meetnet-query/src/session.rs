@@ -154,7 +154,8 @@ impl Sessions {
         let pool = TrackConsumersPool::new(memory, NAMED_CONSUMERS);
         let disk = Arc::clone(&self.shared.disk_manager);
         let spill = QuerySpill::new(disk, room.spill_bytes_max, Arc::clone(&room.client));
-        let files = files_at_a_time(plan, room.memory_bytes_max, session.config().batch_size());
+        let sorts = PlannedSorts::of(plan);
+        let files = sorts.files_at_a_time(room.memory_bytes_max, session.config().batch_size());
         let disk = DiskManagerBuilder::default()
             .with_temp_file_factory(Arc::new(spill))
             .with_max_spill_merge_fan_in(files);
@@ -162,7 +163,7 @@ impl Sessions {
             .with_disk_manager_builder(disk)
             .with_memory_pool(Arc::new(pool))
             .build_arc()?;
-        let ready = sort_ready_bytes(plan, room.memory_bytes_max);
+        let ready = sorts.ready_bytes(room.memory_bytes_max);
         Ok(Arc::new(TaskContext::new(
             None,
             session.session_id().to_owned(),
@@ -179,44 +180,48 @@ impl Sessions {
     }
 }
 
-/// Returns how many bytes each part of a plan's sorts has ready, as long as its rows come, for putting together what it has
-/// sorted. All together they leave half of the memory for rows, and three quarters where the keys of rows are not larger than the
-/// rows: otherwise a query of little memory, or of many parts, would be refused before its first row.
-fn sort_ready_bytes(plan: &dyn ExecutionPlan, memory_bytes_max: usize) -> usize {
-    let mut sorts = Vec::new();
-    find_sorts(plan, &mut sorts);
-    let parts = sorts.iter().map(|sort| sort.parts).sum::<usize>().max(1);
-    let usual = (memory_bytes_max / 4 / parts).min(SORT_READY_BYTES);
-    let for_keys = sorts.iter().map(|sort| sort.key_bytes(memory_bytes_max));
-    let for_keys = for_keys.max().unwrap_or(0) / parts;
-    usual.max(for_keys).min(memory_bytes_max / 2 / parts)
-}
+/// The sorts of a plan that put something together.
+pub(crate) struct PlannedSorts(Vec<PlannedSort>);
 
-/// Returns how many files of sorted rows each part of a plan's sorts reads at a time, so that all together they leave half of the
-/// memory; 0 is as many as there are. DataFusion reads as many as there is memory for, and who puts the parts together, or
-/// sorts beside it, would get nothing.
-fn files_at_a_time(plan: &dyn ExecutionPlan, memory_bytes_max: usize, batch_rows: usize) -> usize {
-    let mut sorts = Vec::new();
-    find_sorts(plan, &mut sorts);
-    let of_each = sorts.iter().map(|sort| sort.parts * sort.row_bytes);
-    let of_each = of_each.sum::<usize>() * FILE_BATCHES * batch_rows;
-    let files = (memory_bytes_max / 2).checked_div(of_each);
-    // Of fewer than two nothing is put together.
-    files.map_or(0, |files| files.max(2))
-}
+impl PlannedSorts {
+    pub(crate) fn of(plan: &dyn ExecutionPlan) -> Self {
+        let mut sorts = Vec::new();
+        find_sorts(plan, &mut sorts);
+        Self(sorts)
+    }
 
-/// Returns how many rows a batch may have, `rows` at the most, so that each part of a plan's sorts has room for its batches. A
-/// dataset may have a part for each month, and of 14 parts batches of 8,192 rows are more than a query of little memory has.
-pub(crate) fn sorted_batch_rows(
-    plan: &dyn ExecutionPlan,
-    memory_bytes_max: usize,
-    rows: usize,
-) -> usize {
-    let mut sorts = Vec::new();
-    find_sorts(plan, &mut sorts);
-    let of_each = sorts.iter().map(|sort| sort.parts * sort.row_bytes);
-    let most = (memory_bytes_max / PART_BATCHES).checked_div(of_each.sum());
-    most.map_or(rows, |most| rows.min(most.max(SORTED_ROWS_MIN)))
+    /// Returns how many bytes each part has ready, as long as its rows come, for putting together what it has sorted. All together
+    /// they leave half of the memory for rows, and three quarters where the keys of rows are not larger than the rows: otherwise a
+    /// query of little memory, or of many parts, would be refused before its first row.
+    fn ready_bytes(&self, memory_bytes_max: usize) -> usize {
+        let parts = self.0.iter().map(|sort| sort.parts).sum::<usize>().max(1);
+        let usual = (memory_bytes_max / 4 / parts).min(SORT_READY_BYTES);
+        let for_keys = self.0.iter().map(|sort| sort.key_bytes(memory_bytes_max));
+        let for_keys = for_keys.max().unwrap_or(0) / parts;
+        usual.max(for_keys).min(memory_bytes_max / 2 / parts)
+    }
+
+    /// Returns how many files of sorted rows each part reads at a time, so that all together they leave half of the memory; 0 is as
+    /// many as there are. DataFusion reads as many as there is memory for, and who puts the parts together, or sorts beside it, would
+    /// get nothing.
+    fn files_at_a_time(&self, memory_bytes_max: usize, batch_rows: usize) -> usize {
+        let of_each = self.row_bytes() * FILE_BATCHES * batch_rows;
+        let files = (memory_bytes_max / 2).checked_div(of_each);
+        // Of fewer than two nothing is put together.
+        files.map_or(0, |files| files.max(2))
+    }
+
+    /// Returns how many rows a batch may have, `rows` at the most, so that each part has room for its batches. A dataset may have a
+    /// part for each month, and of 14 parts batches of 8,192 rows are more than a query of little memory has.
+    pub(crate) fn batch_rows(&self, memory_bytes_max: usize, rows: usize) -> usize {
+        let most = (memory_bytes_max / PART_BATCHES).checked_div(self.row_bytes());
+        most.map_or(rows, |most| rows.min(most.max(SORTED_ROWS_MIN)))
+    }
+
+    /// Returns the bytes of one row of each part.
+    fn row_bytes(&self) -> usize {
+        self.0.iter().map(|sort| sort.parts * sort.row_bytes).sum()
+    }
 }
 
 /// A sort of a plan. One that only keeps the first rows is none: it puts nothing together.

@@ -115,13 +115,9 @@ pub fn without_exponent(text: &str) -> Option<String> {
     if places > PLACES_MAX || number.len() > PLACES_MAX {
         return None;
     }
-    let unsigned = number.strip_prefix(['-', '+']).unwrap_or(number);
     let sign = if number.starts_with('-') { "-" } else { "" };
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let (whole, fraction) = parts_of_number(number)?;
     let digits = format!("{whole}{fraction}");
-    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
     // Zeros, by which the point moves to where it belongs.
     let zeros = "0".repeat(places);
     let (filled, before) = match exponent < 0 {
@@ -130,6 +126,15 @@ pub fn without_exponent(text: &str) -> Option<String> {
     };
     let (whole, fraction) = filled.split_at(before);
     Some(format!("{sign}0{whole}.{fraction}"))
+}
+
+/// Returns the digits before the point of a number that is written without an exponent, and those behind it; None for every other text.
+pub fn parts_of_number(text: &str) -> Option<(&str, &str)> {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let are_digits = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
+    let is_empty = whole.is_empty() && fraction.is_empty();
+    (!is_empty && are_digits(whole) && are_digits(fraction)).then_some((whole, fraction))
 }
 
 /// Returns true for a number that is written with another digit than 0 before its exponent: that is not 0, however small it is.

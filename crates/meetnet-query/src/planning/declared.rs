@@ -14,11 +14,12 @@ use arrow::datatypes::DataType;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CastKind, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Value, VisitMut, VisitorMut,
+    FunctionArguments, VisitMut, VisitorMut,
 };
 
 use crate::parameters::{ParameterValue, Parameters};
 use crate::parse::parsed_mut;
+use crate::placeholders;
 
 /// Casts such placeholders to what they are. The values are those that a statement runs with, or samples of their types.
 pub(super) fn cast_declared(statement: &mut Statement, values: &Parameters) {
@@ -89,15 +90,8 @@ impl Declared<'_> {
 
     /// Returns the type of a placeholder, where its client has named one.
     fn type_of(&self, expr: &Expr) -> Option<&DataType> {
-        match expr {
-            Expr::Nested(expr) => self.type_of(expr),
-            Expr::Value(value) => match &value.value {
-                Value::Placeholder(name) => match self.0.get(name.trim_start_matches('$'))? {
-                    ParameterValue::Array(value) => Some(value.data_type()),
-                    _ => None,
-                },
-                _ => None,
-            },
+        match self.0.get(placeholders::name_of(expr)?)? {
+            ParameterValue::Array(value) => Some(value.data_type()),
             _ => None,
         }
     }

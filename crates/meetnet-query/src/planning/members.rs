@@ -28,6 +28,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{binary, call};
 use crate::parse::parsed_mut;
+use crate::placeholders;
 
 #[cfg(test)]
 mod tests;
@@ -218,7 +219,7 @@ fn any_as_call(expr: &Expr) -> Option<Expr> {
             let arguments = vec![array.as_ref().clone(), value.as_ref().clone()];
             return Some(Expr::Function(call("array_has", arguments)));
         }
-        _ if !is_placeholder(array) => return None,
+        _ if placeholders::name_of(array).is_none() => return None,
         BinaryOperator::NotEq => {
             let least = compared(of_array("array_min"), BinaryOperator::NotEq);
             let greatest = compared(of_array("array_max"), BinaryOperator::NotEq);
@@ -255,12 +256,4 @@ fn any_as_call(expr: &Expr) -> Option<Expr> {
         conditions: vec![when(bound, comparison), when(array.as_ref().clone(), no)],
         else_result: None,
     })
-}
-
-fn is_placeholder(expr: &Expr) -> bool {
-    match expr {
-        Expr::Nested(expr) => is_placeholder(expr),
-        Expr::Value(value) => matches!(value.value, Value::Placeholder(_)),
-        _ => false,
-    }
 }

@@ -18,6 +18,7 @@ use super::Values;
 use super::spelling::is_series;
 use crate::parameters::{ParameterValue, Parameters};
 use crate::parse::parsed_mut;
+use crate::placeholders;
 
 /// A time that every table function takes: as of a later one a dataset may not be settled.
 const LONG_AGO: &str = "1970-01-01";
@@ -132,23 +133,19 @@ impl Arguments<'_> {
 
     /// Returns the name of a placeholder that has a sample for a value, and whose type the client has not named.
     fn unknown(&self, expr: &Expr) -> Option<String> {
-        let name = placeholder(expr)?;
+        let name = placeholders::name_of(expr)?;
         let is_unknown = matches!(self.values.get(name)?, ParameterValue::Text(_));
         (is_unknown && self.they_are == Values::Samples).then(|| name.to_owned())
     }
 
     fn is_number(&self, expr: &Expr) -> bool {
-        match expr {
-            Expr::Value(value) => match &value.value {
-                Value::Number(..) => true,
-                Value::Placeholder(name) => match self.values.get(name.trim_start_matches('$')) {
-                    Some(ParameterValue::Array(value)) => value.data_type().is_integer(),
-                    _ => false,
-                },
-                _ => false,
-            },
-            _ => false,
+        if let Expr::Value(value) = expr
+            && let Value::Number(..) = value.value
+        {
+            return true;
         }
+        let value = placeholders::name_of(expr).and_then(|name| self.values.get(name));
+        matches!(value, Some(ParameterValue::Array(value)) if value.data_type().is_integer())
     }
 }
 
@@ -168,7 +165,7 @@ impl VisitorMut for Arguments<'_> {
             self.filled.insert(name);
             return ControlFlow::Continue(());
         }
-        let Some(name) = placeholder(expr).map(str::to_owned) else {
+        let Some(name) = placeholders::name_of(expr).map(str::to_owned) else {
             return ControlFlow::Continue(());
         };
         if let Some(constant) = self.values.get(&name).and_then(constant) {
@@ -176,17 +173,6 @@ impl VisitorMut for Arguments<'_> {
             self.filled.insert(name);
         }
         ControlFlow::Continue(())
-    }
-}
-
-/// Returns the name of a placeholder, without `$`; None for every other expression.
-fn placeholder(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Placeholder(name) => Some(name.trim_start_matches('$')),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

@@ -8,11 +8,12 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use meetnet_sql::literals::without_exponent;
+use meetnet_sql::literals::{parts_of_number, without_exponent};
 
 use super::spans::in_units;
 use crate::parameters::Parameters;
 use crate::parse::parsed_mut;
+use crate::placeholders;
 use crate::postgres::array_elements;
 
 #[cfg(test)]
@@ -110,25 +111,13 @@ impl VisitorMut for ParameterDigits<'_> {
             expr, data_type, ..
         } = expr
             && is_sizeless(data_type)
-            && let Some(name) = placeholder(expr)
+            && let Some(name) = placeholders::name_of(expr)
             && let Some(value) = self.0.get(name)
         {
             let numbers = value.numbers(matches!(data_type, DataType::Array(_)));
             widen(data_type, &numbers);
         }
         ControlFlow::Continue(())
-    }
-}
-
-/// Returns the name of a placeholder, without `$`; None for every other expression.
-fn placeholder(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Nested(expr) => placeholder(expr),
-        Expr::Value(value) => match &value.value {
-            Value::Placeholder(name) => Some(name.trim_start_matches('$')),
-            _ => None,
-        },
-        _ => None,
     }
 }
 
@@ -240,11 +229,8 @@ fn widen(data_type: &mut DataType, numbers: &[String]) -> bool {
 fn digits(number: &str) -> Option<(usize, usize)> {
     let plain = without_exponent(number);
     let plain = plain.as_deref().unwrap_or(number).trim();
-    let unsigned = plain.strip_prefix(['-', '+']).unwrap_or(plain);
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let are_digits = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
-    (are_digits(whole) && are_digits(fraction))
-        .then(|| (whole.trim_start_matches('0').len(), fraction.len()))
+    let (whole, fraction) = parts_of_number(plain)?;
+    Some((whole.trim_start_matches('0').len(), fraction.len()))
 }
 
 /// Cuts off what is longer than the type that a value is cast to, as PostgreSQL does: DataFusion 55.2 takes no notice of a length.

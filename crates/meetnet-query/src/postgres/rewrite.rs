@@ -59,6 +59,7 @@ use super::type_tree;
 use crate::catalog::SnapshotTables;
 use crate::error::{QueryError, QueryErrorKind, StatementFault, shortened};
 use crate::parse::parsed_mut;
+use crate::placeholders;
 use crate::planning::{ShownNames, among, respell_parsed};
 
 /// A statement that DataFusion can plan.
@@ -796,9 +797,8 @@ pub(super) fn is_column_of(expr: &Expr, names: &[&str]) -> bool {
 
 fn is_parameter(expr: &Expr) -> bool {
     match expr {
-        Expr::Value(value) => matches!(value.value, ast::Value::Placeholder(_)),
         Expr::Nested(expr) | Expr::Cast { expr, .. } => is_parameter(expr),
-        _ => false,
+        expr => placeholders::name_of(expr).is_some(),
     }
 }
 

@@ -44,7 +44,7 @@ use crate::planning::{Planned, is_about_a_plan, planned, with_json};
 use crate::reach::Reach;
 use crate::room::QueryRoom;
 use crate::serial::reads_little;
-use crate::session::sorted_batch_rows;
+use crate::session::PlannedSorts;
 use crate::stop::StopFlag;
 use crate::table::fetched::ScanRoom;
 use crate::table::order::WantedOrder;
@@ -303,7 +303,7 @@ impl Task {
         let rows = wide_rows::batch_rows(&physical, planned_rows).map_err(classify)?;
         let rows = batch_rows(&physical, rows).map_err(classify)?;
         let memory_bytes_max = self.room.memory_bytes_max;
-        let rows = sorted_batch_rows(physical.as_ref(), memory_bytes_max, rows);
+        let rows = PlannedSorts::of(physical.as_ref()).batch_rows(memory_bytes_max, rows);
         if rows < planned_rows {
             limit_batches(session, rows);
         }

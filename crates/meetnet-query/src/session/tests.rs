@@ -9,10 +9,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 
-use super::{
-    FIRST_TO_ASK, FIRST_TO_HAND_DOWN, config, files_at_a_time, physical_rules, sort_ready_bytes,
-    sorted_batch_rows,
-};
+use super::{FIRST_TO_ASK, FIRST_TO_HAND_DOWN, PlannedSorts, config, physical_rules};
 use crate::fixture;
 use crate::options::{QueryOptions, QueryRequest};
 use crate::service::QueryService;
@@ -83,7 +80,7 @@ fn sort(columns: &[DataType], parts: usize, fetch: Option<usize>) -> Arc<dyn Exe
 #[test]
 fn what_sorts_have_ready_is_a_part_of_their_memory() {
     let check = |plan: &Arc<dyn ExecutionPlan>, memory_bytes_max: usize, expect: usize| {
-        let ready = sort_ready_bytes(plan.as_ref(), memory_bytes_max);
+        let ready = PlannedSorts::of(plan.as_ref()).ready_bytes(memory_bytes_max);
         assert_eq!(ready, expect, "of {memory_bytes_max}");
     };
     let number = [DataType::Int64];
@@ -108,7 +105,7 @@ fn what_sorts_have_ready_is_a_part_of_their_memory() {
 #[test]
 fn files_of_sorted_rows_are_read_some_at_a_time() {
     let check = |plan: &Arc<dyn ExecutionPlan>, memory_bytes_max: usize, expect: usize| {
-        let files = files_at_a_time(plan.as_ref(), memory_bytes_max, 8192);
+        let files = PlannedSorts::of(plan.as_ref()).files_at_a_time(memory_bytes_max, 8192);
         assert_eq!(files, expect, "of {memory_bytes_max}");
     };
     let four = [const { DataType::Int64 }; 4];
@@ -126,7 +123,7 @@ fn files_of_sorted_rows_are_read_some_at_a_time() {
 #[test]
 fn batches_of_many_parts_have_fewer_rows() {
     let check = |plan: &Arc<dyn ExecutionPlan>, memory_bytes_max: usize, expect: usize| {
-        let rows = sorted_batch_rows(plan.as_ref(), memory_bytes_max, 8192);
+        let rows = PlannedSorts::of(plan.as_ref()).batch_rows(memory_bytes_max, 8192);
         assert_eq!(rows, expect, "of {memory_bytes_max}");
     };
     let four = [const { DataType::Int64 }; 4];

@@ -36,7 +36,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::literals::without_exponent;
+use crate::literals::{parts_of_number, without_exponent};
 use crate::removed_members;
 use crate::rewrite;
 
@@ -245,13 +245,7 @@ impl Digits {
 
     /// Returns the digits of a number that is written without an exponent; None for every other text.
     fn of_text(text: &str) -> Option<Self> {
-        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        let are_digits = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
-        let is_empty = whole.is_empty() && fraction.is_empty();
-        if is_empty || !are_digits(whole) || !are_digits(fraction) {
-            return None;
-        }
+        let (whole, fraction) = parts_of_number(text)?;
         Some(Self {
             whole: u16::try_from(whole.len()).ok()?,
             fraction: u16::try_from(fraction.len()).ok()?,
